@@ -1,0 +1,55 @@
+"""Any token endpoint of RFC 6749 (OAuth 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .base import Backend
+
+
+class OAuth2Backend(Backend):
+    """An OAuth 2 token endpoint (RFC 6749): form requests, JSON answers, errors by ``error`` code (section 5.2).
+
+    ``grant_type`` is how to log in: "password" (section 4.3) or "client_credentials" (4.4), which needs no refresh
+    token: the grant is simply repeated. The client authenticates by Basic (2.3.1, what every server must support) or,
+    with ``client_authentication="post"``, in the body. ``scope`` is sent where it is set.
+    """
+
+    login_path = "token"
+    refresh_path = ""  # the token endpoint serves every grant
+    body_format = "form"
+    client_authentication = "basic"
+    grant_type: str = "password"
+    scope: str = ""
+    access_paths = ("access_token",)
+    refresh_paths = ("refresh_token",)
+
+    def check(self) -> Iterable[str]:
+        """Also want a grant that needs no browser, and the client that it is granted to."""
+        yield from super().check()
+        if self.grant_type not in {"password", "client_credentials"}:
+            yield f"grant_type must be 'password' or 'client_credentials', not {self.grant_type!r}"
+        if self.client_authentication != "none" and not self.client_id:
+            yield "client_id is missing"
+
+    @property
+    def login_asks(self) -> tuple[str, ...]:
+        """Nothing is asked of a person where the client is the account."""
+        return () if self.grant_type == "client_credentials" else ("username", "password")
+
+    @property
+    def needs_refresh_token(self) -> bool:
+        """Tell whether a new access token takes a stored refresh token."""
+        return self.grant_type != "client_credentials"
+
+    def login_body(self, credentials: Mapping[str, str]) -> dict[str, Any]:
+        """Return the grant's fields (RFC 6749, sections 4.3.2 and 4.4.2)."""
+        fields = {"grant_type": self.grant_type, **{name: credentials[name] for name in self.login_asks}}
+        return {**fields, "scope": self.scope} if self.scope else fields
+
+    def refresh_body(self, refresh: str) -> dict[str, Any]:
+        """Return the fields of a refresh (section 6), or the grant again where there is nothing to refresh."""
+        if not self.needs_refresh_token:
+            return self.login_body({})
+        return {"grant_type": "refresh_token", "refresh_token": refresh}

@@ -1,0 +1,131 @@
+"""System checks of the settings: what is unknown, missing or wrong is said at start-up, with what to do.
+
+E001 JWT_UPSTREAM is no dict · E002 an upstream's settings are no dict, or have an unknown key · E003 BASE_URL ·
+E004 BACKEND · E005 OPTIONS · E006 JWT_UPSTREAM_ENCRYPTION_KEYS · E007 unknown setting · E008 a number of seconds ·
+E009 deadline and claim · W001 http:// · W002 no ADMINS · W003 keys derived from SECRET_KEY (deploy only)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+from urllib3.exceptions import LocationParseError
+
+from jwt_upstream.backends import KEYS, Backend, make_backend
+from jwt_upstream.backends.origins import origin
+from jwt_upstream.conf import DEFAULTS, conf
+from jwt_upstream.exceptions import UpstreamNotConfigured
+
+_LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+_NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Check everything that can be told without asking an upstream."""
+    return [*_names(), *_seconds(), *_keys(), *_upstreams(), *_admins()]
+
+
+def check_keys(**_: Any) -> list[CheckMessage]:
+    """Warn, at deployment, of tokens that are lost when SECRET_KEY is."""
+    if conf.encryption_keys:
+        return []
+    hint = f"Set it to a list of keys, the first of which encrypts; {_NEW_KEY} makes one. Log in again afterwards."
+    text = "JWT_UPSTREAM_ENCRYPTION_KEYS is not set: tokens are encrypted with a key derived from SECRET_KEY."
+    return [Warning(text, hint=hint, id="jwt_upstream.W003")]
+
+
+def _names() -> Iterator[CheckMessage]:
+    for name in dir(settings):
+        if name.startswith("JWT_UPSTREAM") and name not in DEFAULTS:
+            hint = f"Remove it or mend the name; there are {', '.join(DEFAULTS)}."
+            yield Error(f"Unknown setting {name}.", hint=hint, id="jwt_upstream.E007")
+
+
+def _seconds() -> Iterator[CheckMessage]:
+    for name in DEFAULTS:
+        value = getattr(settings, name, DEFAULTS[name])
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if name.endswith("_SECONDS") and not (is_number and value >= 0):
+            hint = f"Give a number of seconds, such as {DEFAULTS[name]:g}."
+            yield Error(f"{name} is {value!r}.", hint=hint, id="jwt_upstream.E008")
+
+
+def _keys() -> Iterator[CheckMessage]:
+    keys = conf.encryption_keys
+    if isinstance(keys, str) or not all(isinstance(key, str | bytes) for key in keys):
+        hint = 'Write ["…"], or read the variable with env.list().'
+        yield Error("JWT_UPSTREAM_ENCRYPTION_KEYS must be a list of keys.", hint=hint, id="jwt_upstream.E006")
+        return
+    for number, key in enumerate(keys, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            text = f"JWT_UPSTREAM_ENCRYPTION_KEYS: key {number} is no Fernet key (32 bytes in URL-safe base64)."
+            yield Error(text, hint=f"{_NEW_KEY} makes one.", id="jwt_upstream.E006")
+
+
+def _upstreams() -> Iterator[CheckMessage]:
+    if not isinstance(conf.upstreams, Mapping):
+        hint = 'Write JWT_UPSTREAM = {"alias": {"BACKEND": …, "BASE_URL": …}}.'
+        yield Error("JWT_UPSTREAM must be a dict of upstreams.", hint=hint, id="jwt_upstream.E001")
+        return
+    for alias, written in conf.upstreams.items():
+        yield from _upstream(alias, written)
+
+
+def _upstream(alias: str, written: Any) -> Iterator[CheckMessage]:
+    where = f"JWT_UPSTREAM[{alias!r}]"
+    if not isinstance(written, Mapping) or not isinstance(written.get("OPTIONS", {}), Mapping):
+        hint = f"It has {', '.join(KEYS)}; OPTIONS is a dict too."
+        yield Error(f"{where} must be a dict.", hint=hint, id="jwt_upstream.E002")
+        return
+    for key in written.keys() - set(KEYS):
+        yield Error(f"{where} has an unknown key {key!r}.", hint=f"It has {', '.join(KEYS)}.", id="jwt_upstream.E002")
+    problems = list(_url(where, written.get("BASE_URL")))
+    yield from problems
+    if any(problem.is_serious() for problem in problems):
+        return
+    try:
+        backend = make_backend(alias, written)
+    except UpstreamNotConfigured as error:
+        yield Error(
+            str(error), hint="Name a class such as jwt_upstream.backends.LexikBackend.", id="jwt_upstream.E004"
+        )
+    else:
+        yield from _backend(where, backend)
+
+
+def _url(where: str, url: Any) -> Iterator[CheckMessage]:
+    hint = "Give the API's address, such as https://api.example.com/v1/."
+    try:
+        parsed = origin(url) if isinstance(url, str) and url else None
+    except LocationParseError:
+        parsed = None
+    if parsed is None or parsed.scheme not in {"http", "https"} or not parsed.host:
+        yield Error(f"{where}: BASE_URL is missing or no http address.", hint=hint, id="jwt_upstream.E003")
+    elif parsed.auth or "?" in url or "#" in url:
+        text = f"{where}: BASE_URL must not hold a user, a password, a query or a fragment."
+        yield Error(text, hint=hint, id="jwt_upstream.E003")
+    elif parsed.scheme == "http" and not settings.DEBUG and parsed.host not in _LOOPBACK:
+        text = f"{where}: BASE_URL is http://, so passwords and tokens can be read on the way."
+        yield Warning(text, hint="Use https://.", id="jwt_upstream.W001")
+
+
+def _backend(where: str, backend: Backend) -> Iterator[CheckMessage]:
+    problems = list(backend.check())
+    for problem in problems:
+        yield Error(f"{where}: {problem}.", hint="Mend OPTIONS.", id="jwt_upstream.E005")
+    if not problems and backend.deadline * 2 > conf.claim_seconds:
+        text = f"{where}: a deadline of {backend.deadline:g} s leaves no margin in JWT_UPSTREAM_CLAIM_SECONDS."
+        hint = "The claim must last at least twice as long, or two workers could refresh at once."
+        yield Error(text, hint=hint, id="jwt_upstream.E009")
+
+
+def _admins() -> Iterator[CheckMessage]:
+    if conf.upstreams and not settings.ADMINS:
+        text = "ADMINS is empty: nobody hears when a credential is rejected or an account locked."
+        yield Warning(text, hint="Set ADMINS, and the mail settings.", id="jwt_upstream.W002")

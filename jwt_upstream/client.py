@@ -1,0 +1,264 @@
+"""The client that views use: a ``requests.Session`` for one account at one upstream, always with a good token."""
+
+from __future__ import annotations
+
+import time
+from copy import copy
+from functools import partial
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, NamedTuple
+from urllib.parse import urljoin
+
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from requests import PreparedRequest, Request, RequestException, Response
+from requests.exceptions import InvalidHeader, UnrewindableBodyError
+from requests.hooks import default_hooks, dispatch_hook
+from requests.utils import resolve_proxies, rewind_body
+from urllib3.exceptions import LocationParseError
+
+from jwt_upstream import claims, flights, logins, pool, refresh, states
+from jwt_upstream.async_verbs import AsyncVerbs
+from jwt_upstream.backends import Backend, Verdict, get_backend
+from jwt_upstream.backends.bodies import drain
+from jwt_upstream.backends.origins import origin
+from jwt_upstream.changes import Changes
+from jwt_upstream.conf import conf
+from jwt_upstream.exceptions import BodyNotReplayable, ForeignOrigin
+from jwt_upstream.models import Credential
+from jwt_upstream.tokens import TokenPair
+
+
+class _Memory(NamedTuple):
+    """What a client goes on with for a few seconds without asking the database."""
+
+    row: Credential
+    pair: TokenPair
+    until: float
+    changes: int
+
+
+class UpstreamClient(AsyncVerbs):
+    """A ``requests.Session`` for one account at one configured upstream.
+
+    Paths are joined to BASE_URL as a browser would; the token goes to that origin only. A 401 is answered by a
+    refresh, once for all workers, and the same call again, once. Cheap to make, safe to share between threads.
+
+    Calls raise CredentialError where a human must act (nothing is sent), RefreshUnavailable and
+    UpstreamMisconfigured if no token is to be had, BodyNotReplayable, ForeignOrigin, and whatever requests raises. Any
+    other answer of the upstream, a second 401 included, is returned. Every request has the backend's timeout unless it
+    is given another one. Neither the responses nor the errors carry the token: ``response.request`` is without it.
+    """
+
+    def __init__(self, alias: str = "default", account: str = "default") -> None:
+        super().__init__()
+        backend = get_backend(alias)
+        self.alias, self.account = alias, account
+        self.verify, self.cert = backend.verify, backend.cert
+        self.proxies = dict(backend.proxies or {})
+        # Does nothing, but with it requests doesn't look for a password in .netrc, which would replace the token.
+        self.auth = _unchanged
+        # A cookie of the upstream could outrank the token, or mix up two accounts.
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.mount("https://", pool.adapter)
+        self.mount("http://", pool.adapter)
+        self._memory: _Memory | None = None
+
+    def __reduce__(self) -> tuple[type[UpstreamClient], tuple[str, str]]:
+        return type(self), (self.alias, self.account)
+
+    def __repr__(self) -> str:
+        return f"<UpstreamClient {self.alias}/{self.account}>"
+
+    @property
+    def backend(self) -> Backend:
+        """The backend as settings are now."""
+        return get_backend(self.alias)
+
+    def close(self) -> None:
+        """Close adapters that were mounted on this client; the process's connections stay open for others."""
+        for adapter in self.adapters.values():
+            if adapter is not pool.adapter:
+                adapter.close()
+
+    # -- tokens
+
+    @sensitive_variables("credentials")
+    def login(self, *, by: str = "client", **credentials: str) -> None:
+        """Log in with what the backend asks for, usually ``username`` and ``password``, and store the tokens.
+
+        Raises LoginRejected, AccountLocked, UpstreamMisconfigured, RefreshUnavailable; what was stored before is kept.
+        """
+        logins.login(self.alias, self.account, credentials, by=by)
+
+    def adopt(self, pair: TokenPair, *, by: str = "client") -> None:
+        """Store a pair which was obtained elsewhere, such as by a browser's OAuth flow."""
+        logins.adopt(self.alias, self.account, pair, by=by)
+
+    def refresh(self) -> TokenPair:
+        """Get new tokens now, whatever is left of the present ones; raises as a call does."""
+        return refresh.refresh(self._row())
+
+    def logout(self, *, by: str = "client") -> None:
+        """Forget the tokens; calls raise NotLoggedIn until the next login. The upstream is not told."""
+        logins.log_out(self.alias, self.account, by=by)
+
+    def _row(self) -> Credential:
+        row = claims.find(self.alias, self.account, claims.database())
+        if row is None:
+            raise states.not_logged_in(self.alias, self.account)
+        return row
+
+    def _look(self) -> _Memory:
+        changes, row = Changes.count, self._run(self._row)
+        return self._remember(row, refresh.current(row, run=self._run), changes)
+
+    def _remember(self, row: Credential, pair: TokenPair, changes: int) -> _Memory:
+        seconds = conf.memory_seconds
+        if pair.access_expires_at:
+            left = (pair.access_expires_at - timezone.now()).total_seconds()
+            seconds = min(seconds, left / 2)
+        # What a test's transaction holds must not outlive it in a client that does.
+        if self._run(partial(flights.must_join, claims.database())):
+            seconds = 0.0
+        self._memory = memory = _Memory(row, pair, time.monotonic() + seconds, changes)
+        return memory
+
+    def _renew(self, used: _Memory) -> _Memory:
+        changes, row = Changes.count, self._run(self._row)
+        pair = self._run(partial(states.usable, row))
+        if pair.access == used.pair.access:
+            pair = refresh.refresh(row, rejected=pair.access, run=self._run)
+        return self._remember(row, pair, changes)
+
+    # -- sending
+
+    def prepare_request(self, request: Request) -> PreparedRequest:
+        """Join the path to BASE_URL and prepare as requests does; raises ForeignOrigin."""
+        located = copy(request)
+        located.url = url = urljoin(self.backend.base_url, str(request.url or ""))
+        self._check_origin(url)
+        return super().prepare_request(located)
+
+    def _check_origin(self, url: str) -> None:
+        if not self._is_ours(url):
+            raise ForeignOrigin(f"not sent: the URL leads away from {self.backend.origin} of upstream {self.alias!r}")
+
+    def _is_ours(self, url: str | None) -> bool:
+        try:
+            return origin(url or "") == self.backend.origin
+        except LocationParseError:
+            return False
+
+    def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
+        """Send with the token, follow redirects with it inside the origin only; see the class for what is raised."""
+        follow = kwargs.pop("allow_redirects", True)
+        kwargs = {"stream": self.stream, "verify": self.verify, "cert": self.cert, **kwargs}
+        kwargs.setdefault("proxies", resolve_proxies(request, self.proxies, self.trust_env))
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = self.backend.timeout
+        response = self._answer(request, kwargs)
+        answers = [*response.history, response]
+        if follow:
+            for hop in self.resolve_redirects(response, request, **kwargs):
+                answers += [*hop.history, hop]
+        answers[-1].history = answers[:-1]
+        return answers[-1]
+
+    def _answer(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Response:
+        if _has_left(request):
+            response = self._wire(request, None, kwargs)
+        else:
+            self._check_origin(request.url or "")
+            if "Authorization" in request.headers:
+                raise InvalidHeader("UpstreamClient sets Authorization itself; remove yours, or call with requests")
+            response = self._exchange(request, kwargs)
+        history = response.history
+        response = dispatch_hook("response", request.hooks, response, **kwargs)
+        response.history = history
+        if not kwargs["stream"]:
+            response.content  # noqa: B018 -- reads it, as Session.send does
+        return response
+
+    def _exchange(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Response:
+        memory = self._memory
+        if memory is None or memory.changes != Changes.count or time.monotonic() >= memory.until:
+            memory = self._look()
+        first = self._wire(request, memory.pair, kwargs)
+        if self._judge(first, memory) is not Verdict.EXPIRED:
+            return first
+        fresh = self._renew(memory)
+        if fresh.pair.access == memory.pair.access:
+            return first
+        _rewind(request, first)
+        drain(first)
+        second = self._wire(request, fresh.pair, kwargs)
+        second.history = [first]
+        if self._judge(second, fresh) is Verdict.EXPIRED:
+            self._leave_alone(fresh)
+        return second
+
+    def _judge(self, response: Response, used: _Memory) -> Verdict:
+        verdict = self.backend.verdict("api", response)
+        if verdict is not Verdict.LOCKED:
+            return verdict
+        reason = self.backend.reason(response)
+        self._run(partial(states.lock, used.row, used.pair, reason, response))
+        return Verdict.EXPIRED  # said of a token that was replaced meanwhile
+
+    def _leave_alone(self, used: _Memory) -> None:
+        interval = self.backend.min_refresh_interval
+        self._run(partial(states.leave_alone, used.row, used.pair, interval))
+
+    def _wire(self, request: PreparedRequest, pair: TokenPair | None, kwargs: dict[str, Any]) -> Response:
+        sent = request.copy()
+        # Hooks are for the answer that the caller gets; a raise_for_status in them would end the call at the 401.
+        sent.hooks = default_hooks()
+        if pair:
+            self.backend.authorize(sent, pair)
+        try:
+            response = super().send(sent, allow_redirects=False, **{**kwargs, "stream": True})
+        except RequestException as error:
+            _clean(error, request)
+            raise
+        response.request = request
+        return response
+
+    def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
+        """Note on each hop of a redirect whether it left the origin, after which no hop gets the token any more."""
+        prepared_request.headers.pop("Authorization", None)
+        if _has_left(response.request) or not self._is_ours(prepared_request.url):
+            setattr(prepared_request, _LEFT, True)
+
+
+_LEFT = "_jwt_upstream_has_left"
+
+
+def _has_left(request: PreparedRequest) -> bool:
+    return hasattr(request, _LEFT)
+
+
+def _unchanged(request: PreparedRequest) -> PreparedRequest:
+    return request
+
+
+def _rewind(request: PreparedRequest, first: Response) -> None:
+    if request.body is None or isinstance(request.body, str | bytes | bytearray):
+        return
+    try:
+        # No number: no tell(), as with generators, or one that failed, as with pipes.
+        if not isinstance(request._body_position, int):
+            raise UnrewindableBodyError
+        rewind_body(request)
+    except (UnrewindableBodyError, ValueError):
+        text = "the token is fresh now, but this body can't be sent again; call again with a new one, or with bytes"
+        raise BodyNotReplayable(text, response=first) from None
+
+
+def _clean(error: RequestException, request: PreparedRequest) -> None:
+    """Take the token out of an error: out of its request, and out of the frames of those who sent it."""
+    error.request = request
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__

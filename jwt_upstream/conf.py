@@ -1,0 +1,69 @@
+"""The project's JWT_UPSTREAM* settings, read live at every access; knows no defaults of any upstream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+
+#: Every setting of this app; checks report any other name that begins with JWT_UPSTREAM.
+DEFAULTS: dict[str, Any] = {
+    "JWT_UPSTREAM": {},
+    "JWT_UPSTREAM_ENCRYPTION_KEYS": (),
+    "JWT_UPSTREAM_MEMORY_SECONDS": 5.0,
+    "JWT_UPSTREAM_CLAIM_SECONDS": 30.0,
+    "JWT_UPSTREAM_WAIT_SECONDS": 15.0,
+    "JWT_UPSTREAM_SETTLE_SECONDS": 60.0,
+    "JWT_UPSTREAM_OUTAGE_SECONDS": 300.0,
+}
+
+
+class Conf:
+    """A typed view of Django's settings; holds nothing, so ``override_settings`` just works."""
+
+    @property
+    def upstreams(self) -> Mapping[str, Mapping[str, Any]]:
+        """Alias -> what settings say of that upstream."""
+        upstreams: Mapping[str, Mapping[str, Any]] = self._get("JWT_UPSTREAM")
+        return upstreams
+
+    @property
+    def encryption_keys(self) -> Sequence[str]:
+        """Fernet keys: the first encrypts, all decrypt; empty means keys derived from SECRET_KEY."""
+        keys: Sequence[str] = self._get("JWT_UPSTREAM_ENCRYPTION_KEYS")
+        return keys
+
+    @property
+    def memory_seconds(self) -> float:
+        """How long a client may go on with an access token before it looks at the row again."""
+        return self._seconds("JWT_UPSTREAM_MEMORY_SECONDS")
+
+    @property
+    def claim_seconds(self) -> float:
+        """How long a worker has to finish a refresh before another one may take over."""
+        return self._seconds("JWT_UPSTREAM_CLAIM_SECONDS")
+
+    @property
+    def wait_seconds(self) -> float:
+        """The longest that any caller waits for a refresh, its own or somebody else's."""
+        return self._seconds("JWT_UPSTREAM_WAIT_SECONDS")
+
+    @property
+    def settle_seconds(self) -> float:
+        """How long the writing of an answer is tried again while the database is away."""
+        return self._seconds("JWT_UPSTREAM_SETTLE_SECONDS")
+
+    @property
+    def outage_seconds(self) -> float:
+        """How long refreshing must have failed before the admins hear that an upstream is down."""
+        return self._seconds("JWT_UPSTREAM_OUTAGE_SECONDS")
+
+    def _seconds(self, name: str) -> float:
+        return float(self._get(name))
+
+    def _get(self, name: str) -> Any:
+        return getattr(settings, name, DEFAULTS[name])
+
+
+conf = Conf()

@@ -1,0 +1,172 @@
+"""What is stored: credentials, their history, and upstreams in trouble; knows no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .fields import EncryptedTextField, ExactCharField
+from .tokens import TokenPair
+
+
+class Credential(models.Model):
+    """One account at one upstream: its tokens, encrypted, and how it is doing.
+
+    Everything but the upstream and the account is written by the compare-and-swap functions of ``claims`` alone:
+    ``save()`` of an existing row leaves the rest as the database has it, so a stale instance can't bring back a spent
+    token.
+    """
+
+    class State(models.TextChoices):
+        """Active, or why a human must act."""
+
+        ACTIVE = "active", _("active")
+        LOGGED_OUT = "logged_out", _("logged out")
+        REJECTED = "rejected", _("rejected")
+        LOCKED = "locked", _("locked")
+        UNREADABLE = "unreadable", _("unreadable")
+
+    upstream = ExactCharField(max_length=100, help_text=_("Alias in JWT_UPSTREAM."))
+    account = ExactCharField(max_length=255, default="default", help_text=_("Which of several accounts."))
+    username = models.CharField(max_length=255, blank=True, editable=False)
+    access_token = EncryptedTextField(blank=True, editable=False)
+    refresh_token = EncryptedTextField(blank=True, editable=False)
+    access_expires_at = models.DateTimeField(null=True, editable=False)
+    refresh_expires_at = models.DateTimeField(null=True, editable=False)
+    obtained_at = models.DateTimeField(null=True, editable=False)
+    generation = models.PositiveBigIntegerField(default=0, editable=False)
+
+    state = models.CharField(max_length=20, choices=State, default=State.LOGGED_OUT, editable=False)
+    reason = models.CharField(max_length=500, blank=True, editable=False)
+    since = models.DateTimeField(default=timezone.now, editable=False)
+    failed_fingerprint = models.CharField(max_length=12, blank=True, editable=False)
+
+    failures = models.PositiveIntegerField(default=0, editable=False)
+    failing_since = models.DateTimeField(null=True, editable=False)
+    failure = models.CharField(max_length=500, blank=True, editable=False)
+    failure_verdict = models.CharField(max_length=20, blank=True, editable=False)
+    next_attempt_at = models.DateTimeField(null=True, editable=False)
+    interrupted_at = models.DateTimeField(null=True, editable=False)
+    unhelped_until = models.DateTimeField(null=True, editable=False)
+
+    claim = models.CharField(max_length=32, blank=True, editable=False)
+    claim_expires_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["upstream", "account"]
+        constraints = [models.UniqueConstraint(fields=["upstream", "account"], name="jwt_upstream_one_per_account")]
+
+    def __str__(self) -> str:
+        return f"{self.upstream}/{self.account}"
+
+    def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
+        """Store a new row whole, of an existing one only the upstream and the account."""
+        if not self._state.adding:
+            update_fields = {"upstream", "account"} & set(update_fields or {"upstream", "account"})
+        super().save(*args, update_fields=update_fields, **kwargs)
+
+    @property
+    def pair(self) -> TokenPair:
+        """The tokens in the clear; raises DecryptionError."""
+        return TokenPair(
+            self.access_token.open(), self.refresh_token.open(), self.access_expires_at, self.refresh_expires_at
+        )
+
+    @property
+    def needs_human(self) -> bool:
+        """Whether nothing but a person can make it work."""
+        return self.state != self.State.ACTIVE
+
+    @property
+    def remedy(self) -> str:
+        """What a person should do so that it works again."""
+        account = "" if self.account == "default" else f" --account {self.account}"
+        log_in = f"manage.py upstream_login {self.upstream}{account}"
+        if self.state == self.State.LOCKED:
+            return f"have the account unlocked at the upstream, then try again in the admin, or log in: {log_in}"
+        if self.state == self.State.UNREADABLE:
+            return f"put the old key back into JWT_UPSTREAM_ENCRYPTION_KEYS, or log in: {log_in}"
+        return f"log in: {log_in}"
+
+    @property
+    def is_degraded(self) -> bool:
+        """Whether callers are served although refreshing fails."""
+        return self.state == self.State.ACTIVE and self.failures > 0 and not self.has_expired(timezone.now())
+
+    def has_expired(self, now: datetime) -> bool:
+        """Whether the access token is at its end; unknown ends count as far away."""
+        return self.access_expires_at is not None and self.access_expires_at <= now
+
+    def is_due(self, now: datetime, leeway: float) -> bool:
+        """Whether a new token should be fetched: ``leeway`` seconds before the end, at most half the lifetime."""
+        if self.access_expires_at is None:
+            return False
+        half = (self.access_expires_at - (self.obtained_at or now)) / 2
+        return now >= self.access_expires_at - min(timedelta(seconds=leeway), max(half, timedelta(0)))
+
+    def is_claimed(self, now: datetime) -> bool:
+        """Whether a worker is refreshing it just now."""
+        return bool(self.claim) and self.claim_expires_at is not None and self.claim_expires_at > now
+
+
+class Event(models.Model):
+    """Something that happened to a credential: append-only, without tokens, kept when the credential is deleted."""
+
+    class Kind(models.TextChoices):
+        """What happened."""
+
+        LOGGED_IN = "logged_in", _("logged in")
+        LOGGED_OUT = "logged_out", _("logged out")
+        REFRESHED = "refreshed", _("refreshed")
+        REJECTED = "rejected", _("rejected")
+        LOCKED = "locked", _("locked")
+        UNREADABLE = "unreadable", _("unreadable")
+        RESTORED = "restored", _("restored")
+        FAILED = "failed", _("refresh failed")
+        INTERRUPTED = "interrupted", _("refresh interrupted")
+
+    credential = models.ForeignKey(Credential, models.SET_NULL, null=True, related_name="events")
+    upstream = ExactCharField(max_length=100)
+    account = ExactCharField(max_length=255)
+    at = models.DateTimeField(default=timezone.now)
+    kind = models.CharField(max_length=20, choices=Kind)
+    state_before = models.CharField(max_length=20, blank=True)
+    state = models.CharField(max_length=20, blank=True)
+    verdict = models.CharField(max_length=20, blank=True)
+    status_code = models.PositiveSmallIntegerField(null=True)
+    seconds = models.FloatField(null=True, help_text=_("How long the upstream took."))
+    access_fingerprint = models.CharField(max_length=12, blank=True)
+    refresh_fingerprint = models.CharField(max_length=12, blank=True)
+    reason = models.CharField(max_length=500, blank=True)
+    by = models.CharField(max_length=255, blank=True, help_text=_("Who asked for it, and in which process."))
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        indexes = [models.Index(fields=["upstream", "account", "-at"], name="jwt_upstream_event_history")]
+
+    def __str__(self) -> str:
+        return f"{self.upstream}/{self.account} {self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class Outage(models.Model):
+    """An upstream at which no credential can be refreshed, while that lasts: what lets admins hear of it only once."""
+
+    class Kind(models.TextChoices):
+        """Whose fault it is."""
+
+        DOWN = "down", _("down")
+        MISCONFIGURED = "misconfigured", _("misconfigured")
+
+    upstream = ExactCharField(max_length=100, unique=True)
+    kind = models.CharField(max_length=20, choices=Kind)
+    reason = models.CharField(max_length=500, blank=True)
+    since = models.DateTimeField(default=timezone.now)
+    told_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.upstream} {self.kind} since {self.since:%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,55 @@
+"""The suite's settings; DATABASE_URL chooses the database, a SQLite file by default (threads can't share memory)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import environ
+
+SECRET_KEY = "tests only"
+USE_TZ = True
+ALLOWED_HOSTS = ["testserver", "localhost", "127.0.0.1"]
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "jwt_upstream",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "tests.urls"
+ADMINS = [("Ops", "ops@example.com")]
+
+_FILE = Path(tempfile.gettempdir()) / f"jwt_upstream_tests_{os.getuid()}.sqlite3"
+DATABASES = {"default": environ.Env().db("DATABASE_URL", default=f"sqlite:///{_FILE}")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["TEST"] = {"NAME": str(_FILE)}
+# Workers in processes of their own are told which database the suite made.
+if test_name := os.environ.get("JWT_UPSTREAM_TEST_DATABASE"):
+    DATABASES["default"]["NAME"] = test_name
+
+JWT_UPSTREAM = {
+    "crm": {"BACKEND": "jwt_upstream.backends.SimpleJWTBackend", "BASE_URL": "https://crm.example.com/api/"},
+    "erp": {"BACKEND": "jwt_upstream.backends.LexikBackend", "BASE_URL": "https://erp.example.com/api/"},
+}
+JWT_UPSTREAM_ENCRYPTION_KEYS = ["c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBieXRlcyE="]

@@ -1,0 +1,168 @@
+"""A small real HTTP upstream: rotating single-use refresh tokens with reuse detection, and answers on demand."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass
+class Answer:
+    """What the upstream sends: a JSON value or bytes, or ``raw`` bytes in place of all of HTTP."""
+
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+
+
+@dataclass
+class Seen:
+    """A request as it arrived."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def token(self) -> str:
+        return self.headers.get("Authorization", "").removeprefix("Bearer ")
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Upstream:
+    """Logs in at ``login``, refreshes at ``refresh``, guards every other path with the access token.
+
+    ``answers[path]`` overrides the answer of a path: an Answer, or a function of the request which returns one or
+    None. A refresh token used twice revokes everything (``reuses`` counts).
+    """
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Answer | Callable[[Seen], Answer | None]] = {}
+        self.seen: list[Seen] = []
+        self.access: set[str] = set()
+        self.refresh = ""
+        self.spent: set[str] = set()
+        self.reuses = 0
+        self.refresh_delay = 0.0
+        self.lifetime: float | None = None
+        self.user, self.password = "bob", "correct horse"
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    def __enter__(self) -> Upstream:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/"
+
+    def issue(self) -> dict[str, Any]:
+        """Make a new pair, the only good one."""
+        number = next(self._numbers)
+        self.access = {f"access-{number}"}
+        self.refresh = f"refresh-{number}"
+        return {"access": f"access-{number}", "refresh": self.refresh, **self._lifetime()}
+
+    def _lifetime(self) -> dict[str, Any]:
+        return {} if self.lifetime is None else {"expires_in": self.lifetime}
+
+    def expire(self) -> None:
+        """Let no access token be good any more."""
+        self.access = set()
+
+    def calls(self, path: str) -> list[Seen]:
+        """Return the requests for a path, in order."""
+        return [seen for seen in self.seen if seen.path.partition("?")[0] == path]
+
+    @property
+    def refreshes(self) -> int:
+        return len(self.calls("/refresh"))
+
+    def answer(self, seen: Seen) -> Answer:
+        with self._lock:
+            self.seen.append(seen)
+        override = self.answers.get(seen.path.partition("?")[0])
+        answer = override(seen) if callable(override) else override
+        if answer is not None:
+            return answer
+        if seen.path == "/login":
+            return self._login(seen)
+        return self._refresh(seen) if seen.path == "/refresh" else self._call(seen)
+
+    def _login(self, seen: Seen) -> Answer:
+        if (seen.json()["username"], seen.json()["password"]) != (self.user, self.password):
+            return Answer(401, {"detail": "No active account found with the given credentials"})
+        with self._lock:
+            return Answer(200, self.issue())
+
+    def _refresh(self, seen: Seen) -> Answer:
+        time.sleep(self.refresh_delay)
+        used = seen.json()["refresh"]
+        with self._lock:
+            if used in self.spent:
+                self.reuses += 1
+                self.refresh, self.access = "", set()
+            if used != self.refresh:
+                return Answer(401, {"detail": "Token is invalid or expired", "code": "token_not_valid"})
+            self.spent.add(used)
+            return Answer(200, self.issue())
+
+    def _call(self, seen: Seen) -> Answer:
+        if seen.token not in self.access:
+            return Answer(401, {"detail": "Given token not valid", "code": "token_not_valid"})
+        return Answer(200, {"path": seen.path, "token": seen.token})
+
+
+def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1
+
+        def _respond(self) -> None:
+            answer = upstream.answer(Seen(self.command, self.path, self.headers, self._body()))
+            time.sleep(answer.delay)
+            content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+            self.send_response(answer.status)
+            for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
+            self.wfile.flush()
+
+        def _body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") == "chunked":
+                return b"".join(iter(self._chunk, b""))
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+        def _chunk(self) -> bytes:
+            chunk = self.rfile.read(int(self.rfile.readline(), 16))
+            self.rfile.readline()
+            return chunk
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _respond
+
+    return Handler
