@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -16,22 +17,24 @@ from django.utils import timezone
 from jwt_upstream import claims, flights
 from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
 from jwt_upstream.conf import conf
-from jwt_upstream.exceptions import NotLoggedIn, RefreshBlocked, RefreshBusy, UpstreamError
+from jwt_upstream.exceptions import NotLoggedIn, RefreshBlocked, RefreshBusy, RefreshUnavailable, UpstreamError
 from jwt_upstream.models import Credential, Event, Outage
 from jwt_upstream.news import announce, announce_outage, announce_recovery
 from jwt_upstream.states import by_state, reread, unavailable, usable
 from jwt_upstream.tokens import TokenPair
 
+logger = logging.getLogger("jwt_upstream")
+
 T = TypeVar("T")
+
+#: How long a waiter sleeps between two looks at the row, growing from the first to the second.
+_POLL_SECONDS = (0.02, 0.1)
 
 
 class Run(Protocol):
     """Calls what it is given and returns the result, in whatever thread."""
 
     def __call__(self, work: Callable[[], T], /) -> T: ...
-
-
-_POLL_SECONDS = (0.02, 0.1)
 
 
 def _directly(work: Callable[[], T]) -> T:
@@ -154,14 +157,18 @@ def _look_and_refresh(seen: Credential, rejected: str | None, using: str, flight
 
 
 def _claim_and_refresh(row: Credential, pair: TokenPair, using: str) -> TokenPair | None:
+    backend, started = get_backend(row.upstream), time.monotonic()
     claimed = claims.claim(row, using)
     if claimed is None:
         return None
     row, interruption = claimed
-    if interruption:
-        announce(interruption)
-    backend = get_backend(row.upstream)
-    return _settle(row, pair, _ask(backend, pair), using)
+    try:
+        if time.monotonic() - started > conf.claim_seconds - backend.deadline:
+            return None  # frozen meanwhile (SIGSTOP, a suspended host): the claim could lapse during the call
+        return _settle(row, pair, _ask(backend, pair), using)
+    finally:
+        if interruption:
+            announce(interruption)
 
 
 def _ask(backend: Backend, pair: TokenPair) -> Outcome:
@@ -194,13 +201,22 @@ def _settle(row: Credential, used: TokenPair, outcome: Outcome, using: str) -> T
 
 def _settle_pair(row: Credential, pair: TokenPair, outcome: Outcome, using: str) -> TokenPair | None:
     write = partial(claims.settle_pair, row, pair, using, **_told(outcome))
-    event = flights.persist(write, using, conf.settle_seconds)
+    try:
+        event = flights.persist(write, using, conf.settle_seconds)
+    except flights.DATABASE_AWAY as error:
+        raise _lost(row, error) from None
     if event is None and not _is_stored(row, pair, using):
         return None
     if event:
         announce(event)
     announce_recovery(row.upstream, using)
     return pair
+
+
+def _lost(row: Credential, error: Exception) -> RefreshUnavailable:
+    text = f"{row}: refreshed, but the database was away for {conf.settle_seconds:g} s and the new tokens are lost"
+    logger.critical("%s (%s)", text, type(error).__name__)
+    return RefreshUnavailable(text, credential=row, reason="the new tokens could not be stored")
 
 
 def _is_stored(row: Credential, pair: TokenPair, using: str) -> bool:

@@ -122,7 +122,7 @@ def lock(credential: Credential, used: TokenPair, reason: str, response: Respons
 def leave_alone(credential: Credential, used: TokenPair, seconds: float) -> None:
     """Note that a fresh token got a 401 as well, so that for a while this one is not replaced for a 401."""
     row = reread(credential)
-    if row.access_token and row.pair.access == used.access:
+    if row.state == State.ACTIVE and row.pair.access == used.access:
         until = timezone.now() + timedelta(seconds=seconds)
         _record(partial(claims.leave_alone, row, until, claims.database()))
 

@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import django
 import environ
 
 SECRET_KEY = "tests only"
@@ -38,9 +39,10 @@ TEMPLATES = [
     }
 ]
 ROOT_URLCONF = "tests.urls"
-ADMINS = [("Ops", "ops@example.com")]
+# Django 6.0 deprecates the pairs that 5.2 wants.
+ADMINS = ["ops@example.com"] if django.VERSION >= (6, 0) else [("Ops", "ops@example.com")]
 
-_FILE = Path(tempfile.gettempdir()) / f"jwt_upstream_tests_{os.getuid()}.sqlite3"
+_FILE = Path(tempfile.gettempdir()) / f"jwt_upstream_tests_{os.getpid()}.sqlite3"
 DATABASES = {"default": environ.Env().db("DATABASE_URL", default=f"sqlite:///{_FILE}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": str(_FILE)}

@@ -1,0 +1,108 @@
+"""Processes that call an upstream at the same moment, as a site's workers do; run as ``python -m tests.workers``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import django
+from django.conf import settings
+
+ENVIRONMENT = "JWT_UPSTREAM_TEST_WORKER"
+
+
+def start(job: str, **arguments: Any) -> subprocess.Popen[str]:
+    """Start a worker on the suite's database which runs ``job`` and prints its result as JSON."""
+    from django.db import connections
+
+    told = {"job": job, "upstreams": settings.JWT_UPSTREAM, **arguments}
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "JWT_UPSTREAM_TEST_DATABASE": str(connections["default"].settings_dict["NAME"]),
+        ENVIRONMENT: json.dumps(told),
+    }
+    command = [sys.executable, "-W", "error", "-m", "tests.workers"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def together(*workers: subprocess.Popen[str]) -> list[Any]:
+    """Let workers begin at the same moment, once all are ready; return what each printed."""
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n", worker.communicate()[1]
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    return [finish(worker) for worker in workers]
+
+
+def finish(worker: subprocess.Popen[str], timeout: float = 60.0) -> Any:
+    """Wait for a worker and return what it printed."""
+    out, err = worker.communicate(timeout=timeout)
+    assert worker.returncode == 0, err
+    return json.loads(out.splitlines()[-1])
+
+
+def calls(threads: int, account: str = "default", seconds: float = 0.0) -> list[list[Any]]:
+    """Call from several threads, again and again for ``seconds``; return [outcome, when] of each call."""
+    from jwt_upstream.client import UpstreamClient
+
+    client, results, end = UpstreamClient("up", account), [], time.time() + seconds
+
+    def call() -> None:
+        while True:
+            results.append([_outcome(lambda: client.get("orders/").status_code), time.time()])
+            if time.time() >= end:
+                return
+
+    _in_threads(threads, call)
+    return results
+
+
+def _outcome(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _in_threads(threads: int, work: Callable[[], None]) -> None:
+    from django.db import connections
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    started = [threading.Thread(target=run) for _ in range(threads)]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join()
+
+
+def main() -> None:
+    """Run the job that the environment names."""
+    django.setup()
+    told = json.loads(os.environ[ENVIRONMENT])
+    settings.JWT_UPSTREAM = told.pop("upstreams")
+    for name, value in told.pop("settings", {}).items():
+        setattr(settings, name, value)
+    job = globals()[told.pop("job")]
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(json.dumps(job(**told)))
+
+
+if __name__ == "__main__":
+    main()
