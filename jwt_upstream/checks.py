@@ -7,6 +7,7 @@ E009 deadline and claim · W001 http:// · W002 no ADMINS · W003 keys derived f
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -48,15 +49,18 @@ def _names() -> Iterator[CheckMessage]:
 def _seconds() -> Iterator[CheckMessage]:
     for name in DEFAULTS:
         value = getattr(settings, name, DEFAULTS[name])
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if name.endswith("_SECONDS") and not (is_number and value >= 0):
+        if name.endswith("_SECONDS") and not _is_seconds(value):
             hint = f"Give a number of seconds, such as {DEFAULTS[name]:g}."
             yield Error(f"{name} is {value!r}.", hint=hint, id="jwt_upstream.E008")
 
 
+def _is_seconds(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
 def _keys() -> Iterator[CheckMessage]:
     keys = conf.encryption_keys
-    if isinstance(keys, str) or not all(isinstance(key, str | bytes) for key in keys):
+    if not isinstance(keys, list | tuple) or not all(isinstance(key, str | bytes) for key in keys):
         hint = 'Write ["…"], or read the variable with env.list().'
         yield Error("JWT_UPSTREAM_ENCRYPTION_KEYS must be a list of keys.", hint=hint, id="jwt_upstream.E006")
         return
@@ -83,8 +87,9 @@ def _upstream(alias: str, written: Any) -> Iterator[CheckMessage]:
         hint = f"It has {', '.join(KEYS)}; OPTIONS is a dict too."
         yield Error(f"{where} must be a dict.", hint=hint, id="jwt_upstream.E002")
         return
-    for key in written.keys() - set(KEYS):
-        yield Error(f"{where} has an unknown key {key!r}.", hint=f"It has {', '.join(KEYS)}.", id="jwt_upstream.E002")
+    for key in [key for key in written if key not in KEYS]:
+        hint = f"Remove it or mend the name; there are {', '.join(KEYS)}."
+        yield Error(f"{where} has an unknown key {key!r}.", hint=hint, id="jwt_upstream.E002")
     problems = list(_url(where, written.get("BASE_URL")))
     yield from problems
     if any(problem.is_serious() for problem in problems):
@@ -119,7 +124,8 @@ def _backend(where: str, backend: Backend) -> Iterator[CheckMessage]:
     problems = list(backend.check())
     for problem in problems:
         yield Error(f"{where}: {problem}.", hint="Mend OPTIONS.", id="jwt_upstream.E005")
-    if not problems and backend.deadline * 2 > conf.claim_seconds:
+    claim = getattr(settings, "JWT_UPSTREAM_CLAIM_SECONDS", DEFAULTS["JWT_UPSTREAM_CLAIM_SECONDS"])
+    if not problems and _is_seconds(claim) and backend.deadline * 2 > claim:
         text = f"{where}: a deadline of {backend.deadline:g} s leaves no margin in JWT_UPSTREAM_CLAIM_SECONDS."
         hint = "The claim must last at least twice as long, or two workers could refresh at once."
         yield Error(text, hint=hint, id="jwt_upstream.E009")

@@ -104,10 +104,7 @@ class UpstreamClient(AsyncVerbs):
         logins.log_out(self.alias, self.account, by=by)
 
     def _row(self) -> Credential:
-        row = claims.find(self.alias, self.account, claims.database())
-        if row is None:
-            raise states.not_logged_in(self.alias, self.account)
-        return row
+        return states.find(self.alias, self.account)
 
     def _look(self) -> _Memory:
         changes, row = Changes.count, self._run(self._row)

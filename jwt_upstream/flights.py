@@ -107,6 +107,18 @@ def apart(using: str, write: Callable[[], T]) -> T:
     return result
 
 
+def look(using: str, read: Callable[[], T]) -> T:
+    """Return what ``read()`` finds, without a lock that stays in the caller's transaction and blocks our own writing.
+
+    A plain read locks the whole of SQLite, and at SERIALIZABLE the row in MySQL and MariaDB, until the transaction
+    ends; in PostgreSQL never.
+    """
+    found = None
+    if connections[using].vendor != "postgresql" and in_transaction(using) and not must_join(using):
+        found = apart(using, read)
+    return read() if found is None else found  # it may be there but not committed
+
+
 def persist(write: Callable[[], T], using: str, seconds: float) -> T:
     """Write, and if the database is away write again: what an upstream answered can't be asked for a second time.
 
@@ -141,7 +153,8 @@ def must_join(using: str) -> bool:
 def in_transaction(using: str) -> bool:
     """Tell whether the caller may hold locks: it is in ``atomic()``, or does without autocommit."""
     connection = connections[using]
-    return connection.in_atomic_block or not connection.get_autocommit()
+    # Not get_autocommit(), which would connect: who isn't connected holds no locks.
+    return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
 def _start(target: Callable[[], None]) -> None:

@@ -18,10 +18,11 @@ from jwt_upstream.exceptions import (
     UpstreamError,
     UpstreamMisconfigured,
 )
+from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential
 from jwt_upstream.news import announce, announce_recovery
 from jwt_upstream.refresh import refresh
-from jwt_upstream.states import by_state, reread
+from jwt_upstream.states import by_state, reread, usable
 from jwt_upstream.tokens import TokenPair
 
 T = TypeVar("T")
@@ -100,7 +101,16 @@ def try_again(credential: Credential, *, by: str = "") -> TokenPair:
     row = reread(credential)
     if row.state == Credential.State.LOGGED_OUT:
         raise by_state(row)
+    if not _is_readable(row):
+        usable(row)
     restored = _written(using, partial(claims.restore, row, using, reason="tried again", by=by), str(row))
     if restored:
         announce(restored)
     return refresh(reread(row))
+
+
+def _is_readable(row: Credential) -> bool:
+    try:
+        return bool(row.pair)
+    except DecryptionError:
+        return False

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import logging
+import textwrap
 import threading
 from typing import Any
+from urllib.parse import urlencode
 
+from django.apps import apps
+from django.conf import settings
+from django.contrib.sites.shortcuts import get_current_site
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
 from django.core.mail import mail_admins
+from django.db import DatabaseError, connections
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 
 from jwt_upstream import signals
+from jwt_upstream.times import moment
 
 logger = logging.getLogger("jwt_upstream")
 
@@ -28,70 +37,103 @@ def connect() -> None:
     signals.upstream_recovered.connect(_upstream_works, dispatch_uid="jwt_upstream.notifications")
 
 
-def _credential_failed(credential: Any, event: Any, **_: Any) -> None:
+def _credential_failed(credential: Any, **_: Any) -> None:
+    what = credential.get_state_display()
     body = f"""\
-The credential {credential} needs a human: it is {credential.get_state_display()}.
+The credential {credential} is {what} and needs a human.
 
-Since:     {credential.since:%Y-%m-%d %H:%M:%S %Z}
-Why:       {credential.reason or "not said"}
-What now:  {credential.remedy}
-{_link("credential", credential.pk)}
-Until then every call with it fails at once, without asking the upstream. There will be no further mail about it
-before it works again."""
-    _mail(f"{credential} is {credential.get_state_display()}", body)
+Since:  {moment(credential.since)}
+Why:    {credential.reason}
+Admin:  {_link("credential_change", credential.pk)}
+
+What to do:
+{_indented(credential.remedy)}
+
+Until then every call with it fails at once, without asking the upstream.
+There will be no further mail about it before it works again.
+"""
+    _mail(f"{credential} is {what}", body)
 
 
 def _credential_works(credential: Any, event: Any, **_: Any) -> None:
     if event.state_before not in {"rejected", "locked", "unreadable"}:
         return
     body = f"""\
-The credential {credential} works again.
+The credential {credential} works again. It was {event.state_before}.
 
-Since:     {event.at:%Y-%m-%d %H:%M:%S %Z}
-It was:    {event.state_before}
-What did:  {event.get_kind_display()} by {event.by}
-{_link("credential", credential.pk)}"""
+Since:  {moment(event.at)}
+How:    {event.get_kind_display()}
+By:     {event.by}
+Admin:  {_link("credential_change", credential.pk)}
+"""
     _mail(f"{credential} works again", body)
 
 
-def _upstream_failed(outage: Any, **_: Any) -> None:
-    now = {
-        "down": "Nothing is needed if it comes back: refreshing is tried again all the time, with growing pauses.",
-        "misconfigured": "Check this upstream's settings (JWT_UPSTREAM): client, paths, certificates. Nothing else is "
-        "needed: refreshing is tried again all the time, with growing pauses.",
-    }[outage.kind]
-    body = f"""\
-No token can be refreshed at the upstream {outage.upstream}: it is {outage.get_kind_display()}.
+_REMEDIES = {
+    "down": "Nothing, if it comes back by itself.",
+    "misconfigured": "Check this upstream's settings (JWT_UPSTREAM): client, paths, certificates.",
+}
 
-Since:     {outage.since:%Y-%m-%d %H:%M:%S %Z}
-Why:       {outage.reason}
-What now:  {now}
-{_link("credential", None, f"?upstream={outage.upstream}")}
-No credential is lost. There will be no further mail about it before it works again."""
-    _mail(f"upstream {outage.upstream} is {outage.get_kind_display()}", body)
+
+def _upstream_failed(outage: Any, **_: Any) -> None:
+    what = outage.get_kind_display()
+    body = f"""\
+The upstream {outage.upstream} is {what}: no token can be refreshed there.
+
+Since:  {moment(outage.since)}
+Why:    {outage.reason}
+Admin:  {_link("credential_changelist", upstream=outage.upstream)}
+
+What to do:
+{_indented(_REMEDIES[outage.kind])}
+
+Refreshing is tried again all the time, with growing pauses, and no credential
+is lost. There will be no further mail about it before it works again.
+"""
+    _mail(f"upstream {outage.upstream} is {what}", body)
 
 
 def _upstream_works(outage: Any, **_: Any) -> None:
     body = f"""\
-The upstream {outage.upstream} works again.
+The upstream {outage.upstream} works again. It was {outage.get_kind_display()}.
 
-It was:    {outage.get_kind_display()} since {outage.since:%Y-%m-%d %H:%M:%S %Z}
-Why:       {outage.reason}
+From:   {moment(outage.since)}
+Until:  {moment(timezone.now())}
+Why:    {outage.reason}
+Admin:  {_link("credential_changelist", upstream=outage.upstream)}
 """
     _mail(f"upstream {outage.upstream} works again", body)
 
 
-def _link(model: str, pk: Any, query: str = "") -> str:
+def _indented(text: str) -> str:
+    # Not broken at hyphens: a command is to be copied.
+    return textwrap.fill(text, 78, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _link(page: str, *args: Any, **query: str) -> str:
     try:
-        name = f"admin:jwt_upstream_{model}_{'change' if pk else 'changelist'}"
-        return f"Admin:     {reverse(name, args=[pk] if pk else [])}{query}\n"
-    except NoReverseMatch:  # a project without the admin
+        path = reverse(f"admin:jwt_upstream_{page}", args=args)
+    except NoReverseMatch:
+        return "this project has none"
+    return f"{_site()}{path}" + (f"?{urlencode(query)}" if query else "")
+
+
+def _site() -> str:
+    # A mail has no request to tell the host; the sites framework knows it, if somebody has told it.
+    if not apps.is_installed("django.contrib.sites"):
         return ""
+    try:
+        domain: str = get_current_site(None).domain
+    except (ImproperlyConfigured, ObjectDoesNotExist, DatabaseError):
+        return ""
+    scheme = "http" if settings.DEBUG else "https"
+    return "" if domain == "example.com" else f"{scheme}://{domain}"
 
 
 def _mail(subject: str, body: str) -> None:
     # In a thread, since callers wait for this one: a mail server that hangs must not hold them.
-    thread = threading.Thread(target=_send, args=(f"jwt_upstream: {subject}", body), name="jwt_upstream mail")
+    subject = " ".join(f"jwt_upstream: {subject}".split())  # an account's name may hold a line break
+    thread = threading.Thread(target=_send, args=(subject, body), name="jwt_upstream mail")
     thread.start()
     thread.join(PATIENCE_SECONDS)
 
@@ -101,3 +143,5 @@ def _send(subject: str, body: str) -> None:
         mail_admins(subject, body)
     except Exception as error:  # whatever a mail backend raises: a call that works must not fail for it
         logger.error("mail to the admins failed: %s: %s", type(error).__name__, subject)
+    finally:
+        connections.close_all()  # a backend that queues its mails has opened one for this thread

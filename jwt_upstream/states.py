@@ -67,9 +67,19 @@ def unavailable(credential: Credential) -> UpstreamError:
     return error(text, credential=credential, since=since, reason=credential.failure, retry_after=wait)
 
 
+def find(upstream: str, account: str) -> Credential:
+    """Return the row of an account; raises NotLoggedIn if there is none."""
+    using = claims.database()
+    row = flights.look(using, lambda: claims.find(upstream, account, using))
+    if row is None:
+        raise not_logged_in(upstream, account)
+    return row
+
+
 def reread(credential: Credential) -> Credential:
     """Return the row as it is now; raises NotLoggedIn if it is gone."""
-    row = claims.reread(credential, claims.database())
+    using = claims.database()
+    row = flights.look(using, lambda: claims.reread(credential, using))
     if row is None:
         raise not_logged_in(credential.upstream, credential.account)
     return row
