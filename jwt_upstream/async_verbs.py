@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import sync_to_async
 from requests import Response, Session
+
+from jwt_upstream.conf import conf
 
 T = TypeVar("T")
 
-_is_async: ContextVar[bool] = ContextVar("jwt_upstream_is_async", default=False)
+
+class _Awaited(threading.local):
+    """The event loop on which the call that runs in this thread is awaited; None in plain sync code.
+
+    No context variable: asgiref copies the thread's context back to the caller, in the middle of a cancelled call too.
+    """
+
+    loop: asyncio.AbstractEventLoop | None = None
+
+
+_awaited = _Awaited()
 
 
 class AsyncVerbs(Session):
@@ -22,11 +35,28 @@ class AsyncVerbs(Session):
 
     async def arequest(self, method: str, url: str, **kwargs: Any) -> Response:
         """Do as ``request``, in a thread of its own; the database is used where the caller's connection is."""
-        return await sync_to_async(self._request_in_thread, thread_sensitive=False)(method, url, **kwargs)
+        call = sync_to_async(self._request_in_thread, thread_sensitive=False)
+        return await call(asyncio.get_running_loop(), method, url, **kwargs)
 
-    def _request_in_thread(self, method: str, url: str, **kwargs: Any) -> Response:
-        _is_async.set(True)
-        return self.request(method, url, **kwargs)
+    def _request_in_thread(self, loop: asyncio.AbstractEventLoop, method: str, url: str, **kwargs: Any) -> Response:
+        _awaited.loop = loop
+        try:
+            return self.request(method, url, **kwargs)
+        finally:
+            _awaited.loop = None
+
+    def _run(self, work: Callable[[], T]) -> T:
+        """Do what touches the database: in an async call, on the thread where Django has the caller's connection."""
+        loop = _awaited.loop
+        if loop is None:
+            return work()
+        coroutine = sync_to_async(work, thread_sensitive=True)()
+        try:
+            future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        except RuntimeError:  # the loop is closed: the call was cancelled
+            coroutine.close()
+            raise
+        return future.result(conf.wait_seconds)
 
     async def aget(self, url: str, **kwargs: Any) -> Response:
         """Do as ``get``."""
@@ -55,7 +85,3 @@ class AsyncVerbs(Session):
     async def adelete(self, url: str, **kwargs: Any) -> Response:
         """Do as ``delete``."""
         return await self.arequest("DELETE", url, **kwargs)
-
-    def _run(self, work: Callable[[], T]) -> T:
-        """Do what touches the database, in an async call on the thread where the caller's connection is."""
-        return async_to_sync(sync_to_async(work, thread_sensitive=True))() if _is_async.get() else work()

@@ -12,7 +12,7 @@ from urllib.parse import urljoin
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from requests import PreparedRequest, Request, RequestException, Response
-from requests.exceptions import InvalidHeader, UnrewindableBodyError
+from requests.exceptions import InvalidHeader, InvalidURL, UnrewindableBodyError
 from requests.hooks import default_hooks, dispatch_hook
 from requests.utils import resolve_proxies, rewind_body
 from urllib3.exceptions import LocationParseError
@@ -133,9 +133,15 @@ class UpstreamClient(AsyncVerbs):
     def prepare_request(self, request: Request) -> PreparedRequest:
         """Join the path to BASE_URL and prepare as requests does; raises ForeignOrigin."""
         located = copy(request)
-        located.url = url = urljoin(self.backend.base_url, str(request.url or ""))
+        located.url = url = self._joined(str(request.url or ""))
         self._check_origin(url)
         return super().prepare_request(located)
+
+    def _joined(self, url: str) -> str:
+        try:
+            return urljoin(self.backend.base_url, url)
+        except ValueError as error:
+            raise InvalidURL(f"not sent: {error}") from None
 
     def _check_origin(self, url: str) -> None:
         if not self._is_ours(url):

@@ -55,6 +55,7 @@ class Upstream:
         self.refresh = ""
         self.spent: set[str] = set()
         self.reuses = 0
+        self.connections = 0
         self.refresh_delay = 0.0
         self.lifetime: float | None = None
         self.user, self.password = "bob", "correct horse"
@@ -141,6 +142,10 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
         wbufsize = -1
+
+        def setup(self) -> None:
+            upstream.connections += 1
+            super().setup()
 
         def _respond(self) -> None:
             answer = upstream.answer(Seen(self.command, self.path, self.headers, self._body()))

@@ -1,0 +1,117 @@
+"""Exactly the same call again: which bodies can be sent twice, and what becomes of those that can't."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.exceptions import BodyNotReplayable
+from jwt_upstream.models import Credential
+from tests.upstream import Upstream
+
+
+def a_file(tmp_path: Path, offset: int = 0) -> Any:
+    path = tmp_path / "upload"
+    path.write_bytes(b"0123456789" * 1000)
+    opened = path.open("rb")
+    opened.seek(offset)
+    return opened
+
+
+REPLAYABLE: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "none": lambda _: {},
+    "bytes": lambda _: {"data": b"raw"},
+    "bytearray": lambda _: {"data": bytearray(b"raw")},
+    "str": lambda _: {"data": "text"},
+    "empty": lambda _: {"data": b""},
+    "json": lambda _: {"json": {"a": [1, 2]}},
+    "form": lambda _: {"data": {"a": "1", "b": "2"}},
+    "multipart": lambda tmp_path: {"data": {"a": "1"}, "files": {"file": a_file(tmp_path)}},
+    "BytesIO": lambda _: {"data": io.BytesIO(b"buffer")},
+    "file": lambda tmp_path: {"data": a_file(tmp_path)},
+    "file from an offset": lambda tmp_path: {"data": a_file(tmp_path, offset=4)},
+}
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+@pytest.mark.parametrize("kind", REPLAYABLE)
+def test_replayable_body(client: UpstreamClient, upstream: Upstream, tmp_path: Path, kind: str) -> None:
+    """The second request has the same bytes and, but for Authorization, the same headers as the first."""
+    upstream.expire()
+    given = REPLAYABLE[kind](tmp_path)
+    assert client.post("orders/", headers={"Idempotency-Key": "k1"}, **given).status_code == 200
+    first, again = upstream.calls("/orders/")
+    assert first.body == again.body
+    assert without_token(first.headers) == without_token(again.headers)
+    assert re.fullmatch("Bearer access-2", again.headers["Authorization"])
+
+
+def without_token(headers: Any) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in headers.items() if name != "Authorization"]
+
+
+def a_pipe() -> Any:
+    read, write = os.pipe()
+    os.write(write, b"piped")
+    os.close(write)
+    return os.fdopen(read, "rb")
+
+
+class Unseekable(io.BytesIO):
+    """A stream that knows where it is but can't go back."""
+
+    def seek(self, *_: Any) -> int:
+        raise OSError("can't seek")
+
+
+ONCE_ONLY: dict[str, Callable[[], Any]] = {
+    "generator": lambda: (piece for piece in (b"one", b"two")),
+    "iterator": lambda: iter([b"one", b"two"]),
+    "pipe": a_pipe,
+    "unseekable": lambda: Unseekable(b"once"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
+@pytest.mark.parametrize("kind", ONCE_ONLY)
+def test_body_that_can_be_sent_only_once(client: UpstreamClient, upstream: Upstream, kind: str) -> None:
+    """The token is refreshed, and the caller is told to call again; never is another body sent instead."""
+    upstream.expire()
+    with pytest.raises(BodyNotReplayable) as caught:
+        client.post("orders/", data=ONCE_ONLY[kind]())
+    assert caught.value.response is not None
+    assert caught.value.response.status_code == 401
+    assert (len(upstream.calls("/orders/")), upstream.refreshes) == (1, 1)
+    assert client.post("orders/", data=ONCE_ONLY["generator"]()).status_code == 200
+    assert upstream.calls("/orders/")[-1].body == b"onetwo"
+
+
+def test_file_that_was_closed(client: UpstreamClient, upstream: Upstream) -> None:
+    """A file which the first sending left closed can't be sent again."""
+    upstream.expire()
+
+    class ClosedAtItsEnd(io.BytesIO):
+        def read(self, *args: Any) -> bytes:
+            content = super().read(*args)
+            if not content:
+                self.close()
+            return content
+
+    with pytest.raises(BodyNotReplayable):
+        client.post("orders/", data=ClosedAtItsEnd(b"once"))
+
+
+def test_token_known_to_have_ended(client: UpstreamClient, upstream: Upstream) -> None:
+    """A body that can be sent only once meets no 401 if the end of the token was known."""
+    from django.utils import timezone
+
+    Credential.objects.update(access_expires_at=timezone.now())
+    upstream.expire()
+    assert client.post("orders/", data=ONCE_ONLY["generator"]()).status_code == 200
