@@ -12,9 +12,9 @@ from urllib.parse import urljoin
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from requests import PreparedRequest, Request, RequestException, Response
-from requests.exceptions import InvalidHeader, InvalidURL, UnrewindableBodyError
+from requests.exceptions import InvalidHeader, InvalidURL
 from requests.hooks import default_hooks, dispatch_hook
-from requests.utils import resolve_proxies, rewind_body
+from requests.utils import resolve_proxies
 from urllib3.exceptions import LocationParseError
 
 from jwt_upstream import claims, flights, logins, pool, refresh, states
@@ -24,8 +24,9 @@ from jwt_upstream.backends.bodies import drain
 from jwt_upstream.backends.origins import origin
 from jwt_upstream.changes import Changes
 from jwt_upstream.conf import conf
-from jwt_upstream.exceptions import BodyNotReplayable, ForeignOrigin
+from jwt_upstream.exceptions import ForeignOrigin
 from jwt_upstream.models import Credential
+from jwt_upstream.sending import clean, has_left, mark_as_left, rewind, unchanged
 from jwt_upstream.tokens import TokenPair
 
 
@@ -57,7 +58,7 @@ class UpstreamClient(AsyncVerbs):
         self.verify, self.cert = backend.verify, backend.cert
         self.proxies = dict(backend.proxies or {})
         # Does nothing, but with it requests doesn't look for a password in .netrc, which would replace the token.
-        self.auth = _unchanged
+        self.auth = unchanged
         # A cookie of the upstream could outrank the token, or mix up two accounts.
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.mount("https://", pool.adapter)
@@ -169,7 +170,7 @@ class UpstreamClient(AsyncVerbs):
         return answers[-1]
 
     def _answer(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Response:
-        if _has_left(request):
+        if has_left(request):
             response = self._wire(request, None, kwargs)
         else:
             self._check_origin(request.url or "")
@@ -193,7 +194,7 @@ class UpstreamClient(AsyncVerbs):
         fresh = self._renew(memory)
         if fresh.pair.access == memory.pair.access:
             return first
-        _rewind(request, first)
+        rewind(request, first)
         drain(first)
         second = self._wire(request, fresh.pair, kwargs)
         second.history = [first]
@@ -222,7 +223,7 @@ class UpstreamClient(AsyncVerbs):
         try:
             response = super().send(sent, allow_redirects=False, **{**kwargs, "stream": True})
         except RequestException as error:
-            _clean(error, request)
+            clean(error, request)
             raise
         response.request = request
         return response
@@ -230,38 +231,5 @@ class UpstreamClient(AsyncVerbs):
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
         """Note on each hop of a redirect whether it left the origin, after which no hop gets the token any more."""
         prepared_request.headers.pop("Authorization", None)
-        if _has_left(response.request) or not self._is_ours(prepared_request.url):
-            setattr(prepared_request, _LEFT, True)
-
-
-_LEFT = "_jwt_upstream_has_left"
-
-
-def _has_left(request: PreparedRequest) -> bool:
-    return hasattr(request, _LEFT)
-
-
-def _unchanged(request: PreparedRequest) -> PreparedRequest:
-    return request
-
-
-def _rewind(request: PreparedRequest, first: Response) -> None:
-    if request.body is None or isinstance(request.body, str | bytes | bytearray):
-        return
-    try:
-        # No number: no tell(), as with generators, or one that failed, as with pipes.
-        if not isinstance(request._body_position, int):
-            raise UnrewindableBodyError
-        rewind_body(request)
-    except (UnrewindableBodyError, ValueError):
-        text = "the token is fresh now, but this body can't be sent again; call again with a new one, or with bytes"
-        raise BodyNotReplayable(text, response=first) from None
-
-
-def _clean(error: RequestException, request: PreparedRequest) -> None:
-    """Take the token out of an error: out of its request, and out of the frames of those who sent it."""
-    error.request = request
-    link: BaseException | None = error
-    while link is not None:
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
+        if has_left(response.request) or not self._is_ours(prepared_request.url):
+            mark_as_left(prepared_request)

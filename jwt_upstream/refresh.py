@@ -7,20 +7,20 @@ import random
 import time
 from collections.abc import Callable
 from copy import copy
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from django.utils import timezone
 
 from jwt_upstream import claims, flights
 from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
 from jwt_upstream.conf import conf
-from jwt_upstream.exceptions import NotLoggedIn, RefreshBlocked, RefreshBusy, RefreshUnavailable, UpstreamError
-from jwt_upstream.models import Credential, Event, Outage
-from jwt_upstream.news import announce, announce_outage, announce_recovery
-from jwt_upstream.states import by_state, reread, unavailable, usable
+from jwt_upstream.exceptions import NotLoggedIn, RefreshBlocked, RefreshBusy, UpstreamError
+from jwt_upstream.models import Credential
+from jwt_upstream.news import announce
+from jwt_upstream.settlement import settle
+from jwt_upstream.states import reread, unavailable, usable
 from jwt_upstream.tokens import TokenPair
 
 logger = logging.getLogger("jwt_upstream")
@@ -165,7 +165,7 @@ def _claim_and_refresh(row: Credential, pair: TokenPair, using: str) -> TokenPai
     try:
         if time.monotonic() - started > conf.claim_seconds - backend.deadline:
             return None  # frozen meanwhile (SIGSTOP, a suspended host): the claim could lapse during the call
-        return _settle(row, pair, _ask(backend, pair), using)
+        return settle(row, pair, _ask(backend, pair), using)
     finally:
         if interruption:
             announce(interruption)
@@ -180,75 +180,3 @@ def _ask(backend: Backend, pair: TokenPair) -> Outcome:
         # A bug in somebody's backend: the claim must be settled, and neither the message nor the frames, which may
         # hold tokens, go anywhere.
         return Outcome(Verdict.TRANSIENT, f"{type(error).__name__} in {type(backend).__name__}.refresh")
-
-
-def _settle(row: Credential, used: TokenPair, outcome: Outcome, using: str) -> TokenPair | None:
-    """Write the outcome, then tell of it; None if the row has moved on meanwhile and decides by itself."""
-    # Nothing else may happen between the answer and the commit: the old token is spent.
-    if outcome.verdict is Verdict.OK and outcome.pair:
-        return _settle_pair(row, _completed(outcome.pair, used), outcome, using)
-    event = flights.persist(lambda: _settle_refusal(row, outcome, using), using, conf.settle_seconds)
-    if event is None:
-        return None
-    after: Credential = event.credential  # type: ignore[assignment]
-    announce(event)
-    if after.needs_human:
-        raise by_state(after)
-    kind = Outage.Kind.MISCONFIGURED if outcome.verdict is Verdict.CONFIG else Outage.Kind.DOWN
-    announce_outage(after.upstream, kind, after.failure, using)
-    raise unavailable(after)
-
-
-def _settle_pair(row: Credential, pair: TokenPair, outcome: Outcome, using: str) -> TokenPair | None:
-    write = partial(claims.settle_pair, row, pair, using, **_told(outcome))
-    try:
-        event = flights.persist(write, using, conf.settle_seconds)
-    except flights.DATABASE_AWAY as error:
-        raise _lost(row, error) from None
-    if event is None and not _is_stored(row, pair, using):
-        return None
-    if event:
-        announce(event)
-    announce_recovery(row.upstream, using)
-    return pair
-
-
-def _lost(row: Credential, error: Exception) -> RefreshUnavailable:
-    text = f"{row}: refreshed, but the database was away for {conf.settle_seconds:g} s and the new tokens are lost"
-    logger.critical("%s (%s)", text, type(error).__name__)
-    return RefreshUnavailable(text, credential=row, reason="the new tokens could not be stored")
-
-
-def _is_stored(row: Credential, pair: TokenPair, using: str) -> bool:
-    # A commit whose acknowledgement was lost: the second try finds the first one's work.
-    now = claims.reread(row, using)
-    return now is not None and now.pair.fingerprint == pair.fingerprint
-
-
-def _completed(new: TokenPair, used: TokenPair) -> TokenPair:
-    if new.refresh:
-        return new
-    return replace(new, refresh=used.refresh, refresh_expires_at=new.refresh_expires_at or used.refresh_expires_at)
-
-
-def _settle_refusal(row: Credential, outcome: Outcome, using: str) -> Event | None:
-    told = _told(outcome)
-    if outcome.verdict in {Verdict.REJECTED, Verdict.LOCKED}:
-        reason = outcome.reason
-        if row.interrupted_at:
-            at = f"{row.interrupted_at:%Y-%m-%d %H:%M:%S %Z}"
-            reason += f"; a refresh at {at} was interrupted, its answer may be lost"
-        return claims.settle_state(row, outcome.verdict.value, using, reason=reason, **told)
-    verdict = outcome.verdict if outcome.verdict is Verdict.CONFIG else Verdict.TRANSIENT
-    told |= {"verdict": verdict.value, "reason": outcome.reason, "is_ambiguous": outcome.is_ambiguous}
-    return claims.settle_failure(row, _pause(row, outcome), using, **told)
-
-
-def _told(outcome: Outcome) -> dict[str, Any]:
-    return {"verdict": outcome.verdict.value, "status_code": outcome.status_code, "seconds": outcome.seconds}
-
-
-def _pause(row: Credential, outcome: Outcome) -> float:
-    backend = get_backend(row.upstream)
-    pause = min(backend.cooldown * 2.0 ** min(row.failures, 30), backend.cooldown_max) * random.uniform(0.8, 1.2)
-    return max(pause, outcome.retry_after or 0.0)

@@ -40,13 +40,16 @@ REPLAYABLE: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.parametrize("kind", REPLAYABLE)
 def test_replayable_body(client: UpstreamClient, upstream: Upstream, tmp_path: Path, kind: str) -> None:
     """The second request has the same bytes and, but for Authorization, the same headers as the first."""
     upstream.expire()
     given = REPLAYABLE[kind](tmp_path)
-    assert client.post("orders/", headers={"Idempotency-Key": "k1"}, **given).status_code == 200
+    try:
+        assert client.post("orders/", headers={"Idempotency-Key": "k1"}, **given).status_code == 200
+    finally:
+        for opened in (given.get("data"), given.get("files", {}).get("file")):
+            getattr(opened, "close", int)()
     first, again = upstream.calls("/orders/")
     assert first.body == again.body
     assert without_token(first.headers) == without_token(again.headers)
@@ -79,13 +82,14 @@ ONCE_ONLY: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")
 @pytest.mark.parametrize("kind", ONCE_ONLY)
 def test_body_that_can_be_sent_only_once(client: UpstreamClient, upstream: Upstream, kind: str) -> None:
     """The token is refreshed, and the caller is told to call again; never is another body sent instead."""
     upstream.expire()
+    body = ONCE_ONLY[kind]()
     with pytest.raises(BodyNotReplayable) as caught:
-        client.post("orders/", data=ONCE_ONLY[kind]())
+        client.post("orders/", data=body)
+    getattr(body, "close", int)()
     assert caught.value.response is not None
     assert caught.value.response.status_code == 401
     assert (len(upstream.calls("/orders/")), upstream.refreshes) == (1, 1)

@@ -1,0 +1,114 @@
+"""Compare-and-swap: whoever comes with a row that has moved on writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from jwt_upstream import claims
+from jwt_upstream.models import Credential, Event
+from jwt_upstream.tokens import TokenPair
+
+State = Credential.State
+USING = "default"
+
+
+@pytest.fixture
+def row(transactional_db: None) -> Credential:
+    """A credential as a worker has read it."""
+    event = claims.log_in("up", "default", TokenPair("a1", "r1"), USING, username="bob")
+    Event.objects.all().delete()
+    assert event.credential is not None
+    return event.credential
+
+
+STALE: dict[str, Callable[[Credential], Any]] = {
+    "claim": lambda row: claims.claim(row, USING),
+    "settle_pair": lambda row: claims.settle_pair(row, TokenPair("a3", "r3"), USING),
+    "settle_state": lambda row: claims.settle_state(row, State.REJECTED, USING, reason="no"),
+    "settle_failure": lambda row: claims.settle_failure(
+        row, 1.0, USING, reason="no", verdict="transient", is_ambiguous=False
+    ),
+    "mark": lambda row: claims.mark(row, State.LOCKED, USING, reason="no"),
+    "restore": lambda row: claims.restore(row, USING, reason="no"),
+    "leave_alone": lambda row: claims.leave_alone(row, timezone.now(), USING),
+    "log_out": lambda row: claims.log_out(row, USING),
+}
+
+
+@pytest.mark.parametrize("writing", STALE)
+def test_row_has_moved_on(row: Credential, writing: str) -> None:
+    """Nothing is written, and no event recorded, by who comes with an older generation."""
+    claims.settle_pair(row, TokenPair("a2", "r2"), USING)
+    before = Credential.objects.values().get()
+    assert STALE[writing](row) is None
+    assert Credential.objects.values().get() == before
+    assert Event.objects.count() == 1
+
+
+def test_claim_is_exclusive(row: Credential) -> None:
+    """Of two who have read the same row one gets the claim."""
+    claimed = claims.claim(row, USING)
+    assert claimed is not None
+    assert claimed[0].is_claimed(timezone.now())
+    assert claims.claim(row, USING) is None
+
+
+def test_claim_of_a_credential_in_need(row: Credential) -> None:
+    """What was rejected since it was read isn't claimed."""
+    claims.mark(row, State.REJECTED, USING, reason="no")
+    assert claims.claim(row, USING) is None
+
+
+def test_lapsed_claim_is_taken_over_once(row: Credential) -> None:
+    """Of two who have read a lapsed claim one takes over, and one event says so."""
+    past = timezone.now() - timedelta(seconds=1)
+    Credential.objects.update(claim="dead", claim_expires_at=past)
+    row.refresh_from_db()
+    taken = claims.claim(row, USING)
+    assert taken is not None
+    assert taken[0].interrupted_at == past
+    assert claims.claim(row, USING) is None
+    assert [event.kind for event in Event.objects.all()] == ["interrupted"]
+
+
+def test_refusal_without_the_claim(row: Credential) -> None:
+    """A worker whose claim lapsed and was taken over can't mark the credential."""
+    claimed = claims.claim(row, USING)
+    assert claimed is not None
+    Credential.objects.update(claim="another")
+    assert claims.settle_state(claimed[0], State.REJECTED, USING, reason="no") is None
+    assert STALE["settle_failure"](claimed[0]) is None
+    assert Credential.objects.get().state == "active"
+
+
+def test_pair_without_the_claim(row: Credential) -> None:
+    """A worker that was frozen past its claim still stores its pair, the newest there is."""
+    claimed = claims.claim(row, USING)
+    assert claimed is not None
+    Credential.objects.update(claim="another")
+    assert claims.settle_pair(claimed[0], TokenPair("a2", "r2"), USING) is not None
+    assert Credential.objects.get().pair.refresh == "r2"
+
+
+def test_failure_keeps_the_tokens(row: Credential) -> None:
+    """A refused pair stays stored, for diagnosis; only an ambiguous failure counts as an interruption."""
+    claims.settle_failure(row, 5.0, USING, reason="gone", verdict="transient", is_ambiguous=True)
+    after = Credential.objects.get()
+    assert after.interrupted_at is not None
+    claims.mark(after, State.REJECTED, USING, reason="no")
+    assert Credential.objects.get().pair == TokenPair("a1", "r1")
+
+
+def test_since_is_when_the_state_changed(row: Credential) -> None:
+    """A new pair for an active credential doesn't change since when it has been active."""
+    claims.settle_pair(row, TokenPair("a2", "r2"), USING)
+    assert Credential.objects.get().since == row.since
+    failed = claims.mark(Credential.objects.get(), State.LOCKED, USING, reason="no")
+    assert failed is not None
+    claims.log_in("up", "default", TokenPair("a3"), USING, username="bob")
+    assert Credential.objects.get().since > failed.at
