@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 from django.utils import timezone
-from django.views.decorators.debug import sensitive_variables
 from requests import PreparedRequest, Request, RequestException, Response
 from requests.exceptions import InvalidHeader, InvalidURL
 from requests.hooks import default_hooks, dispatch_hook
@@ -21,13 +20,14 @@ from jwt_upstream import claims, flights, logins, pool, refresh, states
 from jwt_upstream.async_verbs import AsyncVerbs
 from jwt_upstream.backends import Backend, Verdict, get_backend
 from jwt_upstream.backends.bodies import drain
+from jwt_upstream.backends.failures import masked
 from jwt_upstream.backends.origins import origin
 from jwt_upstream.changes import Changes
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import ForeignOrigin
 from jwt_upstream.models import Credential
 from jwt_upstream.sending import clean, has_left, mark_as_left, rewind, unchanged
-from jwt_upstream.tokens import TokenPair
+from jwt_upstream.tokens import Secrets, TokenPair
 
 
 class _Memory(NamedTuple):
@@ -84,12 +84,12 @@ class UpstreamClient(AsyncVerbs):
 
     # -- tokens
 
-    @sensitive_variables("credentials")
     def login(self, *, by: str = "client", **credentials: str) -> None:
         """Log in with what the backend asks for, usually ``username`` and ``password``, and store the tokens.
 
         Raises LoginRejected, AccountLocked, UpstreamMisconfigured, RefreshUnavailable; what was stored before is kept.
         """
+        credentials = Secrets(credentials)  # in place of what a traceback's local variables would show
         logins.login(self.alias, self.account, credentials, by=by)
 
     def adopt(self, pair: TokenPair, *, by: str = "client") -> None:
@@ -206,7 +206,7 @@ class UpstreamClient(AsyncVerbs):
         verdict = self.backend.verdict("api", response)
         if verdict is not Verdict.LOCKED:
             return verdict
-        reason = self.backend.reason(response)
+        reason = masked(self.backend.reason(response), (used.pair.access,))
         self._run(partial(states.lock, used.row, used.pair, reason, response))
         return Verdict.EXPIRED  # said of a token that was replaced meanwhile
 

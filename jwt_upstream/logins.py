@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
-from django.views.decorators.debug import sensitive_variables
-
 from jwt_upstream import claims, flights
 from jwt_upstream.backends import Outcome, Verdict, get_backend
 from jwt_upstream.exceptions import (
@@ -23,7 +21,7 @@ from jwt_upstream.models import Credential
 from jwt_upstream.news import announce, announce_recovery
 from jwt_upstream.refresh import refresh
 from jwt_upstream.states import by_state, reread, usable
-from jwt_upstream.tokens import TokenPair
+from jwt_upstream.tokens import Secrets, TokenPair
 
 T = TypeVar("T")
 
@@ -34,13 +32,13 @@ _ERRORS: dict[Verdict, type[UpstreamError]] = {
 }
 
 
-@sensitive_variables("credentials")
 def login(upstream: str, account: str, credentials: Mapping[str, str], *, by: str = "") -> Credential:
     """Log in with what the backend asks for and store the pair; on any failure what was stored before is kept.
 
     Raises LoginRejected, AccountLocked, UpstreamMisconfigured or RefreshUnavailable; TypeError if something is
     missing.
     """
+    credentials = Secrets(credentials)
     backend = get_backend(upstream)
     outcome = backend.login(credentials)
     if outcome.verdict is not Verdict.OK or outcome.pair is None:
@@ -102,7 +100,7 @@ def try_again(credential: Credential, *, by: str = "") -> TokenPair:
     if row.state == Credential.State.LOGGED_OUT:
         raise by_state(row)
     if not _is_readable(row):
-        usable(row)
+        usable(row)  # records that, and raises
     restored = _written(using, partial(claims.restore, row, using, reason="tried again", by=by), str(row))
     if restored:
         announce(restored)

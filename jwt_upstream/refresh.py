@@ -21,7 +21,7 @@ from jwt_upstream.models import Credential
 from jwt_upstream.news import announce
 from jwt_upstream.settlement import settle
 from jwt_upstream.states import reread, unavailable, usable
-from jwt_upstream.tokens import TokenPair
+from jwt_upstream.tokens import TokenPair, fingerprint
 
 logger = logging.getLogger("jwt_upstream")
 
@@ -70,7 +70,7 @@ def _is_hopeless(credential: Credential, pair: TokenPair) -> bool:
         credential.is_claimed(now)
         or (credential.next_attempt_at is not None and credential.next_attempt_at > now)
         or (get_backend(credential.upstream).needs_refresh_token and not credential.refresh_token)
-        or flights.is_under_way(_key(credential, pair.access), claims.database())
+        or flights.is_under_way(_key(credential, fingerprint(pair.access)), claims.database())
     )
 
 
@@ -89,6 +89,8 @@ def refresh(credential: Credential, *, rejected: str | None = None, run: Run = _
     ``run`` calls what must see the caller's connection, which async code has in another thread than the one that
     waits here.
     """
+    # From here on by its fingerprint: a traceback's local variables must not show it.
+    rejected = None if rejected is None else fingerprint(rejected)
     get_backend(credential.upstream)
     using = claims.database()
     work = partial(_lead, credential, rejected, using)
@@ -144,10 +146,10 @@ def _look_and_refresh(seen: Credential, rejected: str | None, using: str, flight
         _refuse_bound(seen, flight, NotLoggedIn("not committed"))
         raise NotLoggedIn(f"{seen}: the credential was deleted", credential=seen)
     pair = usable(row)
-    if (row.generation != seen.generation) if rejected is None else (pair.access != rejected):
+    if (row.generation != seen.generation) if rejected is None else (fingerprint(pair.access) != rejected):
         return pair
     now = timezone.now()
-    if rejected and row.unhelped_until and row.unhelped_until > now and not row.has_expired(now):
+    if rejected is not None and row.unhelped_until and row.unhelped_until > now and not row.has_expired(now):
         return pair
     if row.next_attempt_at and row.next_attempt_at > now:
         raise unavailable(row)

@@ -21,6 +21,13 @@ def fingerprint(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()[:12] if token else ""
 
 
+class Secrets(dict[str, str]):
+    """A dict whose repr shows no value: what tracebacks, and error reports with local variables, show of it."""
+
+    def __repr__(self) -> str:
+        return f"<Secrets: {', '.join(self)}>"
+
+
 @dataclass(frozen=True)
 class TokenPair:
     """An access token, the refresh token that goes with it, and when each ends (aware datetimes, None: unknown).

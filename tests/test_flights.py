@@ -98,7 +98,6 @@ def test_connection_is_private_and_closed() -> None:
     ((private, autocommit),) = seen
     assert private is not connection.connection
     assert autocommit
-    assert not [thread for thread in threading.enumerate() if "jwt_upstream" in thread.name]
 
 
 def test_options_of_the_private_connection(settings: Any) -> None:
