@@ -1,8 +1,9 @@
 """System checks of the settings: what is unknown, missing or wrong is said at start-up, with what to do.
 
-E001 JWT_UPSTREAM is no dict · E002 an upstream's settings are no dict, or have an unknown key · E003 BASE_URL ·
-E004 BACKEND · E005 OPTIONS · E006 JWT_UPSTREAM_ENCRYPTION_KEYS · E007 unknown setting · E008 a number of seconds ·
-E009 deadline and claim · W001 http:// · W002 no ADMINS · W003 keys derived from SECRET_KEY (deploy only)
+E001 JWT_UPSTREAM is no dict, or an alias no name · E002 an upstream's settings are no dict, or have an unknown key ·
+E003 BASE_URL · E004 BACKEND · E005 OPTIONS · E006 JWT_UPSTREAM_ENCRYPTION_KEYS · E007 unknown setting ·
+E008 a number of seconds · E009 deadline and claim · W001 http:// · W002 no ADMINS · W003 keys derived from SECRET_KEY
+(deploy only)
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from jwt_upstream.backends.origins import origin
 from jwt_upstream.conf import DEFAULTS, conf
 from jwt_upstream.exceptions import UpstreamNotConfigured
 
+_LONGEST_ALIAS = 100
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 _NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 
@@ -83,8 +85,11 @@ def _upstreams() -> Iterator[CheckMessage]:
 
 def _upstream(alias: str, written: Any) -> Iterator[CheckMessage]:
     where = f"JWT_UPSTREAM[{alias!r}]"
-    if not isinstance(written, Mapping) or not isinstance(written.get("OPTIONS", {}), Mapping):
-        hint = f"It has {', '.join(KEYS)}; OPTIONS is a dict too."
+    if not isinstance(alias, str) or not 0 < len(alias) <= _LONGEST_ALIAS:
+        hint = f"Give it a name of at most {_LONGEST_ALIAS} characters."
+        yield Error(f"{where}: the alias is no name that could be stored.", hint=hint, id="jwt_upstream.E001")
+    if not isinstance(written, Mapping) or not _is_options(written.get("OPTIONS", {})):
+        hint = f"It has {', '.join(KEYS)}; OPTIONS is a dict of names and values."
         yield Error(f"{where} must be a dict.", hint=hint, id="jwt_upstream.E002")
         return
     for key in [key for key in written if key not in KEYS]:
@@ -102,6 +107,10 @@ def _upstream(alias: str, written: Any) -> Iterator[CheckMessage]:
         )
     else:
         yield from _backend(where, backend)
+
+
+def _is_options(options: Any) -> bool:
+    return isinstance(options, Mapping) and all(isinstance(name, str) for name in options)
 
 
 def _url(where: str, url: Any) -> Iterator[CheckMessage]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import textwrap
 import threading
 from typing import Any
 from urllib.parse import urlencode
@@ -18,7 +17,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from jwt_upstream import signals
-from jwt_upstream.times import moment
+from jwt_upstream.texts import moment, paragraph
 
 logger = logging.getLogger("jwt_upstream")
 
@@ -47,7 +46,7 @@ Why:    {credential.reason}
 Admin:  {_link("credential_change", credential.pk)}
 
 What to do:
-{_indented(credential.remedy)}
+{paragraph(credential.remedy, 78)}
 
 Until then every call with it fails at once, without asking the upstream.
 There will be no further mail about it before it works again.
@@ -85,7 +84,7 @@ Why:    {outage.reason}
 Admin:  {_link("credential_changelist", upstream=outage.upstream)}
 
 What to do:
-{_indented(_REMEDIES[outage.kind])}
+{paragraph(_REMEDIES[outage.kind], 78)}
 
 Refreshing is tried again all the time, with growing pauses, and no credential
 is lost. There will be no further mail about it before it works again.
@@ -103,11 +102,6 @@ Why:    {outage.reason}
 Admin:  {_link("credential_changelist", upstream=outage.upstream)}
 """
     _mail(f"upstream {outage.upstream} works again", body)
-
-
-def _indented(text: str) -> str:
-    # Not broken at hyphens: a command is to be copied.
-    return textwrap.fill(text, 78, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _link(page: str, *args: Any, **query: str) -> str:

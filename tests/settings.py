@@ -41,6 +41,9 @@ TEMPLATES = [
 ROOT_URLCONF = "tests.urls"
 # Django 6.0 deprecates the pairs that 5.2 wants.
 ADMINS = ["ops@example.com"] if django.VERSION >= (6, 0) else [("Ops", "ops@example.com")]
+# Django 6.1 deprecates mail settings without MAILERS.
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
 
 _FILE = Path(tempfile.gettempdir()) / f"jwt_upstream_tests_{os.getpid()}.sqlite3"
 DATABASES = {"default": environ.Env().db("DATABASE_URL", default=f"sqlite:///{_FILE}")}
