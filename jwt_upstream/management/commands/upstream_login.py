@@ -21,7 +21,7 @@ from jwt_upstream.backends.failures import masked
 from jwt_upstream.exceptions import UpstreamError, UpstreamNotConfigured
 from jwt_upstream.models import Credential
 from jwt_upstream.texts import left, moment
-from jwt_upstream.tokens import TokenPair, end_at, fingerprint
+from jwt_upstream.tokens import Secrets, TokenPair, end_at, fingerprint
 
 _TOKENS = {"access": ("access", "access_token", "token"), "refresh": ("refresh", "refresh_token")}
 _ENDS = ("access_expires_at", "refresh_expires_at")
@@ -72,10 +72,10 @@ class Command(BaseCommand):
         asks = get_backend(alias).login_asks
         if options["username"] and "username" not in asks:
             raise CommandError(f"A login at {alias} asks for no username.")
-        given = {"username": options["username"]} if options["username"] else {}
+        given = Secrets(username=options["username"] or "")
         if options["password_stdin"]:
-            given |= _secrets_from_stdin(name for name in asks if name != "username")
-        credentials = {name: given.get(name) or _value(name) for name in asks}
+            given.update(_secrets_from_stdin(name for name in asks if name != "username"))
+        credentials = Secrets({name: given.get(name) or _value(name) for name in asks})
         return logins.login(alias, account, credentials, by=_by())
 
     @sensitive_variables()
@@ -106,9 +106,9 @@ def _refuse_terminal(option: str, what: str) -> None:
 
 
 @sensitive_variables()
-def _secrets_from_stdin(names: Iterable[str]) -> dict[str, str]:
+def _secrets_from_stdin(names: Iterable[str]) -> Secrets:
     _refuse_terminal("--password-stdin", "the password")
-    given = {name: sys.stdin.readline().rstrip("\r\n") for name in names}
+    given = Secrets({name: sys.stdin.readline().rstrip("\r\n") for name in names})
     if not given or not all(given.values()):
         missing = ", ".join(name for name, value in given.items() if not value) or "no secret is asked for"
         raise CommandError(f"--password-stdin: standard input doesn't fit: {missing}.")
