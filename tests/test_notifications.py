@@ -9,6 +9,7 @@ from typing import Any
 
 import django
 import pytest
+from django.contrib import admin
 from django.contrib.sites.requests import RequestSite
 from django.core import mail
 from django.core.mail.backends.base import BaseEmailBackend
@@ -207,6 +208,8 @@ def sites(client: UpstreamClient, settings: Any) -> Any:
         models.SITE_CACHE[1] = models.Site(domain="www.example.org")
         yield models.SITE_CACHE
         models.SITE_CACHE.clear()
+        if admin.site.is_registered(models.Site):  # found there by autodiscover, it would break other tests' admin
+            admin.site.unregister(models.Site)
 
 
 def link(mailoutbox: Mails) -> str:
