@@ -432,3 +432,56 @@ def test_token_is_not_in_an_error(client: UpstreamClient, settings: Any) -> None
     assert "Authorization" not in caught.value.request.headers
     shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert "access-1" not in "".join(shown.format())
+
+
+# -- the environment
+
+
+def test_proxy_of_the_environment(
+    client: UpstreamClient, upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proxies of the environment count, as soon as they are set, and so does NO_PROXY."""
+    settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://api.example.com/"
+    monkeypatch.setenv("HTTP_PROXY", upstream.url)
+    assert client.get("orders/").json()["path"] == "http://api.example.com/orders/"
+    assert client.send(requests.Request("GET", "http://api.example.com/x").prepare()).status_code == 200
+    monkeypatch.setenv("NO_PROXY", "api.example.com")
+    with pytest.raises(requests.ConnectionError):
+        client.get("orders/", timeout=0.1)
+
+
+def test_proxy_of_the_upstream_or_the_call(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """Proxies may be set per upstream, and per call."""
+    settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://api.example.com/"
+    assert client.get("orders/", proxies={"http": upstream.url}).status_code == 200
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["proxies"] = {"http": upstream.url}
+    assert UpstreamClient("up").get("orders/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("of_environment", "of_upstream", "of_call", "expected"),
+    [
+        (None, True, None, True),
+        ("env.pem", True, None, "env.pem"),
+        ("env.pem", "up.pem", None, "up.pem"),
+        ("env.pem", "up.pem", "call.pem", "call.pem"),
+        ("env.pem", True, False, False),
+    ],
+)
+def test_certificates(
+    upstream: Upstream,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    of_environment: str | None,
+    of_upstream: bool | str,
+    of_call: bool | str | None,
+    expected: bool | str,
+) -> None:
+    """The call's own word on certificates comes first, then the upstream's, then the environment's."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    if of_environment:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", of_environment)
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["verify"] = of_upstream
+    merged = UpstreamClient("up").merge_environment_settings(upstream.url, {}, None, of_call, None)
+    assert (merged["verify"], merged["stream"], merged["cert"]) == (expected, False, None)

@@ -12,7 +12,7 @@ import jwt_upstream
 PACKAGE = Path(jwt_upstream.__file__).parent
 
 WORDS = ["jwt_upstream", "changes", "conf", "exceptions", "signals", "tokens"]
-HTTP = ["backends", "pool"]
+HTTP = ["backends", "environment", "pool"]
 DATABASE = ["fields", "models", "claims", "outages", "flights", "news", "states"]
 BOTH = ["settlement", "refresh", "logins"]
 USED = ["async_verbs", "sending", "client", "texts", "notifications", "checks"]

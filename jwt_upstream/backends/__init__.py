@@ -50,7 +50,7 @@ def get_backend(alias: str) -> Backend:
     for problem in backend.check():
         raise UpstreamNotConfigured(f"JWT_UPSTREAM[{alias!r}]: {problem}")
     # A copy, so that settings which are changed in place are noticed as well.
-    _made[alias] = ({**written, "OPTIONS": {**written.get("OPTIONS", {})}}, backend)
+    _made[alias] = ({key: dict(value) if key == "OPTIONS" else value for key, value in written.items()}, backend)
     return backend
 
 
