@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import MutableMapping
-from copy import copy
 from functools import partial
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NamedTuple
-from urllib.parse import urljoin
 
 from django.utils import timezone
-from requests import PreparedRequest, Request, RequestException, Response
-from requests.exceptions import InvalidHeader, InvalidURL
+from requests import PreparedRequest, RequestException, Response
+from requests.exceptions import InvalidHeader
 from requests.hooks import default_hooks, dispatch_hook
 from requests.utils import resolve_proxies
-from urllib3.exceptions import LocationParseError
 
-from jwt_upstream import claims, environment, flights, logins, pool, refresh, states
-from jwt_upstream.async_verbs import AsyncVerbs
-from jwt_upstream.backends import Backend, Verdict, get_backend
+from jwt_upstream import claims, flights, logins, refresh, states
+from jwt_upstream.backends import Verdict
 from jwt_upstream.backends.bodies import drain
 from jwt_upstream.backends.failures import masked
-from jwt_upstream.backends.origins import origin
 from jwt_upstream.changes import Changes
 from jwt_upstream.conf import conf
-from jwt_upstream.exceptions import ForeignOrigin
 from jwt_upstream.models import Credential
-from jwt_upstream.sending import clean, has_left, mark_as_left, rewind, unchanged
+from jwt_upstream.origin_session import OriginSession
+from jwt_upstream.sending import clean, has_left, rewind
 from jwt_upstream.tokens import Secrets, TokenPair
 
 
@@ -40,7 +33,7 @@ class _Memory(NamedTuple):
     changes: int
 
 
-class UpstreamClient(AsyncVerbs):
+class UpstreamClient(OriginSession):
     """A ``requests.Session`` for one account at one configured upstream.
 
     Paths are joined to BASE_URL as a browser would; the token goes to that origin only. A 401 is answered by a
@@ -53,17 +46,8 @@ class UpstreamClient(AsyncVerbs):
     """
 
     def __init__(self, alias: str = "default", account: str = "default") -> None:
-        super().__init__()
-        backend = get_backend(alias)
-        self.alias, self.account = alias, account
-        self.verify, self.cert = backend.verify, backend.cert
-        self.proxies = dict(backend.proxies or {})
-        # Does nothing, but with it requests doesn't look for a password in .netrc, which would replace the token.
-        self.auth = unchanged
-        # A cookie of the upstream could outrank the token, or mix up two accounts.
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.mount("https://", pool.adapter)
-        self.mount("http://", pool.adapter)
+        super().__init__(alias)
+        self.account = account
         self._memory: _Memory | None = None
 
     def __reduce__(self) -> tuple[type[UpstreamClient], tuple[str, str]]:
@@ -71,17 +55,6 @@ class UpstreamClient(AsyncVerbs):
 
     def __repr__(self) -> str:
         return f"<UpstreamClient {self.alias}/{self.account}>"
-
-    @property
-    def backend(self) -> Backend:
-        """The backend as settings are now."""
-        return get_backend(self.alias)
-
-    def close(self) -> None:
-        """Close adapters that were mounted on this client; the process's connections stay open for others."""
-        for adapter in self.adapters.values():
-            if adapter is not pool.adapter:
-                adapter.close()
 
     # -- tokens
 
@@ -131,55 +104,6 @@ class UpstreamClient(AsyncVerbs):
         return self._remember(row, pair, changes)
 
     # -- sending
-
-    def prepare_request(self, request: Request) -> PreparedRequest:
-        """Join the path to BASE_URL and prepare as requests does; raises ForeignOrigin."""
-        located = copy(request)
-        located.url = url = self._joined(str(request.url or ""))
-        self._check_origin(url)
-        return super().prepare_request(located)
-
-    def _joined(self, url: str) -> str:
-        try:
-            return urljoin(self.backend.base_url, url)
-        except ValueError as error:
-            raise InvalidURL(f"not sent: {error}") from None
-
-    def _check_origin(self, url: str) -> None:
-        if not self._is_ours(url):
-            raise ForeignOrigin(f"not sent: the URL leads away from {self.backend.origin} of upstream {self.alias!r}")
-
-    def _is_ours(self, url: str | None) -> bool:
-        if url and url.startswith(self.backend.base_url):
-            return True
-        try:
-            return origin(url or "") == self.backend.origin
-        except LocationParseError:
-            return False
-
-    def merge_environment_settings(
-        self,
-        url: str,
-        proxies: MutableMapping[str, str] | None,
-        stream: bool | None,
-        verify: bool | str | None,
-        cert: str | tuple[str, str] | None,
-    ) -> dict[str, Any]:
-        """Merge as requests does, but don't search the environment anew on every call, a quarter of its time.
-
-        What is configured for the upstream comes before the environment's CA bundle.
-        """
-        if proxies or not self.trust_env:
-            return super().merge_environment_settings(url, dict(proxies or {}), stream, verify, cert)
-        found = environment.look_up(str(self.backend.origin))
-        if verify is None or verify is True:
-            verify = found.verify if self.verify is True else self.verify
-        return {
-            "proxies": {**found.proxies, **self.proxies},
-            "stream": self.stream if stream is None else stream,
-            "verify": verify,
-            "cert": cert or self.cert,
-        }
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send with the token, follow redirects with it inside the origin only; see the class for what is raised."""
@@ -255,9 +179,3 @@ class UpstreamClient(AsyncVerbs):
             raise
         response.request = request
         return response
-
-    def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
-        """Note on each hop of a redirect whether it left the origin, after which no hop gets the token any more."""
-        prepared_request.headers.pop("Authorization", None)
-        if has_left(response.request) or not self._is_ours(prepared_request.url):
-            mark_as_left(prepared_request)
