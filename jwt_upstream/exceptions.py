@@ -1,19 +1,21 @@
-"""What can go wrong, all but the last also a ``requests.RequestException``, so existing ``except`` clauses work::
+"""What can go wrong; all but the last are a ``requests.RequestException`` too, so existing ``except`` clauses work.
 
-UpstreamError
-├── CredentialError             a human must act; .credential, .since, .reason
-│   ├── NotLoggedIn             no token yet, or logged out
-│   ├── CredentialRejected      refresh token refused
-│   ├── AccountLocked           upstream says locked, disabled, suspended
-│   └── CredentialUnreadable    stored secret can't be decrypted with any key
-├── LoginRejected               wrong username or password (login only)
-├── RefreshUnavailable          try later; .retry_after, .since, .reason
-│   ├── RefreshBusy             another worker is refreshing and took too long
-│   └── RefreshBlocked          the caller's own transaction holds the row; nothing was spent
-├── UpstreamMisconfigured       invalid_client, 404 on the refresh path: our settings, not the credential
-├── BodyNotReplayable           token refreshed, but this body can't be sent twice; .response
-└── ForeignOrigin               refused to send this token to another host
-UpstreamNotConfigured(ImproperlyConfigured)     unknown alias, bad settings
+The tree::
+
+    UpstreamError
+    ├── CredentialError             a human must act; .credential, .since, .reason
+    │   ├── NotLoggedIn             no token yet, or logged out
+    │   ├── CredentialRejected      refresh token refused
+    │   ├── AccountLocked           upstream says locked, disabled, suspended
+    │   └── CredentialUnreadable    stored secret can't be decrypted with any key
+    ├── LoginRejected               wrong username or password (login only)
+    ├── RefreshUnavailable          try later; .retry_after, .since, .reason
+    │   ├── RefreshBusy             another worker is refreshing and took too long
+    │   └── RefreshBlocked          the caller's own transaction holds the row; nothing was spent
+    ├── UpstreamMisconfigured       invalid_client, 404 on the refresh path: our settings, not the credential
+    ├── BodyNotReplayable           token refreshed, but this body can't be sent twice; .response
+    └── ForeignOrigin               refused to send this token to another host
+    UpstreamNotConfigured(ImproperlyConfigured)     unknown alias, bad settings
 """
 
 from __future__ import annotations
