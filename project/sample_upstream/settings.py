@@ -1,0 +1,54 @@
+"""Settings of the sample upstream: rotating, blacklisted refresh tokens, and access tokens of a few seconds."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+from django.core.management.utils import get_random_secret_key
+
+env = environ.Env()
+
+SECRET_KEY = env("SAMPLE_UPSTREAM_SECRET_KEY", default=get_random_secret_key())
+DATABASES = {
+    "default": env.db(
+        "SAMPLE_UPSTREAM_DATABASE_URL", default=f"sqlite:///{Path(__file__).resolve().parents[2] / 'sample_upstream.sqlite3'}"
+    )
+}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {"init_command": "PRAGMA journal_mode=WAL", "transaction_mode": "IMMEDIATE"}
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+]
+ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+ROOT_URLCONF = "project.sample_upstream.urls"
+USE_TZ = True
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {name: {"level": "ERROR"} for name in ("django.server", "django.request")},
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["project.sample_upstream.authentication.RevocableAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+}
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": timedelta(seconds=env.float("SAMPLE_UPSTREAM_ACCESS_SECONDS", default=5.0)),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=1),
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+}
+
+SAMPLE_UPSTREAM_USERNAME = env("SAMPLE_UPSTREAM_USERNAME", default="shop")
+SAMPLE_UPSTREAM_PASSWORD = env("SAMPLE_UPSTREAM_PASSWORD")
+#: A token endpoint across a network takes its time; on loopback, callers could not meet in a refresh otherwise.
+SAMPLE_UPSTREAM_REFRESH_DELAY = env.float("SAMPLE_UPSTREAM_REFRESH_DELAY", default=0.15)

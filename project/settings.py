@@ -1,0 +1,95 @@
+"""Settings of the demo project, from environment variables; a demo that runs leaves its own in ``.demo/env``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import django
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DEMO_DIR = BASE_DIR / ".demo"
+
+env = environ.Env()
+env.read_env(DEMO_DIR / "env")
+
+SECRET_KEY = env("SECRET_KEY", default="insecure: for development only, anybody can read it in the repository")
+DEBUG = env.bool("DEBUG", default=True)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+
+DATABASES = {"default": env.db("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'project.sqlite3'}")}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # Readers and a writer don't wait for each other, as on the other databases.
+    DATABASES["default"]["OPTIONS"] = {"init_command": "PRAGMA journal_mode=WAL"}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "jwt_upstream",
+    "project",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "project.urls"
+WSGI_APPLICATION = "project.wsgi.application"
+STATIC_URL = "static/"
+USE_TZ = True
+
+_ADMIN = env("ADMIN", default="ops@shop.example")
+# Django 6.0 deprecates the pairs that 5.2 wants.
+ADMINS = [_ADMIN] if django.VERSION >= (6, 0) else [("Ops", _ADMIN)]
+EMAIL_BACKEND = env("EMAIL_BACKEND", default="django.core.mail.backends.filebased.EmailBackend")
+EMAIL_FILE_PATH = DEMO_DIR / "mails"
+
+JWT_UPSTREAM = {
+    "sample": {
+        "BACKEND": "jwt_upstream.backends.SimpleJWTBackend",
+        "BASE_URL": env("SAMPLE_UPSTREAM_URL", default="http://127.0.0.1:8001/api/"),
+        "OPTIONS": {"refresh_leeway": 1.0},  # its tokens live for five seconds only
+    }
+}
+JWT_UPSTREAM_ENCRYPTION_KEYS = env.list("JWT_UPSTREAM_ENCRYPTION_KEYS", default=[])
+JWT_UPSTREAM_OUTAGE_SECONDS = 10.0  # soon enough for somebody who watches
+
+#: The account at the sample upstream, for the demo's log-in button.
+SAMPLE_UPSTREAM_USERNAME = env("SAMPLE_UPSTREAM_USERNAME", default="shop")
+SAMPLE_UPSTREAM_PASSWORD = env("SAMPLE_UPSTREAM_PASSWORD", default="")
+
+LOG_FILE = env("LOG_FILE", default="")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {
+        "main": {
+            "formatter": "plain",
+            **({"class": "logging.FileHandler", "filename": LOG_FILE} if LOG_FILE else {"class": "logging.StreamHandler"}),
+        }
+    },
+    "loggers": {"jwt_upstream": {"level": "INFO", "handlers": ["main"]}},
+}
