@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import django
@@ -59,12 +60,19 @@ ROOT_URLCONF = "project.urls"
 WSGI_APPLICATION = "project.wsgi.application"
 STATIC_URL = "static/"
 USE_TZ = True
+TIME_ZONE = "UTC"
 
 _ADMIN = env("ADMIN", default="ops@shop.example")
 # Django 6.0 deprecates the pairs that 5.2 wants.
 ADMINS = [_ADMIN] if django.VERSION >= (6, 0) else [("Ops", _ADMIN)]
-EMAIL_BACKEND = env("EMAIL_BACKEND", default="django.core.mail.backends.filebased.EmailBackend")
-EMAIL_FILE_PATH = DEMO_DIR / "mails"
+#: Where the mails land, for the page to show.
+MAIL_FOLDER = str(DEMO_DIR / "mails")
+if django.VERSION >= (6, 1):
+    _FILES = {"BACKEND": "django.core.mail.backends.filebased.EmailBackend", "OPTIONS": {"file_path": MAIL_FOLDER}}
+    MAILERS = {"default": _FILES}
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = MAIL_FOLDER
 
 JWT_UPSTREAM = {
     "sample": {
@@ -86,10 +94,8 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {
-        "main": {
-            "formatter": "plain",
-            **({"class": "logging.FileHandler", "filename": LOG_FILE} if LOG_FILE else {"class": "logging.StreamHandler"}),
-        }
+        "screen": {"class": "logging.StreamHandler", "formatter": "plain"},
+        "file": {"class": "logging.FileHandler", "filename": LOG_FILE or os.devnull, "formatter": "plain"},
     },
-    "loggers": {"jwt_upstream": {"level": "INFO", "handlers": ["main"]}},
+    "loggers": {"jwt_upstream": {"level": "INFO", "handlers": ["file" if LOG_FILE else "screen"]}},
 }

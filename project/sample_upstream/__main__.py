@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import threading
+from contextlib import suppress
 
 import django
 from django.conf import settings
@@ -50,10 +51,8 @@ def _stop_with_parent(server: Server) -> None:
 
 
 def _serve(server: Server) -> None:
-    try:
+    with suppress(KeyboardInterrupt):
         server.serve_forever(poll_interval=0.1)
-    except KeyboardInterrupt:
-        pass
 
 
 if __name__ == "__main__":

@@ -11,11 +11,8 @@ from django.core.management.utils import get_random_secret_key
 env = environ.Env()
 
 SECRET_KEY = env("SAMPLE_UPSTREAM_SECRET_KEY", default=get_random_secret_key())
-DATABASES = {
-    "default": env.db(
-        "SAMPLE_UPSTREAM_DATABASE_URL", default=f"sqlite:///{Path(__file__).resolve().parents[2] / 'sample_upstream.sqlite3'}"
-    )
-}
+_FILE = Path(__file__).resolve().parents[2] / "sample_upstream.sqlite3"
+DATABASES = {"default": env.db("SAMPLE_UPSTREAM_DATABASE_URL", default=f"sqlite:///{_FILE}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {"init_command": "PRAGMA journal_mode=WAL", "transaction_mode": "IMMEDIATE"}
 
@@ -32,7 +29,7 @@ USE_TZ = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "loggers": {name: {"level": "ERROR"} for name in ("django.server", "django.request")},
+    "loggers": {name: {"level": "CRITICAL"} for name in ("django.server", "django.request")},
 }
 
 REST_FRAMEWORK = {

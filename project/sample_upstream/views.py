@@ -88,9 +88,7 @@ class SwitchesView(APIView):
         """Return what is switched how, and the counts."""
         is_locked = not _account().is_active
         is_broken = switchboard.is_refresh_broken
-        return Response(
-            {"is_locked": is_locked, "is_refresh_broken": is_broken, "counts": switchboard.counts()}
-        )
+        return Response({"is_locked": is_locked, "is_refresh_broken": is_broken, "counts": switchboard.counts()})
 
     def post(self, request: Request) -> Response:
         """Throw one switch: {"switch": "lock"}."""

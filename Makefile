@@ -1,0 +1,77 @@
+# Two commands do everything on a fresh machine: make demo, make test. Both make their own virtualenv.
+
+PYTHON ?= python3
+PIP = -m pip install --quiet --disable-pip-version-check
+# A developer's shell may point at another project.
+CLEAN = env -u DJANGO_SETTINGS_MODULE -u VIRTUAL_ENV -u PYTHONPATH
+
+# The drivers for the database that DATABASE_URL names.
+DRIVER =
+ifneq ($(filter postgres%,$(DATABASE_URL)),)
+DRIVER = requirements/postgres.txt
+endif
+ifneq ($(filter mysql%,$(DATABASE_URL)),)
+DRIVER = requirements/mysql.txt
+endif
+
+.PHONY: help demo test test-races lint types migrations package docs clean python
+
+help:
+	@echo "make demo          see it work, on SQLite (DEMO_ARGS=--exit: end after the story)"
+	@echo "make test          run the tests, on SQLite or the database of DATABASE_URL (PYTEST_ARGS=…)"
+	@echo "make test-races    run the slow ones: crashes, storms, long races"
+	@echo "make lint types migrations package docs    what CI checks besides"
+	@echo "make clean         remove what these have made"
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed, this is %s; give another one by PYTHON=…" % sys.version.split()[0])'
+
+.venv-demo/ready: requirements/base.txt requirements/demo.txt | python
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/python $(PIP) -r requirements/demo.txt
+	touch $@
+
+demo: .venv-demo/ready
+	@$(CLEAN) -u DATABASE_URL .venv-demo/bin/python -m project.demo $(DEMO_ARGS)
+
+.venv/ready: requirements/base.txt requirements/demo.txt requirements/test.txt | python
+	$(PYTHON) -m venv .venv
+	.venv/bin/python $(PIP) -r requirements/test.txt
+	touch $@
+
+.venv/ready-%: requirements/%.txt .venv/ready
+	.venv/bin/python $(PIP) -r $<
+	touch $@
+
+TEST_READY = .venv/ready $(patsubst requirements/%.txt,.venv/ready-%,$(DRIVER))
+
+test: $(TEST_READY)
+	$(CLEAN) .venv/bin/python -m pytest $(PYTEST_ARGS)
+
+test-races: $(TEST_READY)
+	$(CLEAN) .venv/bin/python -m pytest -m slow $(PYTEST_ARGS)
+
+.venv-dev/ready: requirements/base.txt requirements/demo.txt requirements/test.txt requirements/dev.txt requirements/docs.txt | python
+	$(PYTHON) -m venv .venv-dev
+	.venv-dev/bin/python $(PIP) -r requirements/dev.txt -r requirements/docs.txt
+	touch $@
+
+lint: .venv-dev/ready
+	.venv-dev/bin/python -m ruff check .
+	.venv-dev/bin/python -m ruff format --check .
+
+types: .venv-dev/ready
+	$(CLEAN) .venv-dev/bin/python -m mypy --strict
+
+migrations: .venv-dev/ready
+	$(CLEAN) -u DATABASE_URL .venv-dev/bin/python -m django makemigrations --check --dry-run --settings tests.settings
+
+package: .venv-dev/ready
+	rm -rf dist
+	.venv-dev/bin/python -m build --outdir dist .
+
+docs: .venv-dev/ready
+	$(CLEAN) -u DATABASE_URL .venv-dev/bin/python -m sphinx -W -q -b html docs docs/_build/html
+
+clean:
+	rm -rf .venv .venv-demo .venv-dev .demo build dist docs/_build *.egg-info .coverage*

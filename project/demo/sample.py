@@ -1,0 +1,50 @@
+"""The sample upstream as the demo sees it: a process, its switches and its counts."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+
+
+class Sample:
+    """The running sample upstream; what it says of itself comes over HTTP, from the process that counts."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @classmethod
+    @contextmanager
+    def started(cls) -> Iterator[Sample]:
+        """Start it on port 8001, or any free one; it ends with this process."""
+        command = [sys.executable, "-m", "project.sample_upstream", "--until-stdin-ends"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            url = process.stdout.readline().strip()
+            if not url:
+                raise SystemExit("The sample upstream did not start; see what it says above.")
+            yield cls(url)
+        finally:
+            process.stdin.close()
+            process.wait(10)
+
+    def throw(self, switch: str) -> None:
+        """Throw a switch: expire, break, heal, lock or unlock."""
+        requests.post(f"{self.url}switches/", json={"switch": switch}, timeout=5).raise_for_status()
+
+    def state(self) -> dict[str, object]:
+        """Return how it is switched and what it counted."""
+        response = requests.get(f"{self.url}switches/", timeout=5)
+        response.raise_for_status()
+        return dict(response.json())
+
+    def counts(self) -> dict[str, int]:
+        """Return what it counted."""
+        counts = self.state()["counts"]
+        assert isinstance(counts, dict)
+        return counts
