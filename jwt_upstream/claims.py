@@ -77,20 +77,26 @@ def _lock(row: Credential, using: str) -> None:
         list(rows.values_list("pk"))
 
 
-def settle_pair(row: Credential, pair: TokenPair, using: str, **event: Any) -> Event | None:
-    """Store what a refresh brought, if no other pair was stored since.
+def settle_pair(
+    row: Credential, pair: TokenPair, using: str, *, kind: Kind = Kind.REFRESHED, **event: Any
+) -> Event | None:
+    """Store what a refresh (or an automatic login) brought, if no other pair was stored since.
 
     It need not be our claim any more: a worker that was frozen past it still holds the newest pair there is.
     """
-    return _write(row, using, Kind.REFRESHED, {}, _stored(row, pair), **event)
+    return _write(row, using, kind, {}, _stored(row, pair), **event)
 
 
-def settle_state(row: Credential, state: str, using: str, *, reason: str, **event: Any) -> Event | None:
-    """Record that the upstream refused what was stored: rejected or locked; the tokens stay for diagnosis."""
+def settle_state(
+    row: Credential, state: str, using: str, *, reason: str, failed_login: str = "", **event: Any
+) -> Event | None:
+    """Record that the upstream refused what was stored: rejected or locked; the tokens stay for diagnosis.
+
+    ``failed_login`` stands for the automatic login that was refused as well, so that it isn't tried again.
+    """
     expected = {"claim": row.claim, "refresh_token": row.refresh_token}
-    return _write(
-        row, using, Kind(state), expected, {**_failed(row, state, reason), **_NO_CLAIM}, reason=reason, **event
-    )
+    columns = {**_failed(row, state, reason), **_NO_CLAIM, "failed_login": failed_login}
+    return _write(row, using, Kind(state), expected, columns, reason=reason, **event)
 
 
 def settle_failure(
@@ -162,6 +168,14 @@ def _insert(new: Credential, pair: TokenPair, using: str, username: str, event: 
         return None
 
 
+def begin(upstream: str, account: str, using: str) -> Credential:
+    """Return the row of an account which has yet to log in by itself; made if there is none."""
+    row, _ = Credential.objects.using(using).get_or_create(
+        upstream=upstream, account=account, defaults={"state": State.ACTIVE}
+    )
+    return row
+
+
 def log_out(row: Credential, using: str, **event: Any) -> Event | None:
     """Forget the tokens on purpose."""
     blank = TokenPair("")
@@ -182,6 +196,7 @@ def _stored(row: Credential, pair: TokenPair) -> dict[str, Any]:
         "reason": "",
         "since": row.since if row.state == State.ACTIVE and row.pk else now,
         "failed_fingerprint": "",
+        "failed_login": "",
         "interrupted_at": None,
         "unhelped_until": None,
         **_NO_FAILURE,

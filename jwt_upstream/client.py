@@ -79,7 +79,8 @@ class UpstreamClient(OriginSession):
         logins.log_out(self.alias, self.account, by=by)
 
     def _row(self) -> Credential:
-        return states.find(self.alias, self.account)
+        may_begin = bool(self.backend.automatic_login) and self.account == "default"
+        return states.find(self.alias, self.account, begin=may_begin)
 
     def _look(self) -> _Memory:
         changes, row = Changes.count, self._run(self._row)
@@ -98,7 +99,7 @@ class UpstreamClient(OriginSession):
 
     def _renew(self, used: _Memory) -> _Memory:
         changes, row = Changes.count, self._run(self._row)
-        pair = self._run(partial(states.usable, row))
+        pair = self._run(partial(refresh.stored, row))
         if pair.access == used.pair.access:
             pair = refresh.refresh(row, rejected=pair.access, run=self._run)
         return self._remember(row, pair, changes)

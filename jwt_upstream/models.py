@@ -45,6 +45,7 @@ class Credential(models.Model):
     reason = models.CharField(max_length=500, blank=True, editable=False)
     since = models.DateTimeField(default=timezone.now, editable=False)
     failed_fingerprint = models.CharField(max_length=12, blank=True, editable=False)
+    failed_login = models.CharField(max_length=12, blank=True, editable=False)
 
     failures = models.PositiveIntegerField(default=0, editable=False)
     failing_since = models.DateTimeField(null=True, editable=False)

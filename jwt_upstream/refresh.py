@@ -14,7 +14,8 @@ from typing import Protocol, TypeVar
 from django.utils import timezone
 
 from jwt_upstream import claims, flights
-from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
+from jwt_upstream.attempts import attempt, login_fingerprint
+from jwt_upstream.backends import get_backend
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import NotLoggedIn, RefreshBlocked, RefreshBusy, UpstreamError
 from jwt_upstream.models import Credential
@@ -47,7 +48,7 @@ def current(credential: Credential, *, run: Run = _directly) -> TokenPair:
     While refreshing fails, a token which still works is what callers get. Raises CredentialError without touching the
     network, and whatever ``refresh`` raises once the stored token has ended. For ``run`` see ``refresh``.
     """
-    pair, now = run(partial(usable, credential)), timezone.now()
+    pair, now = run(partial(stored, credential)), timezone.now()
     has_ended = not pair.access or credential.has_expired(now)
     if not has_ended and (not _is_due(credential, now) or _is_hopeless(credential, pair)):
         return pair
@@ -56,7 +57,12 @@ def current(credential: Credential, *, run: Run = _directly) -> TokenPair:
     except UpstreamError:
         if has_ended or credential.has_expired(timezone.now()):
             raise
-        return run(lambda: usable(reread(credential)))
+        return run(lambda: stored(reread(credential)))
+
+
+def stored(row: Credential) -> TokenPair:
+    """Return a row's pair, or raise what its state means, an automatic login that may help considered."""
+    return usable(row, login_fingerprint(row))
 
 
 def _is_due(credential: Credential, now: datetime) -> bool:
@@ -145,7 +151,7 @@ def _look_and_refresh(seen: Credential, rejected: str | None, using: str, flight
     if row is None:
         _refuse_bound(seen, flight, NotLoggedIn("not committed"))
         raise NotLoggedIn(f"{seen}: the credential was deleted", credential=seen)
-    pair = usable(row)
+    pair = stored(row)
     if (row.generation != seen.generation) if rejected is None else (fingerprint(pair.access) != rejected):
         return pair
     now = timezone.now()
@@ -159,26 +165,15 @@ def _look_and_refresh(seen: Credential, rejected: str | None, using: str, flight
 
 
 def _claim_and_refresh(row: Credential, pair: TokenPair, using: str) -> TokenPair | None:
-    backend, started = get_backend(row.upstream), time.monotonic()
+    deadline, give_up_at = get_backend(row.upstream).deadline, time.monotonic() + conf.claim_seconds
     claimed = claims.claim(row, using)
     if claimed is None:
         return None
     row, interruption = claimed
     try:
-        if time.monotonic() - started > conf.claim_seconds - backend.deadline:
+        if time.monotonic() + deadline > give_up_at:
             return None  # frozen meanwhile (SIGSTOP, a suspended host): the claim could lapse during the call
-        return settle(row, pair, _ask(backend, pair), using)
+        return settle(row, attempt(row, pair, give_up_at), using)
     finally:
         if interruption:
             announce(interruption)
-
-
-def _ask(backend: Backend, pair: TokenPair) -> Outcome:
-    if backend.needs_refresh_token and not pair.refresh:
-        return Outcome(Verdict.REJECTED, "the access token has ended and there is no refresh token")
-    try:
-        return backend.refresh(pair)
-    except Exception as error:
-        # A bug in somebody's backend: the claim must be settled, and neither the message nor the frames, which may
-        # hold tokens, go anywhere.
-        return Outcome(Verdict.TRANSIENT, f"{type(error).__name__} in {type(backend).__name__}.refresh")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from jwt_upstream import claims, flights
+from jwt_upstream.attempts import Attempt
 from jwt_upstream.backends import Outcome, Verdict, get_backend
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import RefreshUnavailable
@@ -20,12 +20,13 @@ from jwt_upstream.tokens import TokenPair
 logger = logging.getLogger("jwt_upstream")
 
 
-def settle(row: Credential, used: TokenPair, outcome: Outcome, using: str) -> TokenPair | None:
+def settle(row: Credential, attempt: Attempt, using: str) -> TokenPair | None:
     """Write the outcome, then tell of it; None if the row has moved on meanwhile and decides by itself."""
     # Nothing else may happen between the answer and the commit: the old token is spent.
+    outcome = attempt.outcome
     if outcome.verdict is Verdict.OK and outcome.pair:
-        return _settle_pair(row, _completed(outcome.pair, used), outcome, using)
-    event = flights.persist(lambda: _settle_refusal(row, outcome, using), using, conf.settle_seconds)
+        return _settle_pair(row, outcome.pair, attempt, using)
+    event = flights.persist(lambda: _settle_refusal(row, attempt, using), using, conf.settle_seconds)
     if event is None:
         return None
     after: Credential = event.credential  # type: ignore[assignment]
@@ -37,8 +38,9 @@ def settle(row: Credential, used: TokenPair, outcome: Outcome, using: str) -> To
     raise unavailable(after)
 
 
-def _settle_pair(row: Credential, pair: TokenPair, outcome: Outcome, using: str) -> TokenPair | None:
-    write = partial(claims.settle_pair, row, pair, using, **_told(outcome))
+def _settle_pair(row: Credential, pair: TokenPair, attempt: Attempt, using: str) -> TokenPair | None:
+    kind = Event.Kind.LOGGED_IN if attempt.login else Event.Kind.REFRESHED
+    write = partial(claims.settle_pair, row, pair, using, kind=kind, **_told(attempt))
     try:
         event = flights.persist(write, using, conf.settle_seconds)
     except flights.DATABASE_AWAY as error:
@@ -63,27 +65,24 @@ def _is_stored(row: Credential, pair: TokenPair, using: str) -> bool:
     return now is not None and now.pair.fingerprint == pair.fingerprint
 
 
-def _completed(new: TokenPair, used: TokenPair) -> TokenPair:
-    if new.refresh:
-        return new
-    return replace(new, refresh=used.refresh, refresh_expires_at=new.refresh_expires_at or used.refresh_expires_at)
-
-
-def _settle_refusal(row: Credential, outcome: Outcome, using: str) -> Event | None:
-    told = _told(outcome)
+def _settle_refusal(row: Credential, attempt: Attempt, using: str) -> Event | None:
+    outcome, told = attempt.outcome, _told(attempt)
     if outcome.verdict in {Verdict.REJECTED, Verdict.LOCKED}:
         reason = outcome.reason
         if row.interrupted_at:
             at = f"{row.interrupted_at:%Y-%m-%d %H:%M:%S %Z}"
             reason += f"; a refresh at {at} was interrupted, its answer may be lost"
-        return claims.settle_state(row, outcome.verdict.value, using, reason=reason, **told)
+        told |= {"reason": reason, "failed_login": attempt.login}
+        return claims.settle_state(row, outcome.verdict.value, using, **told)
     verdict = outcome.verdict if outcome.verdict is Verdict.CONFIG else Verdict.TRANSIENT
     told |= {"verdict": verdict.value, "reason": outcome.reason, "is_ambiguous": outcome.is_ambiguous}
     return claims.settle_failure(row, _pause(row, outcome), using, **told)
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
-    return {"verdict": outcome.verdict.value, "status_code": outcome.status_code, "seconds": outcome.seconds}
+def _told(attempt: Attempt) -> dict[str, Any]:
+    outcome = attempt.outcome
+    told = {"verdict": outcome.verdict.value, "status_code": outcome.status_code, "seconds": outcome.seconds}
+    return {**told, "by": "automatic login"} if attempt.login else told
 
 
 def _pause(row: Credential, outcome: Outcome) -> float:

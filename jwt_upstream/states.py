@@ -67,10 +67,12 @@ def unavailable(credential: Credential) -> UpstreamError:
     return error(text, credential=credential, since=since, reason=credential.failure, retry_after=wait)
 
 
-def find(upstream: str, account: str) -> Credential:
-    """Return the row of an account; raises NotLoggedIn if there is none."""
+def find(upstream: str, account: str, *, begin: bool = False) -> Credential:
+    """Return the row of an account; raises NotLoggedIn if there is none, unless one is to be made."""
     using = claims.database()
     row = flights.look(using, lambda: claims.find(upstream, account, using))
+    if row is None and begin:
+        return flights.apart(using, lambda: claims.begin(upstream, account, using))
     if row is None:
         raise not_logged_in(upstream, account)
     return row
@@ -85,13 +87,13 @@ def reread(credential: Credential) -> Credential:
     return row
 
 
-def usable(row: Credential) -> TokenPair:
+def usable(row: Credential, login: str = "") -> TokenPair:
     """Return the stored pair; raises CredentialError without touching the network.
 
     A failed state holds for the tokens that failed only: with others, whoever stored them, or with a key that is back,
-    the credential is restored.
+    the credential is restored; a rejected one also with an automatic login (its fingerprint) that wasn't refused yet.
     """
-    if row.state != State.ACTIVE and not _is_void(row):
+    if row.state != State.ACTIVE and not _is_void(row, login):
         raise by_state(row)
     try:
         pair = row.pair
@@ -102,7 +104,9 @@ def usable(row: Credential) -> TokenPair:
     return pair
 
 
-def _is_void(row: Credential) -> bool:
+def _is_void(row: Credential, login: str) -> bool:
+    if row.state == State.REJECTED and login and login != row.failed_login:
+        return True
     if row.state == State.LOGGED_OUT:
         return bool(row.access_token or row.refresh_token)
     try:

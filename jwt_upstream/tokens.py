@@ -10,9 +10,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import jwt
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 # Any longer lifetime is a bug or "for ever", and near year 9999 datetime arithmetic overflows.
 _LONGEST_SECONDS = 36500 * 86400.0
+_LATEST_EPOCH = 1e11  # in the year 5138
 _VISIBLE = re.compile(r"[\x21-\x7e]*", re.ASCII)
 
 
@@ -41,16 +44,28 @@ class TokenPair:
     access_expires_at: datetime | None = None
     refresh_expires_at: datetime | None = None
 
-    def __post_init__(self) -> None:
-        for name in ("access", "refresh"):
-            object.__setattr__(self, name, _clean(name, getattr(self, name)))
-        for name in ("access_expires_at", "refresh_expires_at"):
-            moment = getattr(self, name)
-            if moment is not None and moment.tzinfo is None:
-                raise ValueError(f"{name} must be an aware datetime (django.utils.timezone.now() makes one)")
+    # Written out, since error reports show the variables of the one that dataclasses generate.
+    @sensitive_variables()
+    def __init__(
+        self,
+        access: str,
+        refresh: str = "",
+        access_expires_at: datetime | None = None,
+        refresh_expires_at: datetime | None = None,
+    ) -> None:
+        object.__setattr__(self, "access", _clean("access", access))
+        object.__setattr__(self, "refresh", _clean("refresh", refresh))
+        object.__setattr__(self, "access_expires_at", _aware("access_expires_at", access_expires_at))
+        object.__setattr__(self, "refresh_expires_at", _aware("refresh_expires_at", refresh_expires_at))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a TokenPair holds secrets and is not pickled; store it with UpstreamClient.adopt()")
+
+    def __copy__(self) -> TokenPair:
+        return self
+
+    def __deepcopy__(self, memo: object) -> TokenPair:
+        return self
 
     @property
     def fingerprint(self) -> str:
@@ -66,14 +81,20 @@ class TokenPair:
         )
 
 
-def _clean(name: str, token: str) -> str:
+@sensitive_variables()
+def _clean(name: str, token: Any) -> str:
     if not isinstance(token, str):
         raise ValueError(f"{name} token must be a string, not {type(token).__name__}")
     token = token.strip()
-    match = _VISIBLE.match(token)
-    if match is None or match.end() != len(token):
+    if not _VISIBLE.fullmatch(token):
         raise ValueError(f"{name} token has a character that an HTTP header can't carry")
     return token
+
+
+def _aware(name: str, moment: Any) -> datetime | None:
+    if moment is not None and not (isinstance(moment, datetime) and timezone.is_aware(moment)):
+        raise ValueError(f"{name} must be an aware datetime (django.utils.timezone.now() makes one)")
+    return moment
 
 
 def claimed_end(token: str, now: datetime | None = None) -> datetime | None:
@@ -106,10 +127,10 @@ def end_at(moment: Any) -> datetime | None:
     """Return an absolute end, given as epoch seconds or milliseconds or as an ISO 8601 text; None for nonsense."""
     number = _number(moment)
     if number is None:
-        return _iso(moment)
-    if number > 1e11:  # later than the year 5000 in seconds, so these are milliseconds
+        number = _iso(moment)
+    elif number > _LATEST_EPOCH:  # too late for seconds, so these are milliseconds
         number /= 1000
-    return datetime.fromtimestamp(number, UTC) if 0 < number < 1e11 else None
+    return datetime.fromtimestamp(number, UTC) if number and 0 < number < _LATEST_EPOCH else None
 
 
 def _number(value: Any) -> float | None:
@@ -122,11 +143,9 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _iso(value: Any) -> datetime | None:
-    if not isinstance(value, str):
-        return None
+def _iso(value: Any) -> float | None:
     try:
         moment = datetime.fromisoformat(value)
-    except ValueError:
+    except (TypeError, ValueError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

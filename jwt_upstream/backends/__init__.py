@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from django.utils.module_loading import import_string
 
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamNotConfigured
+from jwt_upstream.tokens import Secrets
 
-from .base import Backend, Outcome
+from .base import Backend
 from .lexik import LexikBackend
 from .oauth2 import OAuth2Backend
+from .origins import is_web_address
 from .simplejwt import SimpleJWTBackend
-from .verdicts import Rule, Verdict
+from .verdicts import Outcome, Rule, Verdict
 
 __all__ = [
     "Backend",
@@ -29,7 +32,7 @@ __all__ = [
 ]
 
 #: What an upstream's settings may hold.
-KEYS = ("BACKEND", "BASE_URL", "OPTIONS")
+KEYS = ("BACKEND", "BASE_URL", "OPTIONS", "LOGIN")
 
 _made: dict[str, tuple[Mapping[str, Any], Backend]] = {}
 
@@ -50,21 +53,37 @@ def get_backend(alias: str) -> Backend:
     for problem in backend.check():
         raise UpstreamNotConfigured(f"JWT_UPSTREAM[{alias!r}]: {problem}")
     # A copy, so that settings which are changed in place are noticed as well.
-    _made[alias] = ({key: dict(value) if key == "OPTIONS" else value for key, value in written.items()}, backend)
+    _made[alias] = (deepcopy(written), backend)
     return backend
 
 
 def make_backend(alias: str, written: Mapping[str, Any]) -> Backend:
     """Build a backend of an upstream's settings, its options unchecked; raises UpstreamNotConfigured."""
+    where = f"JWT_UPSTREAM[{alias!r}]"
+    if not isinstance(written, Mapping):
+        raise UpstreamNotConfigured(f"{where} must be a dict")
+    options = written.get("OPTIONS", {})
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise UpstreamNotConfigured(f"{where}: OPTIONS must be a dict of names")
+    base_url = written.get("BASE_URL")
+    if not isinstance(base_url, str) or not is_web_address(base_url):
+        raise UpstreamNotConfigured(f"{where}: BASE_URL is missing or no http address")
+    login = written.get("LOGIN", {})
+    if not isinstance(login, Mapping):
+        raise UpstreamNotConfigured(f"{where}: LOGIN must be a dict, such as of username and password")
+    backend = _named(where, written.get("BACKEND", "jwt_upstream.backends.Backend"))(alias, base_url, **options)
+    backend.automatic_login = Secrets(login)
+    return backend
+
+
+def _named(where: str, path: Any) -> type[Backend]:
     try:
-        cls = import_string(written.get("BACKEND", "jwt_upstream.backends.Backend"))
+        cls = import_string(path)
     except (ImportError, AttributeError) as error:
-        raise UpstreamNotConfigured(f"JWT_UPSTREAM[{alias!r}]: BACKEND can't be imported: {error}") from error
+        raise UpstreamNotConfigured(f"{where}: BACKEND can't be imported: {error}") from error
     if not (isinstance(cls, type) and issubclass(cls, Backend)):
-        raise UpstreamNotConfigured(f"JWT_UPSTREAM[{alias!r}]: BACKEND {written['BACKEND']} is no Backend class")
-    if not isinstance(written.get("BASE_URL"), str) or not written["BASE_URL"]:
-        raise UpstreamNotConfigured(f"JWT_UPSTREAM[{alias!r}]: BASE_URL is missing")
-    return cls(alias, written["BASE_URL"], **written.get("OPTIONS", {}))
+        raise UpstreamNotConfigured(f"{where}: BACKEND {path} is no Backend class")
+    return cls
 
 
 def _unknown(alias: str) -> str:

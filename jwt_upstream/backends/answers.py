@@ -13,12 +13,14 @@ from requests import Response
 
 from jwt_upstream.tokens import TokenPair, claimed_end, end_after, end_at
 
-from .bodies import document, is_html, lookup
-from .failures import masked
+from .bodies import body, document, is_html, lookup
+from .failures import shown
 from .verdicts import Rule, Verdict, Where
 
 _BASIC_ONLY = r"^(?!.*\b(Bearer|DPoP|jwt)\b)\s*Basic\b"
 _CLIENT_ERRORS = r"^(invalid_client|invalid_request|unauthorized_client|unsupported_grant_type|invalid_scope)$"
+_BUSY = r"too[ _]many|\brate[ _-]?limit|throttl|try again (in|later)|temporar|system problem|unavailable"
+_BEARER = re.compile(r"^Bearer\s+", re.IGNORECASE)
 _API: tuple[Where, ...] = ("api",)
 _ASKING: tuple[Where, ...] = ("login", "refresh")
 
@@ -61,7 +63,7 @@ class Answers:
             Verdict.TRANSIENT,
             _ASKING,
             (400, 401, 403),
-            pattern=r"too[ _]many|rate[ _-]?limit|throttl|try again|temporar|system problem|unavailable",
+            pattern=_BUSY,
         ),
     )
     locked_statuses: tuple[int, ...] = ()
@@ -85,13 +87,17 @@ class Answers:
 
     @cached_property
     def _rules(self) -> dict[str, list[Rule]]:
-        written: list[Rule | Mapping[str, Any]] = list(self._options.get("rules", ()))
-        written += [Rule(Verdict.LOCKED, status=self.locked_statuses)] if self.locked_statuses else []
-        for cls in type(self).__mro__:
-            written += cls.__dict__.get("rules", ())
-        written += [Rule(Verdict.EXPIRED, _API, self.refresh_on)] if self.refresh_on else []
-        rules = [Rule.parse(rule) for rule in written]
+        rules = [Rule.parse(rule) for rule in self._written_rules()]
         return {where: [rule for rule in rules if where in rule.where] for where in ("api", "login", "refresh")}
+
+    def _written_rules(self) -> Iterator[Rule | Mapping[str, Any]]:
+        yield from self._options.get("rules", ())
+        if self.locked_statuses:
+            yield Rule(Verdict.LOCKED, status=self.locked_statuses)
+        for cls in type(self).__mro__:
+            yield from cls.__dict__.get("rules", ())
+        if self.refresh_on:
+            yield Rule(Verdict.EXPIRED, _API, self.refresh_on)
 
     def _api_default(self, response: Response) -> Verdict:
         if response.status_code == 401:
@@ -107,14 +113,11 @@ class Answers:
         return self._refusal(response) if status in {401, 403} else Verdict.CONFIG
 
     def _refusal(self, response: Response) -> Verdict:
-        if document(response) is not None:
-            return Verdict.REJECTED
         # Not the token endpoint's own words: a page, or the wall of a proxy in front of it, says nothing of the token.
-        if is_html(response):
-            return Verdict.TRANSIENT
         if re.search(_BASIC_ONLY, response.headers.get("WWW-Authenticate", ""), re.IGNORECASE):
             return Verdict.CONFIG
-        return Verdict.TRANSIENT if response.content.strip() else Verdict.REJECTED
+        is_its_own = document(response) is not None or not body(response).strip()
+        return Verdict.REJECTED if is_its_own else Verdict.TRANSIENT
 
     def token_pair(self, where: Where, response: Response, now: datetime | None = None) -> TokenPair:
         """Take the pair and its lifetimes out of an answer; ``now`` is when it was asked for.
@@ -136,7 +139,9 @@ class Answers:
 
     def _find(self, response: Response, paths: Iterable[str]) -> str:
         found = (lookup(response, path) for path in paths)
-        return next((value for value in found if isinstance(value, str) and value.strip()), "")
+        # In a header, and from some servers in the body as well, the scheme comes with the token.
+        texts = (_BEARER.sub("", value.strip()) for value in found if isinstance(value, str))
+        return next(filter(None, texts), "")
 
     def _end(
         self, response: Response, lifetimes: Iterable[str], moments: Iterable[str], token: str, now: datetime
@@ -145,11 +150,10 @@ class Answers:
         ends_at: Iterator[datetime | None] = (end_at(lookup(response, path)) for path in moments)
         return next(filter(None, ends), None) or next(filter(None, ends_at), None) or claimed_end(token, now)
 
-    def reason(self, response: Response) -> str:
-        """Return what the upstream said, in at most 200 characters and without anything that looks like a token."""
-        status = f"HTTP {response.status_code}"
+    def reason(self, response: Response, secrets: Iterable[str] = ()) -> str:
+        """Return what the upstream said, in about 200 characters, without secrets and what looks like a token."""
         texts = (lookup(response, path) for path in self.message_paths)
         said = next((text for text in texts if isinstance(text, str) and text.strip()), "")
         if not said and is_html(response):
             said = "an HTML page"
-        return masked(f"{status}: {said}"[:200] if said else status)
+        return f"HTTP {response.status_code}: {shown(said, secrets)}" if said else f"HTTP {response.status_code}"

@@ -7,44 +7,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
+from ssl import SSLCertVerificationError
 from typing import Any, get_type_hints
-from urllib.parse import urljoin
+from urllib.parse import quote_plus, urljoin
 
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from requests import PreparedRequest, Request, RequestException, Response, Session
 from requests.auth import _basic_auth_str
-from requests.exceptions import ConnectTimeout, SSLError
+from urllib3.exceptions import HTTPError
 from urllib3.util import Url
 
-from jwt_upstream.tokens import TokenPair
+from jwt_upstream.tokens import Secrets, TokenPair
 
 from . import options, transport
 from .answers import Answers
-from .failures import cause, masked, retry_after
+from .failures import cause, links, retry_after
 from .origins import origin
 from .templates import filled, placeholders
-from .verdicts import Verdict, Where
+from .verdicts import Outcome, Rule, Verdict, Where
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a login or refresh came to; ``reason`` is fit to be stored and shown.
-
-    ``retry_after`` is in seconds; ``is_ambiguous`` says that the upstream may have spent the refresh token although no
-    pair came back.
-    """
-
-    verdict: Verdict
-    reason: str = ""
-    pair: TokenPair | None = None
-    status_code: int | None = None
-    retry_after: float | None = None
-    is_ambiguous: bool = False
-    seconds: float = 0.0
+#: The methods which are given passwords and tokens.
+_SECRETIVE = {"login", "refresh", "login_body", "refresh_body", "authorize", "token_pair"}
 
 
 class Backend(Answers):
@@ -81,12 +68,22 @@ class Backend(Answers):
     #: How long a 401 that a fresh token did not help is left alone.
     min_refresh_interval: float = 60.0
 
-    def __init__(self, alias: str, base_url: str, **options: Any) -> None:
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Keep the variables of a subclass's own methods, which may be secrets, out of error reports."""
+        super().__init_subclass__(**kwargs)
+        for name in _SECRETIVE & cls.__dict__.keys():
+            setattr(cls, name, sensitive_variables()(cls.__dict__[name]))
+
+    def __init__(self, alias: str, base_url: str, /, **options: Any) -> None:
         self.alias = alias
         self.base_url = base_url if base_url.endswith("/") else f"{base_url}/"
         self._options = options
+        #: What to log in with when there is nothing to refresh with; empty where a person does that.
+        self.automatic_login = Secrets()
         for name in options.keys() & self.option_types().keys():
-            setattr(self, name, options[name])
+            value = options[name]
+            # Settings that come from JSON or the environment have lists, requests wants tuples.
+            setattr(self, name, tuple(value) if isinstance(value, list) else value)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias}>"
@@ -100,14 +97,36 @@ class Backend(Answers):
 
     def check(self) -> Iterable[str]:
         """Yield what is wrong with the settings, one sentence each; nothing is sent."""
-        yield from options.problems(type(self).__name__, self._options, self.option_types())
-        yield from self._check_choices()
+        wrong = list(options.problems(type(self).__name__, self._options, self.option_types()))
+        yield from wrong or (*self._check_values(), *self._check_rules(), *self._check_login())
 
-    def _check_choices(self) -> Iterable[str]:
+    def _check_values(self) -> Iterable[str]:
         if self.body_format not in {"json", "form"}:
             yield f"body_format must be 'json' or 'form', not {self.body_format!r}"
         if self.client_authentication not in {"none", "basic", "post"}:
             yield f"client_authentication must be 'none', 'basic' or 'post', not {self.client_authentication!r}"
+        if self.deadline <= 0:
+            yield "deadline must be more than 0"
+        if self.timeout == 0 or (isinstance(self.timeout, list | tuple) and 0 in self.timeout):
+            yield "timeout must be more than 0"
+        for name in set(placeholders(self.refresh_fields)) - {"refresh"}:
+            yield f"refresh_fields may ask for {{refresh}} only, not for {{{name}}}"
+
+    def _check_rules(self) -> Iterable[str]:
+        for rule in self._written_rules():
+            try:
+                Rule.parse(rule)
+            except ValueError as error:
+                yield str(error)
+
+    def _check_login(self) -> Iterable[str]:
+        if not self.automatic_login:
+            return
+        for name in self.login_asks:
+            if not isinstance(value := self.automatic_login.get(name), str) or not value:
+                yield f"LOGIN lacks {name!r}"
+        for name in self.automatic_login.keys() - set(self.login_asks):
+            yield f"LOGIN has {name!r}, which no login asks for"
 
     @cached_property
     def origin(self) -> Url:
@@ -119,7 +138,7 @@ class Backend(Answers):
     @property
     def login_asks(self) -> tuple[str, ...]:
         """The names of what a login must be given, such as ("username", "password")."""
-        return tuple(placeholders(self.login_fields))
+        return tuple(dict.fromkeys(placeholders(self.login_fields)))
 
     @property
     def needs_refresh_token(self) -> bool:
@@ -152,17 +171,21 @@ class Backend(Answers):
 
     @sensitive_variables()
     def _ask(self, where: Where, path: str, fields: dict[str, Any], secrets: Iterable[str]) -> Outcome:
-        secrets = (*secrets, self.client_secret)
         started, clock = timezone.now(), time.monotonic()
-        try:
-            response = self._post(path, fields)
-        except RequestException as error:
-            return self._unanswered(error, time.monotonic() - clock)
-        outcome = self._outcome(where, response, started)
-        return replace(outcome, reason=masked(outcome.reason, secrets), seconds=time.monotonic() - clock)
+        with transport.Deadline(self.deadline) as deadline:
+            try:
+                response = self._post(path, fields, deadline)
+            except (OSError, HTTPError, ValueError) as error:
+                outcome = self._unanswered(error, deadline)
+            except Exception as error:
+                # A field that no JSON can hold, for one. The frames of requests, which hold all fields, go nowhere.
+                raise error.with_traceback(None) from None
+            else:
+                outcome = self._outcome(where, response, started, [*secrets, self.client_secret])
+        return replace(outcome, seconds=time.monotonic() - clock)
 
     @sensitive_variables()
-    def _post(self, path: str, fields: dict[str, Any]) -> Response:
+    def _post(self, path: str, fields: dict[str, Any], deadline: transport.Deadline) -> Response:
         # A session of its own: no cookie, header or adapter of the caller's, and no token; Lexik answers 401 to a
         # login or refresh that carries a stale one. An auth that does nothing keeps .netrc from adding a password.
         with Session() as session:
@@ -171,42 +194,46 @@ class Backend(Answers):
             settings = session.merge_environment_settings(
                 str(prepared.url), dict(self.proxies or {}), True, self.verify, self.cert
             )
-            return transport.send(session, prepared, self.deadline, **{**settings, "timeout": self._socket_timeout})
+        settings |= {"timeout": (min(3.05, self.deadline), self.deadline)}
+        return transport.send(prepared, deadline, **settings)
 
     @sensitive_variables()
     def _token_request(self, path: str, fields: dict[str, Any]) -> Request:
         # English, since messages are matched and Symfony and Django translate theirs.
         headers = {"Accept": "application/json", "Accept-Language": "en", **self.headers}
+        client = {"client_id": self.client_id, "client_secret": self.client_secret}
         if self.client_authentication == "basic":
-            headers["Authorization"] = _basic_auth_str(self.client_id, self.client_secret)
+            # RFC 6749, section 2.3.1 wants both form-urlencoded first; without special characters nothing changes.
+            headers["Authorization"] = _basic_auth_str(*map(quote_plus, client.values()))
         elif self.client_authentication == "post":
-            fields = {**fields, "client_id": self.client_id, "client_secret": self.client_secret}
+            fields = {**fields, **{name: value for name, value in client.items() if value}}
         url = urljoin(self.base_url, path)
         if self.body_format == "json":
             return Request("POST", url, headers=headers, json=fields)
         return Request("POST", url, headers=headers, data=fields)
 
-    @property
-    def _socket_timeout(self) -> tuple[float, float]:
-        return min(3.05, self.deadline), self.deadline
+    def _unanswered(self, error: Exception, deadline: transport.Deadline) -> Outcome:
+        is_ours = (
+            isinstance(error, ValueError)  # what was to be sent: a URL, a header
+            or not isinstance(error, RequestException | HTTPError)  # a file of certificates that isn't there
+            or any(isinstance(link, SSLCertVerificationError) for link in links(error))
+        )
+        if is_ours:
+            return Outcome(Verdict.CONFIG, cause(error))
+        return Outcome(Verdict.TRANSIENT, cause(error), is_ambiguous=deadline.is_connected)
 
-    def _unanswered(self, error: RequestException, seconds: float) -> Outcome:
-        text = cause(error)
-        if isinstance(error, SSLError) and "CERTIFICATE_VERIFY_FAILED" in text:
-            return Outcome(Verdict.CONFIG, text, seconds=seconds)
-        sent = not isinstance(error, ConnectTimeout | SSLError) and "NewConnectionError" not in text
-        return Outcome(Verdict.TRANSIENT, text, is_ambiguous=sent, seconds=seconds)
-
-    def _outcome(self, where: Where, response: Response, now: datetime) -> Outcome:
+    @sensitive_variables()
+    def _outcome(self, where: Where, response: Response, now: datetime, secrets: Iterable[str]) -> Outcome:
         verdict, pair = self.verdict(where, response), None
+        reason = self.reason(response, secrets)
         if verdict is Verdict.OK:
             try:
                 pair = self.token_pair(where, response, now)
             except ValueError as error:
-                return Outcome(Verdict.TRANSIENT, str(error), status_code=response.status_code, is_ambiguous=True)
+                verdict, reason = Verdict.TRANSIENT, str(error)
         return Outcome(
             verdict,
-            self.reason(response),
+            reason,
             pair,
             response.status_code,
             retry_after(response, timezone.now(), self.retry_after_max),
@@ -219,7 +246,7 @@ class Backend(Answers):
     def authorize(self, request: PreparedRequest, pair: TokenPair) -> None:
         """Put the access token on a prepared request."""
         for name, template in self.api_headers.items():
-            request.headers[name] = template.format(access=pair.access)
+            request.headers[name] = template.replace("{access}", pair.access)
 
 
 def _unchanged(request: PreparedRequest) -> PreparedRequest:

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from requests import Response
-from requests.cookies import RequestsCookieJar
+from requests import RequestException, Response
 
-#: How much of an answer is ever examined; error pages are smaller, and a token pair is much smaller.
+#: How much of an answer that is still on its way is examined; error pages are smaller.
 LIMIT = 64 * 1024
+#: More than this is no answer of a token endpoint, though some add all of a user's rights to the tokens.
+LONGEST = 1024 * 1024
+
+
+class _Chunks(io.RawIOBase):
+    def __init__(self, start: bytes, rest: Iterator[bytes]) -> None:
+        self._left, self._rest = start, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            try:
+                self._left = next(self._rest)
+            except StopIteration:
+                return 0
+        taken = self._left[: len(buffer)]
+        self._left = self._left[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
 
 
 class _PushedBack:
     """A raw response whose first bytes were read to be examined and are handed out again first."""
 
     def __init__(self, start: bytes, rest: Iterator[bytes], raw: Any) -> None:
-        self.start, self._rest, self._raw = start, rest, raw
+        self.start, self._raw = start, raw
+        self._reader = io.BufferedReader(_Chunks(start, rest), LIMIT)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)
 
     def read(self, amt: int | None = None, **_: Any) -> bytes:
         """Read as a caller would that saw nothing of the examination."""
-        while amt is None or len(self.start) < amt:
-            chunk = next(self._rest, None)
-            if chunk is None:
-                break
-            self.start += chunk
-        taken, self.start = self.start[:amt], self.start[len(self.start) if amt is None else amt :]
-        return taken
+        return self._reader.read(-1 if amt is None else amt)
 
-    def stream(self, amt: int = 2**16, **_: Any) -> Iterator[bytes]:
+    def stream(self, amt: int | None = 2**16, **_: Any) -> Iterator[bytes]:
         """Yield all of the body in pieces."""
         while piece := self.read(amt):
             yield piece
@@ -43,31 +59,40 @@ def body(response: Response) -> bytes:
     """Return the body, or as much of it as is examined; the caller can still read all of it afterwards."""
     content = response._content
     if content is False:
-        content = _peek(response)
-    return (content or b"")[:LIMIT]
+        return _peek(response)[:LIMIT]
+    return (content or b"")[:LONGEST]
 
 
 def _peek(response: Response) -> bytes:
-    if response.raw is None:
+    if response.raw is None or response._content_consumed:
         return b""
     if isinstance(response.raw, _PushedBack):
         return response.raw.start
-    start, rest = b"", response.iter_content(LIMIT)
-    for chunk in rest:
-        start += chunk
-        if len(start) > LIMIT:
-            # The generator is kept: closing it in the middle of a chunked body makes urllib3 drop the connection.
-            response.raw = _PushedBack(start, rest, response.raw)
-            return start
-    response._content = start  # as reading ``Response.content`` does; the connection is back in its pool
-    return start
+    start, rest = bytearray(), response.iter_content(LIMIT)
+    try:
+        while len(start) <= LIMIT:
+            start += next(rest)
+    except StopIteration:
+        response._content = bytes(start)  # as reading ``Response.content`` does; the connection is back in its pool
+        return response._content
+    except RequestException as error:
+        rest = _failing(error)
+    # The generator is kept: closing it in the middle of a chunked body makes urllib3 drop the connection.
+    response.raw = _PushedBack(bytes(start), rest, response.raw)
+    return bytes(start)
+
+
+def _failing(error: RequestException) -> Iterator[bytes]:
+    """Fail where the body did, but not before its reader gets there."""
+    yield b""
+    raise error
 
 
 def drain(response: Response) -> None:
     """Read what is examined, drop the rest, and give the connection back."""
     content = body(response)
     response.close()
-    response._content = content
+    response._content, response._content_consumed = content, True
 
 
 def document(response: Response) -> Any:
@@ -103,10 +128,9 @@ def _step_down(value: Any, path: str) -> Any:
 
 
 def _cookie(response: Response, name: str) -> str | None:
-    if isinstance(response.cookies, RequestsCookieJar):
-        for cookie in response.cookies:
-            if cookie.name == name:
-                return cookie.value
+    for cookie in response.cookies:
+        if cookie.name == name:
+            return cookie.value
     # Answers made by hand (saved ones, tests) have the header but no jar.
     match = re.search(rf"(?:^|,\s*){re.escape(name)}=([^;,\s]+)", response.headers.get("Set-Cookie", ""))
     return match[1] if match else None

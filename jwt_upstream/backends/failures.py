@@ -11,35 +11,49 @@ from requests import Response
 
 # A run of this many characters of the token alphabet is no word of any language that a server speaks to us.
 _TOKENLIKE = re.compile(r"[\w.~+/=-]{25,}", re.ASCII)
+_LONGEST = 200
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
     """Return a text in which the given secrets, and whatever else looks like a token, are "[…]"."""
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+    for secret in sorted(filter(None, map(str, secrets)), key=len, reverse=True):
         text = text.replace(secret, "[…]")
     return _TOKENLIKE.sub("[…]", text)
 
 
+def shown(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return a text of an upstream's on one line, masked and in at most 200 characters, fit for any database."""
+    # Masked first: what is left of a token that was cut off does not look like one.
+    text = masked(text, secrets)[:_LONGEST]
+    # No database stores a lone surrogate, and PostgreSQL no NUL.
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
 def cause(error: BaseException) -> str:
-    """Say in a few words why a request got no answer, such as "NewConnectionError: Connection refused"."""
-    chain = list(_chain(error))
-    strerror = next((e.strerror for e in reversed(chain) if isinstance(e, OSError) and e.strerror), "")
+    """Say in a few words why a request got no answer, such as "NewConnectionError: Connection refused".
+
+    Takes only what the system says of it: other messages hold URLs and header values.
+    """
+    chain = list(links(error))
+    said = next((e.strerror for e in reversed(chain) if isinstance(e, OSError) and e.strerror), "")
     names = [type(e).__name__ for e in chain if type(e).__name__ not in {"MaxRetryError", "ConnectionError"}]
     name = names[0] if names else type(error).__name__
-    if not strerror and len(chain) == 1:
-        strerror = str(error)
-    return masked(f"{name}: {strerror}"[:200] if strerror else name)
+    return f"{name}: {shown(said)}" if said else name
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def links(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what led to it, in whatever way the libraries tell."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         yield error
-        reason = next((arg for arg in error.args if isinstance(arg, BaseException)), None)
-        error = reason or getattr(error, "reason", None) or error.__cause__ or error.__context__
-        if not isinstance(error, BaseException):
-            return
+        error = _led_to(error)
+
+
+def _led_to(error: BaseException) -> BaseException | None:
+    told = (*error.args, getattr(error, "reason", None), error.__cause__)
+    reason = next((each for each in told if isinstance(each, BaseException)), None)
+    return reason or (None if error.__suppress_context__ else error.__context__)
 
 
 def retry_after(response: Response, now: datetime, longest: float) -> float | None:
@@ -49,7 +63,7 @@ def retry_after(response: Response, now: datetime, longest: float) -> float | No
         return min(float(value), longest)
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, IndexError, TypeError):
+    except (ValueError, IndexError, TypeError, OverflowError):
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return min(max((moment - now).total_seconds(), 0.0), longest)

@@ -1,4 +1,7 @@
-"""Request fields as settings write them: a value of exactly ``{name}`` is filled in, any other is sent as it is."""
+"""Request fields as settings write them: a value of exactly ``{name}`` is filled in, any other is sent as it is.
+
+Values may be dicts and lists, with such values in them.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,15 @@ from typing import Any
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
-def placeholders(fields: Mapping[str, Any]) -> Iterator[str]:
+def placeholders(fields: Any) -> Iterator[str]:
     """Yield the names that must be given."""
-    for value in fields.values():
-        if isinstance(value, str) and (match := _PLACEHOLDER.fullmatch(value)):
-            yield match[1]
+    if isinstance(fields, Mapping):
+        fields = list(fields.values())
+    if isinstance(fields, list | tuple):
+        for value in fields:
+            yield from placeholders(value)
+    elif isinstance(fields, str) and (match := _PLACEHOLDER.fullmatch(fields)):
+        yield match[1]
 
 
 def filled(fields: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
@@ -22,5 +29,9 @@ def filled(fields: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, An
 
 
 def _filled(value: Any, values: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return filled(value, values)
+    if isinstance(value, list | tuple):
+        return [_filled(item, values) for item in value]
     match = _PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
     return values[match[1]] if match else value

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
-import time
 from contextlib import suppress
 from typing import Any
 
-from requests import PreparedRequest, ReadTimeout, Response, Session
+from requests import PreparedRequest, ReadTimeout, Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ContentDecodingError
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection
 from urllib3.poolmanager import PoolManager
 
-#: More than this is no answer of a token endpoint.
-LONGEST_ANSWER = 1024 * 1024
+from .bodies import LONGEST
 
 
 class Deadline:
-    """Cuts every connection it was told of when the time is up.
+    """Cuts every connection it was told of when the time is up; looking up a host's name is not cut short.
 
-    ``requests`` limits each ``recv``, so a server that trickles a byte a second holds its caller for ever; closing
-    the socket from outside is what ends such a read, in the headers too.
+    ``requests`` limits each ``recv``, so a server that trickles a byte a second holds its caller for ever; shutting
+    the socket down from outside is what ends such a read, in the headers and in TLS's handshake too.
     """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.passed = False
+        #: Whether the request may have reached the upstream.
+        self.is_connected = False
         self._sockets: list[socket.socket] = []
+        self._lock = threading.Lock()
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
 
@@ -39,87 +40,92 @@ class Deadline:
 
     def __exit__(self, *exc_info: object) -> None:
         self._timer.cancel()
+        with self._lock:
+            for sock in self._sockets:
+                sock.close()
 
-    def watch(self, connection: HTTPConnection) -> None:
-        """Have this connection's socket cut as well; called again once TLS has wrapped it."""
-        if connection.sock is not None:
-            self._sockets.append(connection.sock)
+    def watch(self, sock: socket.socket) -> None:
+        """Have this socket's connection cut, whatever else will be wrapped around it."""
+        with self._lock:
+            # TLS takes the descriptor away from the socket that it wraps, so one of our own.
+            self._sockets.append(sock.dup())
         if self.passed:
             self._cut()
 
     def _cut(self) -> None:
         self.passed = True
-        for sock in self._sockets:
-            with suppress(OSError):  # already closed
-                sock.shutdown(socket.SHUT_RDWR)
+        with self._lock:
+            for sock in self._sockets:
+                with suppress(OSError):  # already closed
+                    sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Watched(HTTPConnection):
+    deadline: Deadline
+
+    def _new_conn(self) -> socket.socket:
+        sock = super()._new_conn()
+        self.deadline.watch(sock)
+        return sock
+
+    def connect(self) -> None:
+        super().connect()
+        self.deadline.is_connected = True
 
 
 class DeadlineAdapter(HTTPAdapter):
     """An HTTPAdapter with connections of its own, all under one deadline."""
 
     def __init__(self, deadline: Deadline) -> None:
-        self._classes = _pool_classes(deadline)
+        self._deadline = deadline
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Have connections made that the deadline knows of."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._classes
+        self._watch(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:
         """Do the same for connections through a proxy."""
         manager: PoolManager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = self._classes
+        self._watch(manager)
         return manager
 
-
-def _pool_classes(deadline: Deadline) -> dict[str, type[HTTPConnectionPool]]:
-    class Plain(HTTPConnection):
-        def connect(self) -> None:
-            super().connect()
-            deadline.watch(self)
-
-    class Encrypted(HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            deadline.watch(self)
-
-    class PlainPool(HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class EncryptedPool(HTTPSConnectionPool):
-        ConnectionCls = Encrypted
-
-    return {"http": PlainPool, "https": EncryptedPool}
+    def _watch(self, manager: PoolManager) -> None:
+        # Made from the manager's own classes, since those for SOCKS differ.
+        pools = dict(manager.pool_classes_by_scheme)
+        for scheme, pool in pools.items():
+            connection = type("Connection", (_Watched, pool.ConnectionCls), {"deadline": self._deadline})
+            pools[scheme] = type("Pool", (pool,), {"ConnectionCls": connection})
+        manager.pool_classes_by_scheme = pools
 
 
-def send(session: Session, request: PreparedRequest, seconds: float, **settings: Any) -> Response:
+def send(request: PreparedRequest, deadline: Deadline, **settings: Any) -> Response:
     """Send once, follow no redirect (a 307 would carry the refresh token away), and read all of a sane answer.
 
-    Raises ``requests.RequestException``, ReadTimeout once ``seconds`` are over in all.
+    Raises what ``requests`` and ``urllib3`` raise, ReadTimeout once the deadline has passed. By the adapter, since a
+    Session looks where a redirect leads even if it isn't to follow it, and fails on a Location that is no URL.
     """
-    started = time.monotonic()
-    with Deadline(seconds) as deadline:
-        adapter = DeadlineAdapter(deadline)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        try:
-            response = session.send(request, **{**settings, "stream": True, "allow_redirects": False})
-            _read(response)
-        except Exception:
-            if deadline.passed:
-                raise ReadTimeout(f"no complete answer within {seconds:g} s") from None
+    adapter = DeadlineAdapter(deadline)
+    try:
+        response = adapter.send(request, **{**settings, "stream": True})
+        response._content, response._content_consumed = _read(response), True
+    except Exception:
+        if not deadline.passed:
             raise
-    if deadline.passed or time.monotonic() - started > seconds:
-        raise ReadTimeout(f"no complete answer within {seconds:g} s")
+    finally:
+        adapter.close()
+    # A body that ends where the connection does looks complete where it was cut.
+    if deadline.passed:
+        raise ReadTimeout(errno.ETIMEDOUT, f"no complete answer within {deadline.seconds:g} s") from None
     return response
 
 
-def _read(response: Response) -> None:
-    content = b""
-    for chunk in response.iter_content(LONGEST_ANSWER // 16):
+def _read(response: Response) -> bytes:
+    content = bytearray()
+    for chunk in response.iter_content(LONGEST // 16):
         content += chunk
-        if len(content) > LONGEST_ANSWER:
+        if len(content) > LONGEST:
             response.close()
-            raise ContentDecodingError(f"an answer of more than {LONGEST_ANSWER} bytes")
-    response._content = content
+            raise ContentDecodingError(errno.EMSGSIZE, f"an answer of more than {LONGEST} bytes")
+    return bytes(content)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -11,6 +10,8 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from requests import Response
+
+from jwt_upstream.tokens import TokenPair
 
 from .bodies import body, lookup
 
@@ -30,6 +31,23 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a login or refresh came to; ``reason`` is fit to be stored and shown.
+
+    ``retry_after`` is in seconds; ``is_ambiguous`` says that the upstream may have spent the refresh token although no
+    pair came back.
+    """
+
+    verdict: Verdict
+    reason: str = ""
+    pair: TokenPair | None = None
+    status_code: int | None = None
+    retry_after: float | None = None
+    is_ambiguous: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Rule:
     """If every condition that is given holds, the answer means ``verdict``.
 
@@ -46,6 +64,22 @@ class Rule:
     json: str = ""
     pattern: str = ""
 
+    def __post_init__(self) -> None:
+        where = _several("where", self.where, str)
+        if not where or (wrong := [item for item in where if item not in get_args(Where)]):
+            wanted = ", ".join(get_args(Where))
+            raise ValueError(f"a rule's where must be of {wanted}, not {wrong[0] if where else where!r}")
+        object.__setattr__(self, "where", where)
+        object.__setattr__(self, "status", _several("status", self.status, int))
+        object.__setattr__(self, "verdict", _verdict(self.verdict))
+        for name in ("header", "json", "pattern"):
+            if not isinstance(text := getattr(self, name), str):
+                raise ValueError(f"a rule's {name} must be a string, not {text!r}")
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(f"a rule's pattern is no regular expression: {error}") from None
+
     @classmethod
     def parse(cls, written: Rule | Mapping[str, Any]) -> Rule:
         """Make a rule of a mapping as it stands in settings; raises ValueError which names what to mend."""
@@ -55,15 +89,8 @@ class Rule:
             raise ValueError(f"a rule must be a dict, not {type(written).__name__}")
         known = {field.name for field in fields(cls)}
         if unknown := written.keys() - known:
-            raise ValueError(f"a rule has no {sorted(map(str, unknown))[0]!r}; it has {', '.join(sorted(known))}")
-        return cls(
-            verdict=_verdict(written.get("verdict")),
-            where=_several(written, "where", str, get_args(Where), choices=get_args(Where)),
-            status=_several(written, "status", int, ()),
-            header=_text(written, "header"),
-            json=_text(written, "json"),
-            pattern=_pattern(written),
-        )
+            raise ValueError(f"a rule has no {min(map(str, unknown))!r}; it has {', '.join(sorted(known))}")
+        return cls(**{"verdict": None, **written})
 
     def matches(self, where: str, response: Response) -> bool:
         """Tell whether this rule decides; the body is read only if the cheaper conditions hold."""
@@ -97,27 +124,8 @@ def _verdict(written: Any) -> Verdict:
         raise ValueError(f"a rule's verdict must be one of {names}, not {written!r}") from None
 
 
-def _several(written: Mapping[str, Any], name: str, kind: type, default: Any, choices: Any = None) -> tuple[Any, ...]:
-    value = written.get(name, default)
-    values = (value,) if isinstance(value, kind) else value
+def _several(name: str, written: Any, kind: type) -> tuple[Any, ...]:
+    values = (written,) if isinstance(written, kind) else written
     if not isinstance(values, list | tuple | set) or not all(isinstance(item, kind) for item in values):
-        raise ValueError(f"a rule's {name} must be {kind.__name__} or a list of them, not {value!r}")
-    if choices and (wrong := [item for item in values if item not in choices]):
-        raise ValueError(f"a rule's {name} must be of {', '.join(choices)}, not {wrong[0]!r}")
+        raise ValueError(f"a rule's {name} must be {kind.__name__} or a list of them, not {written!r}")
     return tuple(values)
-
-
-def _text(written: Mapping[str, Any], name: str) -> str:
-    value = written.get(name, "")
-    if not isinstance(value, str):
-        raise ValueError(f"a rule's {name} must be a string, not {json.dumps(value, default=repr)}")
-    return value
-
-
-def _pattern(written: Mapping[str, Any]) -> str:
-    pattern = _text(written, "pattern")
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"a rule's pattern is no regular expression: {error}") from None
-    return pattern
