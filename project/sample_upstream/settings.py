@@ -10,7 +10,8 @@ from django.core.management.utils import get_random_secret_key
 
 env = environ.Env()
 
-SECRET_KEY = env("SAMPLE_UPSTREAM_SECRET_KEY", default=get_random_secret_key())
+# Not as a default: environ takes a value that begins with "$" for the name of another variable.
+SECRET_KEY = env("SAMPLE_UPSTREAM_SECRET_KEY", default="") or get_random_secret_key()
 _FILE = Path(__file__).resolve().parents[2] / "sample_upstream.sqlite3"
 DATABASES = {"default": env.db("SAMPLE_UPSTREAM_DATABASE_URL", default=f"sqlite:///{_FILE}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
