@@ -21,17 +21,16 @@ class Sample:
     def started(cls) -> Iterator[Sample]:
         """Start it on port 8001, or any free one; it ends with this process."""
         command = [sys.executable, "-m", "project.sample_upstream", "--until-stdin-ends"]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            url = process.stdout.readline().strip()
-            if not url:
-                raise SystemExit("The sample upstream did not start; see what it says above.")
-            yield cls(url)
-        finally:
-            process.stdin.close()
-            process.wait(10)
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                url = process.stdout.readline().strip()
+                if not url:
+                    raise SystemExit("The sample upstream did not start; see what it says above.")
+                yield cls(url)
+            finally:
+                process.stdin.close()
 
     def throw(self, switch: str) -> None:
         """Throw a switch: expire, break, heal, lock or unlock."""
