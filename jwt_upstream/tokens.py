@@ -82,7 +82,7 @@ class TokenPair:
 
 
 @sensitive_variables()
-def _clean(name: str, token: Any) -> str:
+def _clean(name: str, token: object) -> str:
     if not isinstance(token, str):
         raise ValueError(f"{name} token must be a string, not {type(token).__name__}")
     token = token.strip()

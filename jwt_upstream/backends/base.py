@@ -98,7 +98,8 @@ class Backend(Answers):
     def check(self) -> Iterable[str]:
         """Yield what is wrong with the settings, one sentence each; nothing is sent."""
         wrong = list(options.problems(type(self).__name__, self._options, self.option_types()))
-        yield from wrong or (*self._check_values(), *self._check_rules(), *self._check_login())
+        yield from wrong or (*self._check_values(), *self._check_rules())
+        yield from options.login_problems(self.automatic_login, self.login_asks)
 
     def _check_values(self) -> Iterable[str]:
         if self.body_format not in {"json", "form"}:
@@ -118,15 +119,6 @@ class Backend(Answers):
                 Rule.parse(rule)
             except ValueError as error:
                 yield str(error)
-
-    def _check_login(self) -> Iterable[str]:
-        if not self.automatic_login:
-            return
-        for name in self.login_asks:
-            if not isinstance(value := self.automatic_login.get(name), str) or not value:
-                yield f"LOGIN lacks {name!r}"
-        for name in self.automatic_login.keys() - set(self.login_asks):
-            yield f"LOGIN has {name!r}, which no login asks for"
 
     @cached_property
     def origin(self) -> Url:

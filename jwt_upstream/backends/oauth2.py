@@ -16,9 +16,10 @@ class OAuth2Backend(Backend):
     token: the grant is simply repeated. ``scope`` is asked for with the grant, where it is set; what else a server
     wants ("audience") goes into ``login_fields`` and ``refresh_fields``.
 
-    The client authenticates by Basic (section 2.3.1, what every server must support), its id and secret form-urlencoded
-    first, as that section says; with ``client_authentication="post"`` in the body, for servers that support only
-    this, or that don't decode the special characters of a secret. A client without a secret uses "post" as well.
+    The client authenticates by Basic (section 2.3.1, what every server must support), its id and secret
+    form-urlencoded first, as that section says; with ``client_authentication="post"`` in the body, for servers that
+    support only this, or that don't decode the special characters of a secret. A client without a secret uses "post"
+    as well.
     """
 
     login_path = "token"

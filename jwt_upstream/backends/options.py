@@ -61,4 +61,13 @@ def _spelled(hint: Any) -> str:
     if kind in {Sequence, Mapping}:
         each = f", each {_spelled(parts[-1])}" if parts and parts[-1] is not Any else ""
         return ("a list" if kind is Sequence else "a dict") + each
-    return _NAMES.get(kind) or getattr(kind, "__name__", str(kind))
+    return str(_NAMES.get(kind) or getattr(kind, "__name__", kind))
+
+
+def login_problems(login: Mapping[str, Any], asks: tuple[str, ...]) -> Iterator[str]:
+    """Yield one sentence for each thing that an automatic login lacks or that no login asks for."""
+    for name in asks if login else ():
+        if not isinstance(value := login.get(name), str) or not value:
+            yield f"LOGIN lacks {name!r}"
+    for name in login.keys() - set(asks):
+        yield f"LOGIN has {name!r}, which no login asks for"

@@ -93,7 +93,7 @@ class DeadlineAdapter(HTTPAdapter):
 
     def _watch(self, manager: PoolManager) -> None:
         # Made from the manager's own classes, since those for SOCKS differ.
-        pools = dict(manager.pool_classes_by_scheme)
+        pools: dict[str, Any] = dict(manager.pool_classes_by_scheme)
         for scheme, pool in pools.items():
             connection = type("Connection", (_Watched, pool.ConnectionCls), {"deadline": self._deadline})
             pools[scheme] = type("Pool", (pool,), {"ConnectionCls": connection})

@@ -1,0 +1,105 @@
+"""Answers of real servers, from their sources and documentation or captured from running ones: what each means."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from requests import Response
+
+from jwt_upstream.backends import Backend, LexikBackend, OAuth2Backend, SimpleJWTBackend, Verdict
+
+CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "wire_cases.json").read_text())
+
+#: What an outcome of the file may be called here.
+OUTCOMES = {
+    "ok": {"OK"},
+    "refresh_and_retry": {"EXPIRED"},
+    "credentials_invalid": {"REJECTED"},
+    "credentials_invalid_no_refresh": {"LOCKED"},
+    "keep_credentials": {"TRANSIENT"},
+    "config_error": {"CONFIG"},
+    "pass_through": {"PASS"},
+    "login_rejected": {"REJECTED"},
+}
+#: What another event with the very same bytes would be called.
+EVENTS = {
+    "refresh_rejected": "REJECTED",
+    "login_rejected": "REJECTED",
+    "account_locked": "LOCKED",
+    "login_ok": "OK",
+    "refresh_ok": "OK",
+    "access_expired": "EXPIRED",
+    "access_invalid": "EXPIRED",
+    "transient": "TRANSIENT",
+    "not_token_related": "PASS",
+}
+OAUTH2 = (
+    *("rfc", "django-oauth-toolkit", "oidc-provider", "duende-identityserver", "doorkeeper", "openiddict"),
+    "spring-authorization-server",
+)
+BACKENDS: dict[str, type[Backend]] = {
+    "lexik": LexikBackend,
+    "gesdinet": LexikBackend,
+    "simplejwt": SimpleJWTBackend,
+    **dict.fromkeys(OAUTH2, OAuth2Backend),
+}
+OURS = [case for case in CASES if case["server"] in BACKENDS]
+GIVES_UP = {"REJECTED", "LOCKED"}
+
+
+def answer(case: dict[str, Any]) -> Response:
+    """Return the case as requests would have received it."""
+    response, body = Response(), case.get("body")
+    response.status_code = case["status"]
+    response.headers.update(case.get("headers") or {})
+    response._content = (body if isinstance(body, str) else "" if body is None else json.dumps(body)).encode()
+    return response
+
+
+def right(case: dict[str, Any]) -> set[str]:
+    """Return the verdicts which are right for a case."""
+    verdicts = OUTCOMES[case["outcome"]] | {EVENTS[event] for event in case.get("ambiguous_with") or ()}
+    if case["where"] == "api" and case["outcome"] in {"keep_credentials", "config_error"}:
+        verdicts |= {"PASS"}
+    if case["outcome"] == "pass_through" and case["status"] < 300:
+        verdicts |= {"OK"}
+    return verdicts
+
+
+def by_id(case: dict[str, Any]) -> str:
+    return str(case["id"])
+
+
+@pytest.mark.parametrize("case", OURS, ids=by_id)
+def test_verdict_of_its_backend(case: dict[str, Any]) -> None:
+    """The backend for a server understands what the server says."""
+    backend = BACKENDS[case["server"]]("up", "https://up.example.com/")
+    assert backend.verdict(case["where"], answer(case)).name in right(case)
+
+
+@pytest.mark.parametrize("plain", [Backend, OAuth2Backend])
+@pytest.mark.parametrize("case", CASES, ids=by_id)
+def test_plain_defaults_give_nothing_up_wrongly(case: dict[str, Any], plain: type[Backend]) -> None:
+    """Backends that know nothing of a server wake nobody for its answers without need."""
+    verdict = plain("up", "https://up.example.com/").verdict(case["where"], answer(case)).name
+    assert verdict not in GIVES_UP or right(case) & GIVES_UP
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in OURS if case["outcome"] == "ok" and case["where"] != "api"], ids=by_id
+)
+def test_token_pair(case: dict[str, Any]) -> None:
+    """The tokens are found where the server puts them, and an end that it states or claims."""
+    backend = BACKENDS[case["server"]]("up", "https://up.example.com/")
+    pair = backend.token_pair(case["where"], answer(case), datetime(2026, 11, 23, tzinfo=UTC))
+    assert pair.access in json.dumps(case)
+    assert pair.refresh in json.dumps(case)
+
+
+def test_each_verdict_occurs() -> None:
+    """The cases of our backends leave no verdict out."""
+    assert {verdict.name for verdict in Verdict} == set().union(*map(right, OURS))
