@@ -1,0 +1,75 @@
+"""A server that speaks raw bytes, for what no well-behaved one does."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+Behaviour = Callable[[socket.socket], None]
+
+
+class RawServer:
+    """Accepts connections, reads a request's first bytes, and does as it was told; ``received`` keeps what came."""
+
+    def __init__(self, behaviour: Behaviour, context: ssl.SSLContext | None = None) -> None:
+        self.received: list[bytes] = []
+        self._behaviour, self._context = behaviour, context
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> RawServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(5)
+
+    @property
+    def url(self) -> str:
+        scheme = "https" if self._context else "http"
+        return f"{scheme}://127.0.0.1:{self._socket.getsockname()[1]}/"
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                self._answer(self._socket.accept()[0])
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            wrapped = self._context.wrap_socket(connection, server_side=True) if self._context else connection
+            with wrapped:
+                self.received.append(_request(wrapped))
+                self._behaviour(wrapped)
+
+
+def _request(connection: socket.socket) -> bytes:
+    # To its end: what is left unread when a socket is closed makes its peer see a reset.
+    request = connection.recv(65536)
+    length = re.search(rb"Content-Length: (\d+)", request)
+    while length and len(request.partition(b"\r\n\r\n")[2]) < int(length[1]):
+        request += connection.recv(65536)
+    return request
+
+
+def reset(connection: socket.socket) -> None:
+    """Cut the connection so that the peer gets a reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def say(*pieces: bytes, pause: float = 0.0) -> Behaviour:
+    """Send pieces with a pause after each."""
+
+    def behave(connection: socket.socket) -> None:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(pause)
+
+    return behave
