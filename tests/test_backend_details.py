@@ -67,7 +67,7 @@ def answer(status: int = 200, value: Any = None, **headers: str) -> Response:
         ({"rules": [{"status": 423}]}, "a rule's verdict must be one of OK, EXPIRED, "),
         (
             {"rules": [{"verdict": "LOCKED", "where": "apis"}]},
-            "a rule's where must be of api, login, refresh, not apis",
+            "a rule's where must be of api, login, refresh, ",
         ),
         ({"rules": [{"verdict": "LOCKED", "where": []}]}, "a rule's where must be of api, login, refresh, not "),
         ({"rules": [{"verdict": "LOCKED", "status": "423"}]}, "a rule's status must be int or a list of them"),
