@@ -194,16 +194,12 @@ def test_redirect(server: Upstream, status: int) -> None:
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [
-        ("30", 30),
-        ("99999", 3600),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True), 100),
-        ("Mon, 23 Nov 2026 09:00:00 -0000", 0),
-        ("soon", None),
-    ],
+    [("30", 30), ("99999", 3600), ("in 100 s", 100), ("Mon, 23 Nov 2020 09:00:00 -0000", 0), ("soon", None)],
 )
 def test_retry_after(server: Upstream, value: str, seconds: int | None) -> None:
     """Retry-After counts in seconds and as a date, within bounds."""
+    if value == "in 100 s":
+        value = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     server.answers["/token/refresh/"] = Answer(429, {}, {"Retry-After": value})
     found = ask("simplejwt", "refresh", server).retry_after
     assert found is None if seconds is None else seconds - 60 <= found <= seconds
