@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,12 +28,16 @@ def upstream(settings: Any) -> Iterator[Upstream]:
 
 
 @pytest.fixture
-def client(upstream: Upstream, transactional_db: None) -> UpstreamClient:
+def client(upstream: Upstream, transactional_db: None) -> Iterator[UpstreamClient]:
     """A client of "up" which is logged in; the database is as in production, not one big transaction."""
     client = UpstreamClient("up")
     client.login(username=upstream.user, password=upstream.password)
     upstream.seen.clear()
-    return client
+    yield client
+    # A refresh that nobody waited for must not go on in the next test's database.
+    for thread in threading.enumerate():
+        if thread.name == "jwt_upstream refresh":
+            thread.join(20)
 
 
 @pytest.fixture

@@ -51,6 +51,14 @@ def test_cancelled_call(client: UpstreamClient, upstream: Upstream) -> None:
     assert upstream.refreshes == 1
 
 
+def test_loop_that_is_gone(client: UpstreamClient) -> None:
+    """A call that outlives the event loop it was awaited on ends with an error, and leaves nothing unawaited."""
+    loop = asyncio.new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        client._request_in_thread(loop, "GET", "orders/")
+
+
 @pytest.mark.django_db
 def test_inside_a_test_case(upstream: Upstream) -> None:
     """In users' async tests the database is used where the test's transaction is."""

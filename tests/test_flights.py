@@ -164,6 +164,18 @@ def test_fork_in_mid_flight(client: UpstreamClient, upstream: Upstream, gate: th
     future.result(5)
 
 
+def test_sqlite_in_memory() -> None:
+    """What is in SQLite's memory is seen by the caller's own connection only."""
+    file = connections.databases["default"]
+    connections.databases["memory"] = {**file, "ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+    try:
+        assert flights.must_join("memory")
+        assert not flights.must_join("default")
+    finally:
+        del connections["memory"]
+        del connections.databases["memory"]
+
+
 @pytest.mark.django_db
 def test_django_still_marks_its_test_cases() -> None:
     """The mark by which a test's own transaction is recognised is still set by the running Django."""

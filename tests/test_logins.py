@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.utils import OperationalError
 from django.utils import timezone
 
-from jwt_upstream import logins
+from jwt_upstream import claims, logins
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import (
     AccountLocked,
@@ -148,6 +148,21 @@ def test_try_again_without_tokens(client: UpstreamClient, upstream: Upstream) ->
     client.logout()
     with pytest.raises(NotLoggedIn):
         logins.try_again(Credential.objects.get())
+    assert Credential.objects.get().state == "logged_out"
+
+
+def test_rows_that_change_meanwhile(client: UpstreamClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A logout is tried again on the row as it is then; trying again goes on from there."""
+    overtaken = iter([True, False, True])
+
+    def overtake(write: Any) -> Any:
+        return lambda *args, **kwargs: None if next(overtaken) else write(*args, **kwargs)
+
+    monkeypatch.setattr(claims, "restore", overtake(claims.restore))
+    monkeypatch.setattr(claims, "log_out", overtake(claims.log_out))
+    assert logins.try_again(Credential.objects.get()).access == "access-2"
+    overtaken = iter([True, False])
+    client.logout()
     assert Credential.objects.get().state == "logged_out"
 
 
