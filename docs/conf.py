@@ -13,7 +13,7 @@ import django
 
 django.setup()
 
-from jwt_upstream import __version__
+from jwt_upstream import __version__  # noqa: E402 -- found by the path above
 
 project = "django-jwt-upstream"
 author = "The django-jwt-upstream authors"
