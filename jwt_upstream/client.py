@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,7 +16,6 @@ from requests.utils import resolve_proxies
 from jwt_upstream import claims, flights, logins, refresh, states
 from jwt_upstream.backends import Verdict
 from jwt_upstream.backends.bodies import drain
-from jwt_upstream.backends.failures import masked
 from jwt_upstream.changes import Changes
 from jwt_upstream.conf import conf
 from jwt_upstream.models import Credential
@@ -94,6 +94,8 @@ class UpstreamClient(OriginSession):
         # What a test's transaction holds must not outlive it in a client that does.
         if self._run(partial(flights.must_join, claims.database())):
             seconds = 0.0
+        # The refresh token is not remembered: nobody but the refreshing thread needs it.
+        pair = replace(pair, refresh="")
         self._memory = memory = _Memory(row, pair, time.monotonic() + seconds, changes)
         return memory
 
@@ -159,7 +161,7 @@ class UpstreamClient(OriginSession):
         verdict = self.backend.verdict("api", response)
         if verdict is not Verdict.LOCKED:
             return verdict
-        reason = masked(self.backend.reason(response), (used.pair.access,))
+        reason = self.backend.reason(response, [used.pair.access])
         self._run(partial(states.lock, used.row, used.pair, reason, response))
         return Verdict.EXPIRED  # said of a token that was replaced meanwhile
 

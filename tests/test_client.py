@@ -434,6 +434,13 @@ def test_token_is_not_in_an_error(client: UpstreamClient, settings: Any) -> None
     assert "access-1" not in "".join(shown.format())
 
 
+def test_refresh_token_is_not_remembered(client: UpstreamClient) -> None:
+    """A client remembers the access token for a while, the refresh token never."""
+    client.get("orders/")
+    assert client._memory is not None
+    assert (client._memory.pair.access, client._memory.pair.refresh) == ("access-1", "")
+
+
 # -- the environment
 
 

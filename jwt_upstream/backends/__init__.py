@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from django.utils.module_loading import import_string
+from django.views.decorators.debug import sensitive_variables
 
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamNotConfigured
@@ -37,6 +38,7 @@ KEYS = ("BACKEND", "BASE_URL", "OPTIONS", "LOGIN")
 _made: dict[str, tuple[Mapping[str, Any], Backend]] = {}
 
 
+@sensitive_variables()
 def get_backend(alias: str) -> Backend:
     """Return the backend of a configured upstream, the same one as long as its settings are the same.
 
@@ -57,6 +59,7 @@ def get_backend(alias: str) -> Backend:
     return backend
 
 
+@sensitive_variables()
 def make_backend(alias: str, written: Mapping[str, Any]) -> Backend:
     """Build a backend of an upstream's settings, its options unchecked; raises UpstreamNotConfigured."""
     where = f"JWT_UPSTREAM[{alias!r}]"

@@ -20,7 +20,7 @@ from .verdicts import Rule, Verdict, Where
 _BASIC_ONLY = r"^(?!.*\b(Bearer|DPoP|jwt)\b)\s*Basic\b"
 _CLIENT_ERRORS = r"^(invalid_client|invalid_request|unauthorized_client|unsupported_grant_type|invalid_scope)$"
 _BUSY = r"too[ _]many|\brate[ _-]?limit|throttl|try again (in|later)|temporar|system problem|unavailable"
-_BEARER = re.compile(r"^Bearer\s+", re.IGNORECASE)
+_BEARER = re.compile(r"^Bearer(\s+|$)", re.IGNORECASE)
 _API: tuple[Where, ...] = ("api",)
 _ASKING: tuple[Where, ...] = ("login", "refresh")
 

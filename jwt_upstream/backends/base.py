@@ -216,16 +216,16 @@ class Backend(Answers):
 
     @sensitive_variables()
     def _outcome(self, where: Where, response: Response, now: datetime, secrets: Iterable[str]) -> Outcome:
-        verdict, pair = self.verdict(where, response), None
-        reason = self.reason(response, secrets)
+        verdict, pair, reason = self.verdict(where, response), None, ""
         if verdict is Verdict.OK:
             try:
                 pair = self.token_pair(where, response, now)
+                secrets = [*secrets, pair.access, pair.refresh]
             except ValueError as error:
                 verdict, reason = Verdict.TRANSIENT, str(error)
         return Outcome(
             verdict,
-            reason,
+            reason or self.reason(response, secrets),
             pair,
             response.status_code,
             retry_after(response, timezone.now(), self.retry_after_max),
