@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 from django.conf import settings
@@ -67,9 +68,16 @@ def _context() -> dict[str, Any]:
         "credential": credential,
         "seconds_left": _seconds_left(credential),
         "sample": _sample_state(),
-        "events": Event.objects.filter(upstream="sample")[:14],
+        "events": _events(),
         "mails": mails()[:6],
     }
+
+
+def _events() -> list[tuple[Event, int]]:
+    # A page that calls every second refreshes all the time, which must not push what matters off the list.
+    newest = Event.objects.filter(upstream="sample")[:400]
+    runs = [list(run) for _, run in groupby(newest, key=lambda event: (event.kind, event.reason))]
+    return [(run[0], len(run)) for run in runs[:14]]
 
 
 def _answer() -> dict[str, Any]:

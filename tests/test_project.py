@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +146,23 @@ def test_page_in_each_state(sample: Sample) -> None:
         assert shown in page(), action
     browser.post("/do/login/")
     assert "Garden table, oak" in browser.get("/fragment/").content.decode()
+
+
+def test_timeline(client: UpstreamClient) -> None:
+    """What happens again and again takes one line, so that a page which calls all the time shows what matters."""
+    for _ in range(3):
+        client.refresh()
+    assert "× 3" in page()
+    assert "logged in" in page()
+
+
+def test_failing_since(client: UpstreamClient, sample: Sample) -> None:
+    """While refreshing fails, the page says since when it fails, not since when the credential was good."""
+    Credential.objects.update(since=datetime(2020, 1, 1, 1, 2, 3, tzinfo=UTC))
+    sample.throw("break")
+    with pytest.raises(RefreshUnavailable):
+        client.refresh()
+    assert not re.search(r"since \d\d:02:03", page())
 
 
 def test_page_without_the_upstream(client: UpstreamClient, settings: Any) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
+import io
 import os
 import secrets
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import django
@@ -17,13 +21,14 @@ from project.demo.sample import Sample
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".demo"
+_PREFIXES = ("SAMPLE_UPSTREAM_", "JWT_UPSTREAM_", "DJANGO_")
 
 
 def main() -> int:
     """Return the exit code: 0 only if every step of the story came out as told."""
     arguments = _arguments()
-    _prepare_environment()
-    with Sample.started() as sample:
+    _make_printable()
+    with _fresh_folder(), _environment(), Sample.started() as sample:
         _configure(sample)
         from project.demo import page, story
 
@@ -42,13 +47,48 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _prepare_environment() -> None:
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir()
+def _make_printable() -> None:
+    # A terminal which is not in UTF-8 shows "?" for a tick; the story goes on.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+@contextmanager
+def _fresh_folder() -> Iterator[None]:
+    FOLDER.mkdir(exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SystemExit("A demo is running in this folder already; end it first (Ctrl-C there).") from None
+        for path in FOLDER.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != "lock":
+                path.unlink()
+        yield
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
     # What the caller's shell says of other projects must not count; passwords stay out of process lists.
-    for name in ("DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "ADMIN", "SAMPLE_UPSTREAM_DATABASE_URL"):
-        os.environ.pop(name, None)
+    for name in list(os.environ):
+        if name in {"DATABASE_URL", "DEBUG", "ALLOWED_HOSTS", "ADMIN"} or name.startswith(_PREFIXES):
+            del os.environ[name]
+    _set_environment()
+    try:
+        yield
+    finally:
+        # It names a database and an upstream that later commands must not use.
+        (FOLDER / "env").unlink(missing_ok=True)
+
+
+def _set_environment() -> None:
     os.environ |= {
+        # Everything is on this machine; a proxy could not reach it.
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
         "DJANGO_SETTINGS_MODULE": "project.settings",
         "DATABASE_URL": f"sqlite:///{FOLDER / 'project.sqlite3'}",
         "SECRET_KEY": secrets.token_urlsafe(40),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.wsgi import get_wsgi_application
 
@@ -16,4 +18,7 @@ def serve(port: int) -> None:
             print(f"\nPort {port} is busy, so another one is used.")
         address = coloured(f"http://127.0.0.1:{server.server_port}/", "bold")
         print(f"\nSee it live, and make trouble yourself: {address}  (Ctrl-C ends it)", flush=True)
+        # The page polls every second: its requests would bury the address.
+        logging.getLogger("django.server").setLevel(logging.ERROR)
+        logging.getLogger("django.request").setLevel(logging.ERROR)
         server.serve_forever(poll_interval=0.1)

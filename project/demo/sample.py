@@ -9,6 +9,9 @@ from contextlib import contextmanager
 
 import requests
 
+#: Where it listens, unless that is busy.
+PORT = 8001
+
 
 class Sample:
     """The running sample upstream; what it says of itself comes over HTTP, from the process that counts."""
@@ -20,7 +23,7 @@ class Sample:
     @contextmanager
     def started(cls) -> Iterator[Sample]:
         """Start it on port 8001, or any free one; it ends with this process."""
-        command = [sys.executable, "-m", "project.sample_upstream", "--until-stdin-ends"]
+        command = [sys.executable, "-m", "project.sample_upstream", "--port", str(PORT), "--until-stdin-ends"]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None
             assert process.stdout is not None

@@ -15,7 +15,7 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import AccountLocked, RefreshUnavailable
 from jwt_upstream.models import Credential
 from project.demo.mails import mails
-from project.demo.sample import Sample
+from project.demo.sample import PORT, Sample
 from project.demo.terminal import NotAsTold, coloured, expect, heading, manage, quote, say
 
 _PROCESSES, _THREADS = 4, 8
@@ -25,6 +25,8 @@ def tell(sample: Sample) -> bool:
     """Tell it; return whether every step came out as told."""
     print(coloured("django-jwt-upstream, told by real calls", "bold"))
     say(f"The upstream: djangorestframework-simplejwt at {sample.url}, a process of its own.")
+    if not sample.url.startswith(f"http://127.0.0.1:{PORT}/"):
+        say(f"(Port {PORT} is busy, so it took another one.)")
     say("Its access tokens live for 5 seconds, its refresh tokens can be used once.")
     steps = (log_in, call, expiry, herd, rollback, outage, lock, log_in_again)
     try:
@@ -32,10 +34,16 @@ def tell(sample: Sample) -> bool:
             heading(number, str(step.__doc__).rstrip("."))
             step(sample)
     except NotAsTold as error:
-        print(f"   {coloured('✗', 'red')} {error}")
-        return False
+        return _failed(str(error))
+    except Exception as error:  # whatever it is, the step in which it happened is what a reader needs
+        return _failed(f"step {number} ended with {type(error).__name__}: {error}")
     print(coloured("\nEvery step came out as told.", "bold"))
     return True
+
+
+def _failed(text: str) -> bool:
+    print(f"   {coloured('✗', 'red')} {text}", flush=True)
+    return False
 
 
 def log_in(sample: Sample) -> None:
