@@ -86,7 +86,11 @@ def share(key: Hashable, using: str, work: Callable[[Flight], Any]) -> Future[An
     if is_leader and is_joined:
         _fly((using, key), flight, work)
     elif is_leader:
-        _start(lambda: _fly_apart(using, key, flight, work))
+        try:
+            _start(lambda: _fly_apart(using, key, flight, work))
+        except BaseException:  # a signal's; if the thread was not started yet, nobody would ever land this flight
+            _flights.pop((using, key), None)
+            raise
     return future
 
 

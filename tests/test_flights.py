@@ -128,6 +128,19 @@ def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert connection.connection is before
 
 
+def test_interrupted_before_the_thread_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that keeps the thread from being started leaves no flight behind that would never land."""
+
+    def interrupted(target: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(flights, "_start", interrupted)
+        flights.share("key", "default", lambda _: None)
+    assert not flights.is_under_way("key", "default")
+    assert flights.share("key", "default", lambda _: "done").result(5) == "done"
+
+
 def test_persisting(gate: threading.Event) -> None:
     """Writing is tried again while the database is away, and not for ever."""
     tries: list[int] = []

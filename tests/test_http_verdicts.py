@@ -237,6 +237,12 @@ def test_trouble_of_the_network(trouble: str) -> None:
     assert outcome.seconds < 3
 
 
+def test_no_time_left(server: Upstream) -> None:
+    """Nothing is sent once the time is up, as after a freeze: another worker may have spent the token by then."""
+    outcome = Backend("up", server.url, deadline=1e-9).refresh(TokenPair("a1", "r1"))
+    assert (outcome.verdict, outcome.is_ambiguous, server.seen) == (Verdict.TRANSIENT, False, [])
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://no-such-host.invalid/"], ids=["refused", "DNS"])
 def test_nobody_there(url: str) -> None:
     """A request that never reached the upstream spent nothing."""

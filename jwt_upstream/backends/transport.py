@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -26,11 +27,11 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.passed = False
         #: Whether the request may have reached the upstream.
         self.is_connected = False
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
+        self._ends_at = time.monotonic() + seconds
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
 
@@ -44,6 +45,11 @@ class Deadline:
             for sock in self._sockets:
                 sock.close()
 
+    @property
+    def passed(self) -> bool:
+        """Whether the time is up; by the clock, since in a process that was frozen the timer may come late."""
+        return time.monotonic() >= self._ends_at
+
     def watch(self, sock: socket.socket) -> None:
         """Have this socket's connection cut, whatever else will be wrapped around it."""
         with self._lock:
@@ -53,7 +59,6 @@ class Deadline:
             self._cut()
 
     def _cut(self) -> None:
-        self.passed = True
         with self._lock:
             for sock in self._sockets:
                 with suppress(OSError):  # already closed
@@ -70,6 +75,8 @@ class _Watched(HTTPConnection):
 
     def connect(self) -> None:
         super().connect()
+        if self.deadline.passed:  # frozen meanwhile: another worker may have spent what was to be sent
+            raise TimeoutError
         self.deadline.is_connected = True
 
 
@@ -113,12 +120,18 @@ def send(request: PreparedRequest, deadline: Deadline, **settings: Any) -> Respo
     except Exception:
         if not deadline.passed:
             raise
+    else:
+        if not deadline.passed or _is_complete(response):
+            return response
     finally:
         adapter.close()
-    # A body that ends where the connection does looks complete where it was cut.
-    if deadline.passed:
-        raise ReadTimeout(errno.ETIMEDOUT, f"no complete answer within {deadline.seconds:g} s") from None
-    return response
+    raise ReadTimeout(errno.ETIMEDOUT, f"no complete answer within {deadline.seconds:g} s") from None
+
+
+def _is_complete(response: Response) -> bool:
+    # A body that ends where the connection does looks complete where it was cut. What is known to be complete is
+    # taken although the time is up (of a process that was frozen, say): it may hold the only good refresh token.
+    return bool(response.raw.chunked) or response.raw.length_remaining == 0
 
 
 def _read(response: Response) -> bytes:
