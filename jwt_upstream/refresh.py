@@ -159,8 +159,8 @@ def _look_and_refresh(seen: Credential, rejected: str | None, using: str, flight
         return pair
     if row.next_attempt_at and row.next_attempt_at > now:
         raise unavailable(row)
-    if row.is_claimed(now):
-        return None
+    if row.is_claimed(now) or row.state != Credential.State.ACTIVE:
+        return None  # somebody else is at it; or this was restored just now, and is to be read as it is
     return _claim_and_refresh(row, pair, using)
 
 

@@ -417,6 +417,18 @@ def test_claim_that_somebody_else_got(credential: Credential, client: UpstreamCl
     assert upstream.seen == []
 
 
+def test_trouble_of_what_was_restored_just_now(client: UpstreamClient, upstream: Upstream) -> None:
+    """Once other tokens have restored a rejected credential, trouble is trouble, and no rejection."""
+    upstream.answers["/refresh"] = Answer(401, {"detail": "no"})
+    with pytest.raises(CredentialRejected):
+        client.refresh()
+    Credential.objects.update(refresh_token="by-hand")
+    upstream.answers["/refresh"] = Answer(503)
+    with pytest.raises(RefreshUnavailable):
+        client.refresh()
+    assert Credential.objects.get().state == "active"
+
+
 # -- one flight per process
 
 
