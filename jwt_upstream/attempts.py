@@ -9,7 +9,7 @@ from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair, fingerprint
 
-_NOTHING_TO_SPEND = "the access token has ended and there is no refresh token"
+_NOTHING_TO_SPEND = "the access token has ended and there is nothing to refresh it with"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def attempt(row: Credential, pair: TokenPair, give_up_at: float) -> Attempt:
 
 
 def _refresh(backend: Backend, pair: TokenPair) -> Outcome:
-    if backend.needs_refresh_token and not pair.refresh:
+    if not backend.can_refresh(pair):
         return Outcome(Verdict.REJECTED, _NOTHING_TO_SPEND)
     try:
         return backend.refresh(pair)

@@ -2,8 +2,8 @@
 
 E001 JWT_UPSTREAM is no dict, or an alias no name · E002 an upstream's settings are no dict, or have an unknown key ·
 E003 BASE_URL · E004 BACKEND · E005 OPTIONS · E006 JWT_UPSTREAM_ENCRYPTION_KEYS · E007 unknown setting ·
-E008 a number of seconds · E009 deadline and claim · W001 http:// · W002 no ADMINS · W003 keys derived from SECRET_KEY
-(deploy only)
+E008 a number of seconds · E009 deadline and claim · E010 a missing option ·
+W001 http:// · W002 no ADMINS · W003 keys derived from SECRET_KEY (deploy only)
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from urllib3.exceptions import LocationParseError
+from urllib3.util import Url
 
 from jwt_upstream.backends import KEYS, Backend, make_backend
 from jwt_upstream.backends.origins import origin
@@ -124,20 +125,37 @@ def _url(where: str, url: Any) -> Iterator[CheckMessage]:
     elif parsed.auth or "?" in url or "#" in url:
         text = f"{where}: BASE_URL must not hold a user, a password, a query or a fragment."
         yield Error(text, hint=hint, id="jwt_upstream.E003")
-    elif parsed.scheme == "http" and not settings.DEBUG and parsed.host not in _LOOPBACK:
+    elif _is_readable(parsed):
         text = f"{where}: BASE_URL is http://, so passwords and tokens can be read on the way."
         yield Warning(text, hint="Use https://.", id="jwt_upstream.W001")
+
+
+def _is_readable(address: Url) -> bool:
+    return address.scheme == "http" and not settings.DEBUG and address.host not in _LOOPBACK
 
 
 def _backend(where: str, backend: Backend) -> Iterator[CheckMessage]:
     problems = list(backend.check())
     for problem in problems:
         yield Error(f"{where}: {problem}.", hint="Mend OPTIONS.", id="jwt_upstream.E005")
+    if not problems:
+        yield from _asking(where, backend)
     claim = getattr(settings, "JWT_UPSTREAM_CLAIM_SECONDS", DEFAULTS["JWT_UPSTREAM_CLAIM_SECONDS"])
     if not problems and _is_seconds(claim) and backend.deadline * 2 > claim:
         text = f"{where}: a deadline of {backend.deadline:g} s leaves no margin in JWT_UPSTREAM_CLAIM_SECONDS."
         hint = "The claim must last at least twice as long, or two workers could refresh at once."
         yield Error(text, hint=hint, id="jwt_upstream.E009")
+
+
+def _asking(where: str, backend: Backend) -> Iterator[CheckMessage]:
+    for name in backend.missing():
+        text = f"{where}: {name} is missing, so there can be no login and no refresh."
+        yield Error(text, hint=f"Set OPTIONS[{name!r}].", id="jwt_upstream.E010")
+    for name in ("login_path", "refresh_path"):
+        path = getattr(backend, name)
+        if "://" in path and _is_readable(origin(backend.url(path))):
+            text = f"{where}: {name} is http://, so passwords and tokens can be read on the way."
+            yield Warning(text, hint="Use https://.", id="jwt_upstream.W001")
 
 
 def _admins() -> Iterator[CheckMessage]:

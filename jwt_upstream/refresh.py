@@ -75,9 +75,14 @@ def _is_hopeless(credential: Credential, pair: TokenPair) -> bool:
     return (
         credential.is_claimed(now)
         or (credential.next_attempt_at is not None and credential.next_attempt_at > now)
-        or (get_backend(credential.upstream).needs_refresh_token and not credential.refresh_token)
+        or not _is_renewable(credential)
         or flights.is_under_way(_key(credential, fingerprint(pair.access)), claims.database())
     )
+
+
+def _is_renewable(credential: Credential) -> bool:
+    needs_token = get_backend(credential.upstream).needs_refresh_token
+    return bool(credential.refresh_token) or not needs_token or bool(login_fingerprint(credential))
 
 
 def _key(credential: Credential, rejected: str | None) -> tuple[int, str | int]:

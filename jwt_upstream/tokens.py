@@ -115,12 +115,12 @@ def claimed_end(token: str, now: datetime | None = None) -> datetime | None:
     return end_at(end)
 
 
-def end_after(seconds: Any, now: datetime) -> datetime | None:
-    """Return the end of a lifetime given in seconds (int, float or digits); None for nonsense and for 0 or less."""
-    number = _number(seconds)
+def end_after(lifetime: Any, now: datetime, unit: float = 1.0) -> datetime | None:
+    """Return the end of a lifetime (int, float or digits) in units of that many seconds; None for nonsense and 0."""
+    number = _number(lifetime)
     if number is None or number <= 0:
         return None
-    return now + timedelta(seconds=min(number, _LONGEST_SECONDS))
+    return now + timedelta(seconds=min(number * unit, _LONGEST_SECONDS))
 
 
 def end_at(moment: Any) -> datetime | None:

@@ -61,7 +61,13 @@ def answer(status: int = 200, value: Any = None, **headers: str) -> Response:
         ({"login_fields": []}, "option 'login_fields' must be a dict"),
         ({"body_format": "xml"}, "body_format must be 'json' or 'form', not 'xml'"),
         ({"client_authentication": "digest"}, "client_authentication must be 'none', 'basic' or 'post', not 'digest'"),
-        ({"refresh_fields": {"a": "{access}"}}, "refresh_fields may ask for {refresh} only, not for {access}"),
+        ({"refresh_format": "xml"}, "refresh_format must be 'json', 'form' or empty, not 'xml'"),
+        ({"lifetime_unit": "min"}, "lifetime_unit must be 's' or 'ms', not 'min'"),
+        (
+            {"refresh_fields": {"a": "{otp}"}},
+            "a refresh may ask for {refresh}, {access} and text options, not",
+        ),
+        ({"refresh_headers": {"A": "x {otp}"}}, "a refresh may ask for {refresh}, {access} and text options, not"),
         ({"rules": [5]}, "a rule must be a dict, not int"),
         ({"rules": [{"verdict": "LOCKED", "stat": 1}]}, "a rule has no 'stat'; it has header, json, pattern, "),
         ({"rules": [{"status": 423}]}, "a rule's verdict must be one of OK, EXPIRED, "),
@@ -97,8 +103,10 @@ def test_options_of_an_own_backend() -> None:
 
 def test_wrong_grant() -> None:
     """OAuth 2 needs a grant that works without a browser, and a client."""
-    found = list(OAuth2Backend("up", URL, grant_type="authorization_code").check())
-    assert [problem.partition(" ")[0] for problem in found] == ["grant_type", "client_id"]
+    backend = OAuth2Backend("up", URL, grant_type="authorization_code")
+    (found,) = backend.check()
+    assert found.startswith("grant_type must be ")
+    assert list(backend.missing()) == ["client_id"]
 
 
 @pytest.mark.parametrize(
@@ -258,6 +266,50 @@ def test_templates() -> None:
     assert backend.login_asks == ("username", "password")
     filled = backend.login_body({"username": "bob", "password": "p"})
     assert filled == {"user": {"email": "bob", "tags": ["p", 5]}, "mode": "json", "b": "{username} {x}"}
+
+
+def test_lists_in_rules() -> None:
+    """A path that leads to a list matches by any of its items; without a pattern anything that is there does."""
+    rules = [
+        {"where": "login", "json": "error_codes", "pattern": "^50057$", "verdict": "LOCKED"},
+        {"where": "login", "json": "errors", "verdict": "CONFIG"},
+    ]
+    backend = Backend("up", URL, rules=rules)
+    assert backend.verdict("login", answer(400, {"error_codes": [1, {"a": 50057}, 50057]})) is Verdict.LOCKED
+    assert backend.verdict("login", answer(401, {"error_codes": [1]})) is Verdict.REJECTED
+    assert backend.verdict("login", answer(401, {"errors": [{}]})) is Verdict.CONFIG
+    assert backend.verdict("login", answer(401, {"errors": None})) is Verdict.REJECTED
+
+
+def test_form_answer() -> None:
+    """An answer may be a form (GitHub's is, unless asked for JSON)."""
+    form = answer(
+        200, b"access_token=a1&refresh_token=r1&expires_in=60", Content_Type="application/X-WWW-form-urlencoded"
+    )
+    pair = Backend("up", URL).token_pair("refresh", form, NOW)
+    assert (pair.access, pair.refresh) == ("a1", "r1")
+    assert pair.access_expires_at == NOW + timedelta(seconds=60)
+
+
+def test_lifetimes_of_options() -> None:
+    """Lifetimes may be in milliseconds; where the answer states none those of the options hold."""
+    backend = Backend("up", URL, lifetime_unit="ms", lifetime=60, refresh_lifetime=600)
+    pair = backend.token_pair("login", answer(200, {"access": "a", "refresh": "r", "expires_in": 5000}), NOW)
+    assert pair.access_expires_at == NOW + timedelta(seconds=5)
+    assert pair.refresh_expires_at == NOW + timedelta(seconds=600)
+    pair = backend.token_pair("login", answer(200, {"access": "a"}), NOW)
+    assert (pair.access_expires_at, pair.refresh_expires_at) == (NOW + timedelta(seconds=60), None)
+
+
+def test_reset_of_a_rate_limit() -> None:
+    """Some servers name the epoch second at which to ask again, in a header of their own."""
+    with Upstream() as server:
+        reset = str(int(time.time()) + 100)
+        backend = Backend("up", server.url, retry_at_headers=["X-Reset"])
+        server.answers["/refresh"] = Answer(429, {}, {"X-Reset": reset})
+        assert 90 < (backend.refresh(TokenPair("a", "r")).retry_after or 0) <= 100
+        server.answers["/refresh"] = Answer(404, {}, {"X-Reset": reset})
+        assert backend.refresh(TokenPair("a", "r")).retry_after is None
 
 
 # -- failures

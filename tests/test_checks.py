@@ -81,7 +81,11 @@ def test_nothing_configured(settings: Any) -> None:
         (upstream(OPTIONS={"login_path": 5, "deadline": "soon"}), ["E005", "E005"]),
         (upstream(OPTIONS={"body_format": "xml"}), ["E005"]),
         (upstream(BACKEND=f"{__name__}.Picky"), ["E005"]),
+        (upstream(OPTIONS={"login_path": "http://[bad/"}), ["E005"]),
         (upstream(OPTIONS={"deadline": 20}), ["E009"]),
+        (upstream(BACKEND="jwt_upstream.backends.OAuth2Backend"), ["E010"]),
+        (upstream(OPTIONS={"refresh_path": "http://sso.example.com/token"}), ["W001"]),
+        (upstream(OPTIONS={"refresh_path": "https://sso.example.com/token"}), []),
     ],
 )
 def test_upstreams(settings: Any, value: Any, ids: list[str]) -> None:

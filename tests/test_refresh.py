@@ -115,7 +115,7 @@ def test_no_refresh_token_stored(upstream: Upstream, transactional_db: None) -> 
     """Where there is nothing to refresh with, a 401 makes the credential rejected without a request."""
     client = UpstreamClient("up")
     client.adopt(TokenPair("stale"))
-    with pytest.raises(CredentialRejected, match="there is no refresh token"):
+    with pytest.raises(CredentialRejected, match="there is nothing to refresh it with"):
         client.get("orders/")
     assert upstream.refreshes == 0
 

@@ -12,7 +12,8 @@ from requests import Response
 
 from jwt_upstream.backends import Backend, LexikBackend, OAuth2Backend, SimpleJWTBackend, Verdict
 
-CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "wire_cases.json").read_text())
+FILES = sorted((Path(__file__).parent / "wire_cases").glob("*.json"))
+CASES: list[dict[str, Any]] = [case for file in FILES for case in json.loads(file.read_text())]
 
 #: What an outcome of the file may be called here.
 OUTCOMES = {

@@ -37,6 +37,11 @@ class Answers:
     expires_at_paths: tuple[str, ...] = ("expires_at",)
     refresh_expires_in_paths: tuple[str, ...] = ("refresh_expires_in", "refresh_token_expires_in")
     refresh_expires_at_paths: tuple[str, ...] = ("refresh_expires_at",)
+    #: "s" or "ms": what the lifetimes in answers are counted in.
+    lifetime_unit: str = "s"
+    #: Seconds that a token lives where the answer doesn't say and the token is no JWT; 0: unknown.
+    lifetime: float = 0.0
+    refresh_lifetime: float = 0.0
     message_paths: tuple[str, ...] = ("error_description", "message", "detail", "msg", "error.message", "error")
 
     #: Tried before the class's own ``rules``, in order; dicts with the fields of ``Rule``.
@@ -70,6 +75,10 @@ class Answers:
     refresh_on: tuple[int, ...] = ()
 
     _options: Mapping[str, Any] = {}
+
+    def _check_answers(self) -> Iterator[str]:
+        if self.lifetime_unit not in {"s", "ms"}:
+            yield f"lifetime_unit must be 's' or 'ms', not {self.lifetime_unit!r}"
 
     def verdict(self, where: Where, response: Response) -> Verdict:
         """Say what an answer means; ``where`` is what was asked: "api", "login" or "refresh".
@@ -130,11 +139,13 @@ class Answers:
         if not access:
             raise ValueError("the answer holds no access token")
         refresh = self._find(response, self.refresh_paths)
+        end = self._end(response, self.expires_in_paths, self.expires_at_paths, access, now)
+        refresh_end = self._end(response, self.refresh_expires_in_paths, self.refresh_expires_at_paths, refresh, now)
         return TokenPair(
             access,
             refresh,
-            self._end(response, self.expires_in_paths, self.expires_at_paths, access, now),
-            self._end(response, self.refresh_expires_in_paths, self.refresh_expires_at_paths, refresh, now),
+            end or end_after(self.lifetime, now),
+            refresh_end or (end_after(self.refresh_lifetime, now) if refresh else None),
         )
 
     def _find(self, response: Response, paths: Iterable[str]) -> str:
@@ -146,7 +157,8 @@ class Answers:
     def _end(
         self, response: Response, lifetimes: Iterable[str], moments: Iterable[str], token: str, now: datetime
     ) -> datetime | None:
-        ends: Iterator[datetime | None] = (end_after(lookup(response, path), now) for path in lifetimes)
+        unit = 0.001 if self.lifetime_unit == "ms" else 1.0
+        ends: Iterator[datetime | None] = (end_after(lookup(response, path), now, unit) for path in lifetimes)
         ends_at: Iterator[datetime | None] = (end_at(lookup(response, path)) for path in moments)
         return next(filter(None, ends), None) or next(filter(None, ends_at), None) or claimed_end(token, now)
 

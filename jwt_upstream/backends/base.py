@@ -6,18 +6,16 @@ Knows HTTP and no database. What differs between servers is attributes, which OP
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from ssl import SSLCertVerificationError
-from typing import Any, get_type_hints
-from urllib.parse import quote_plus, urljoin
+from typing import Any
 
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from requests import PreparedRequest, Request, RequestException, Response, Session
-from requests.auth import _basic_auth_str
 from urllib3.exceptions import HTTPError
 from urllib3.util import Url
 
@@ -27,31 +25,18 @@ from . import options, transport
 from .answers import Answers
 from .failures import cause, links, retry_after
 from .origins import origin
-from .templates import filled, placeholders
+from .questions import Questions
 from .verdicts import Outcome, Rule, Verdict, Where
 
 #: The methods which are given passwords and tokens.
-_SECRETIVE = {"login", "refresh", "login_body", "refresh_body", "authorize", "token_pair"}
+_SECRETIVE = {
+    *("login", "login_body", "login_request", "refresh", "refresh_body", "refresh_request"),
+    *("authorize", "token_pair"),
+}
 
 
-class Backend(Answers):
-    """Speaks JSON to a login and a refresh path; every annotated attribute is an option.
-
-    Fields are templates: a value of exactly ``{username}``, ``{password}`` (or whatever else a login is given),
-    ``{refresh}`` is filled in, any other is sent as it stands. Times are in seconds.
-    """
-
-    login_path: str = "login"
-    refresh_path: str = "refresh"
-    login_fields: Mapping[str, Any] = {"username": "{username}", "password": "{password}"}
-    refresh_fields: Mapping[str, Any] = {"refresh_token": "{refresh}"}
-    body_format: str = "json"
-    headers: Mapping[str, str] = {}
-    api_headers: Mapping[str, str] = {"Authorization": "Bearer {access}"}
-
-    client_id: str = ""
-    client_secret: str = ""
-    client_authentication: str = "none"
+class Backend(Questions, Answers):
+    """Speaks JSON to a login and a refresh path; every annotated attribute is an option. Times are in seconds."""
 
     timeout: float | tuple[float, float] | None = (3.05, 20.0)
     deadline: float = 10.0
@@ -63,6 +48,8 @@ class Backend(Answers):
     cooldown: float = 1.0
     cooldown_max: float = 60.0
     retry_after_max: float = 3600.0
+    #: Headers that name the epoch second at which to try again, for servers without ``Retry-After``.
+    retry_at_headers: tuple[str, ...] = ()
     #: How long before its end a token is renewed, at most half of its lifetime.
     refresh_leeway: float = 60.0
     #: How long a 401 that a fresh token did not help is left alone.
@@ -90,11 +77,6 @@ class Backend(Answers):
 
     # -- settings
 
-    @classmethod
-    def option_types(cls) -> dict[str, Any]:
-        """Return every option's name with its type, as annotated."""
-        return {name: hint for name, hint in get_type_hints(cls).items() if not name.startswith("_")}
-
     def check(self) -> Iterable[str]:
         """Yield what is wrong with the settings, one sentence each; nothing is sent."""
         wrong = list(options.problems(type(self).__name__, self._options, self.option_types()))
@@ -102,16 +84,12 @@ class Backend(Answers):
         yield from options.login_problems(self.automatic_login, self.login_asks)
 
     def _check_values(self) -> Iterable[str]:
-        if self.body_format not in {"json", "form"}:
-            yield f"body_format must be 'json' or 'form', not {self.body_format!r}"
-        if self.client_authentication not in {"none", "basic", "post"}:
-            yield f"client_authentication must be 'none', 'basic' or 'post', not {self.client_authentication!r}"
+        yield from self._check_questions()
         if self.deadline <= 0:
             yield "deadline must be more than 0"
         if self.timeout == 0 or (isinstance(self.timeout, list | tuple) and 0 in self.timeout):
             yield "timeout must be more than 0"
-        for name in set(placeholders(self.refresh_fields)) - {"refresh"}:
-            yield f"refresh_fields may ask for {{refresh}} only, not for {{{name}}}"
+        yield from self._check_answers()
 
     def _check_rules(self) -> Iterable[str]:
         for rule in self._written_rules():
@@ -127,82 +105,51 @@ class Backend(Answers):
 
     # -- asking
 
-    @property
-    def login_asks(self) -> tuple[str, ...]:
-        """The names of what a login must be given, such as ("username", "password")."""
-        return tuple(dict.fromkeys(placeholders(self.login_fields)))
-
-    @property
-    def needs_refresh_token(self) -> bool:
-        """Tell whether a new access token takes a stored refresh token."""
-        return True
-
-    def login_body(self, credentials: Mapping[str, str]) -> dict[str, Any]:
-        """Return the fields of a login."""
-        return filled(self.login_fields, credentials)
-
-    def refresh_body(self, refresh: str) -> dict[str, Any]:
-        """Return the fields of a refresh."""
-        return filled(self.refresh_fields, {"refresh": refresh})
-
     @sensitive_variables()
     def login(self, credentials: Mapping[str, str]) -> Outcome:
         """Ask for a first token pair; sends one request and raises nothing for what the upstream or network does.
 
         Raises TypeError if something that ``login_asks`` names is not given.
         """
+        credentials = Secrets(credentials)
         if missing := [name for name in self.login_asks if name not in credentials]:
             raise TypeError(f"a login at {self.alias} needs {', '.join(missing)}")
-        return self._ask("login", self.login_path, self.login_body(credentials), credentials.values())
+        return self._ask("login", partial(self.login_request, credentials), credentials.values())
 
     @sensitive_variables()
     def refresh(self, pair: TokenPair) -> Outcome:
         """Spend the refresh token; sends one request and raises nothing for what the upstream or network does."""
-        fields = self.refresh_body(pair.refresh)
-        return self._ask("refresh", self.refresh_path or self.login_path, fields, [pair.refresh])
+        return self._ask("refresh", partial(self.refresh_request, pair), [pair.refresh, pair.access])
 
     @sensitive_variables()
-    def _ask(self, where: Where, path: str, fields: dict[str, Any], secrets: Iterable[str]) -> Outcome:
+    def _ask(self, where: Where, request: Callable[[], Request], secrets: Iterable[str]) -> Outcome:
+        if missing := ", ".join(self.missing()):
+            return Outcome(Verdict.CONFIG, f"not asked, OPTIONS lacks {missing}")
         started, clock = timezone.now(), time.monotonic()
         with transport.Deadline(self.deadline) as deadline:
             try:
-                response = self._post(path, fields, deadline)
+                response = self._post(request(), deadline)
             except (OSError, HTTPError, ValueError) as error:
                 outcome = self._unanswered(error, deadline)
             except Exception as error:
                 # A field that no JSON can hold, for one. The frames of requests, which hold all fields, go nowhere.
                 raise error.with_traceback(None) from None
             else:
-                outcome = self._outcome(where, response, started, [*secrets, self.client_secret])
+                outcome = self._outcome(where, response, started, [*secrets, self.client_secret, self.api_key])
         return replace(outcome, seconds=time.monotonic() - clock)
 
     @sensitive_variables()
-    def _post(self, path: str, fields: dict[str, Any], deadline: transport.Deadline) -> Response:
+    def _post(self, request: Request, deadline: transport.Deadline) -> Response:
         # A session of its own: no cookie, header or adapter of the caller's, and no token; Lexik answers 401 to a
         # login or refresh that carries a stale one. An auth that does nothing keeps .netrc from adding a password.
         with Session() as session:
             session.auth = _unchanged
-            prepared = session.prepare_request(self._token_request(path, fields))
+            prepared = session.prepare_request(request)
             settings = session.merge_environment_settings(
                 str(prepared.url), dict(self.proxies or {}), True, self.verify, self.cert
             )
         settings |= {"timeout": (min(3.05, self.deadline), self.deadline)}
         return transport.send(prepared, deadline, **settings)
-
-    @sensitive_variables()
-    def _token_request(self, path: str, fields: dict[str, Any]) -> Request:
-        # English, since messages are matched and Symfony and Django translate theirs.
-        headers = {"Accept": "application/json", "Accept-Language": "en", **self.headers}
-        client = {"client_id": self.client_id, "client_secret": self.client_secret}
-        if self.client_authentication == "basic":
-            # RFC 6749, section 2.3.1 wants both form-urlencoded first; without special characters nothing changes.
-            headers["Authorization"] = _basic_auth_str(*map(quote_plus, client.values()))
-        elif self.client_authentication == "post":
-            fields = {**fields, **{name: value for name, value in client.items() if value}}
-        url = urljoin(self.base_url, path)
-        if self.body_format == "json":
-            return Request("POST", url, headers=headers, json=fields)
-        return Request("POST", url, headers=headers, data=fields)
 
     def _unanswered(self, error: Exception, deadline: transport.Deadline) -> Outcome:
         is_ours = (
@@ -223,22 +170,17 @@ class Backend(Answers):
                 secrets = [*secrets, pair.access, pair.refresh]
             except ValueError as error:
                 verdict, reason = Verdict.TRANSIENT, str(error)
+        # Some tell on every answer when their count of requests begins anew.
+        retry_at = self.retry_at_headers if verdict is Verdict.TRANSIENT else ()
         return Outcome(
             verdict,
             reason or self.reason(response, secrets),
             pair,
             response.status_code,
-            retry_after(response, timezone.now(), self.retry_after_max),
+            retry_after(response, timezone.now(), self.retry_after_max, retry_at),
             # An answer, but not the one that was asked for: a gateway's 502 or a maintenance page may hide a rotation.
             is_ambiguous=verdict is Verdict.TRANSIENT and (response.status_code >= 500 or response.ok),
         )
-
-    # -- calling
-
-    def authorize(self, request: PreparedRequest, pair: TokenPair) -> None:
-        """Put the access token on a prepared request."""
-        for name, template in self.api_headers.items():
-            request.headers[name] = template.replace("{access}", pair.access)
 
 
 def _unchanged(request: PreparedRequest) -> PreparedRequest:

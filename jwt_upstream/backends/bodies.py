@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 from requests import RequestException, Response
 
@@ -96,17 +97,25 @@ def drain(response: Response) -> None:
 
 
 def document(response: Response) -> Any:
-    """Return the JSON body's value; None for anything that is not JSON."""
+    """Return the JSON body's value, a form's fields as a dict; None for anything that is neither."""
+    if media_type(response) == "application/x-www-form-urlencoded":
+        return dict(parse_qsl(body(response).decode(errors="replace")))
     try:
         return json.loads(body(response))
     except (ValueError, RecursionError):
         return None
 
 
+def media_type(response: Response) -> str:
+    """Return what a body claims to be, such as "application/json", in lower case and without parameters."""
+    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
 def lookup(response: Response, path: str) -> Any:
     """Return what stands at a path of an answer, or None.
 
-    ``a.b.0.c`` goes into the JSON body (``.`` is its root), ``header:Name`` and ``cookie:name`` look elsewhere.
+    ``a.b.0.c`` goes into the body, JSON or a form (``.`` is its root), ``header:Name`` and ``cookie:name`` look
+    elsewhere.
     """
     source, _, name = path.rpartition(":")
     if source == "header":
@@ -138,5 +147,4 @@ def _cookie(response: Response, name: str) -> str | None:
 
 def is_html(response: Response) -> bool:
     """Tell whether a page for humans came where an API's answer belongs."""
-    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return kind in {"text/html", "application/xhtml+xml"} or body(response).lstrip()[:1] == b"<"
+    return media_type(response) in {"text/html", "application/xhtml+xml"} or body(response).lstrip()[:1] == b"<"

@@ -9,6 +9,8 @@ from email.utils import parsedate_to_datetime
 
 from requests import Response
 
+from jwt_upstream.tokens import end_at
+
 # A run of this many characters of the token alphabet is no word of any language that a server speaks to us.
 _TOKENLIKE = re.compile(r"[\w.~+/=-]{25,}", re.ASCII)
 _LONGEST = 200
@@ -56,14 +58,22 @@ def _led_to(error: BaseException) -> BaseException | None:
     return reason or (None if error.__suppress_context__ else error.__context__)
 
 
-def retry_after(response: Response, now: datetime, longest: float) -> float | None:
-    """Return the seconds which ``Retry-After`` asks for (RFC 9110, section 10.2.3: seconds or a date), bounded."""
+def retry_after(response: Response, now: datetime, longest: float, at: Iterable[str] = ()) -> float | None:
+    """Return the seconds which ``Retry-After`` asks for (RFC 9110, section 10.2.3: seconds or a date), bounded.
+
+    ``at`` names headers that hold an epoch second instead, for servers that have those.
+    """
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return min(float(value), longest)
+    moments = [_date(value), *(end_at(response.headers.get(name)) for name in at)]
+    moment = next(filter(None, moments), None)
+    return None if moment is None else min(max((moment - now).total_seconds(), 0.0), longest)
+
+
+def _date(value: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value)
     except (ValueError, IndexError, TypeError, OverflowError):
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), longest)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from jwt_upstream.tokens import TokenPair
+
 from .base import Backend
 from .templates import filled, placeholders
 
@@ -35,8 +37,6 @@ class OAuth2Backend(Backend):
         yield from super()._check_values()
         if self.grant_type not in {"password", "client_credentials"}:
             yield f"grant_type must be 'password' or 'client_credentials', not {self.grant_type!r}"
-        if self.client_authentication != "none" and not self.client_id:
-            yield "client_id is missing"
 
     @property
     def needs_refresh_token(self) -> bool:
@@ -55,11 +55,13 @@ class OAuth2Backend(Backend):
 
     def _grant_fields(self, credentials: Mapping[str, str]) -> dict[str, Any]:
         if self.needs_refresh_token:
-            return filled(self.login_fields, credentials)
-        return {name: value for name, value in self.login_fields.items() if not any(placeholders(value))}
+            return super().login_body(credentials)
+        asked = set(super().login_asks)
+        fields = {name: value for name, value in self.login_fields.items() if not asked & {*placeholders(value)}}
+        return filled(fields, self._texts)
 
-    def refresh_body(self, refresh: str) -> dict[str, Any]:
+    def refresh_body(self, pair: TokenPair) -> dict[str, Any]:
         """Return the fields of a refresh (section 6), or the grant again where there is nothing to refresh."""
         if not self.needs_refresh_token:
             return self.login_body({})
-        return {"grant_type": "refresh_token", **super().refresh_body(refresh)}
+        return {"grant_type": "refresh_token", **super().refresh_body(pair)}

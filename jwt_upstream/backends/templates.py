@@ -1,19 +1,20 @@
-"""Request fields as settings write them: a value of exactly ``{name}`` is filled in, any other is sent as it is.
+"""What is sent, as settings write it: with ``{name}`` where something is to be filled in.
 
-Values may be dicts and lists, with such values in them.
+In fields a value must be exactly ``{name}``, since bodies may hold braces of their own; values may be dicts and lists,
+with such values in them. In paths, queries and headers it may stand within text, such as ``Bearer {access}``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 def placeholders(fields: Any) -> Iterator[str]:
-    """Yield the names that must be given."""
+    """Yield the names that fields ask for."""
     if isinstance(fields, Mapping):
         fields = list(fields.values())
     if isinstance(fields, list | tuple):
@@ -23,8 +24,14 @@ def placeholders(fields: Any) -> Iterator[str]:
         yield match[1]
 
 
+def placeholders_within(texts: Mapping[str, str]) -> Iterator[str]:
+    """Yield the names that queries or headers ask for."""
+    for text in texts.values():
+        yield from _PLACEHOLDER.findall(text)
+
+
 def filled(fields: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields with everything filled in."""
+    """Return the fields with everything filled in; raises KeyError for a name that there is no value for."""
     return {name: _filled(value, values) for name, value in fields.items()}
 
 
@@ -35,3 +42,8 @@ def _filled(value: Any, values: Mapping[str, str]) -> Any:
         return [_filled(item, values) for item in value]
     match = _PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
     return values[match[1]] if match else value
+
+
+def filled_within(text: str, values: Mapping[str, str], quote: Callable[[str], str] = str) -> str:
+    """Return a text with everything filled in, each value by way of ``quote``; other braces stay as they are."""
+    return _PLACEHOLDER.sub(lambda match: quote(values[match[1]]) if match[1] in values else match[0], text)

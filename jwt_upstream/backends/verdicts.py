@@ -53,8 +53,8 @@ class Rule:
 
     ``where``: "api", "login", "refresh" or several of them (default: all). ``status``: one or several codes.
     ``header``: its name; ``json``: a dotted path ("errors.0.code"). ``pattern``: a regular expression, searched
-    without regard to case in the header, else in the value at the path, else in the body; without one, presence is
-    enough.
+    without regard to case in the header, else in the value at the path (of a list: in any of its items), else in the
+    body; without one, presence is enough.
     """
 
     verdict: Verdict
@@ -98,20 +98,25 @@ class Rule:
             return False
         if not (self.header or self.json or self.pattern):
             return True
-        text = self._text(response)
-        return text is not None and self._regex.search(text) is not None
+        return any(self._regex.search(text) for text in self._texts(response))
 
-    def _text(self, response: Response) -> str | None:
+    def _texts(self, response: Response) -> list[str]:
         if self.header:
-            return response.headers.get(self.header)
+            return [response.headers[self.header]] if self.header in response.headers else []
         if self.json:
-            value = lookup(response, self.json)
-            return None if value is None or isinstance(value, dict | list) else str(value)
-        return body(response).decode(errors="replace")
+            return _scalars(lookup(response, self.json), is_any=not self.pattern)
+        return [body(response).decode(errors="replace")]
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
         return re.compile(self.pattern, re.IGNORECASE | re.DOTALL)
+
+
+def _scalars(value: Any, *, is_any: bool) -> list[str]:
+    if isinstance(value, dict | list) and is_any:
+        return [""]
+    items = value if isinstance(value, list) else [value]
+    return [str(item) for item in items if item is not None and not isinstance(item, dict | list)]
 
 
 def _verdict(written: Any) -> Verdict:

@@ -1,4 +1,4 @@
-"""Where servers put tokens and lifetimes: the ``fields`` of wire_cases.json, found by paths alone."""
+"""Where servers put tokens and lifetimes: the ``fields`` of wire_cases/, found by paths alone."""
 
 from __future__ import annotations
 

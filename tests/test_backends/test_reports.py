@@ -55,8 +55,8 @@ class BreaksInside(Backend):
     def login_body(self, credentials: Mapping[str, str]) -> dict[str, Any]:
         return self.hashed(credentials["password"])
 
-    def refresh_body(self, refresh: str) -> dict[str, Any]:
-        return self.hashed(refresh)
+    def refresh_body(self, pair: TokenPair) -> dict[str, Any]:
+        return self.hashed(pair.refresh)
 
     def hashed(self, secret: str) -> dict[str, Any]:
         raise RuntimeError(len(secret))
