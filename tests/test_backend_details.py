@@ -158,8 +158,16 @@ def test_order_of_rules() -> None:
     assert backend.verdict("api", answer(423, {"code": "MAINTENANCE"})) is Verdict.PASS
     assert backend.verdict("api", answer(423, {"code": {"a": 1}})) is Verdict.LOCKED
     assert backend.verdict("api", answer(419)) is Verdict.EXPIRED
-    verdict, rule = backend.explain("api", answer(299))
-    assert (verdict, rule) == (Verdict.OK, Rule(Verdict.OK, ("api",), (299,)))
+    assert backend.explain("api", answer(299)) == (Verdict.OK, Rule(Verdict.OK, ("api",), (299,)), "OPTIONS rules[1]")
+    sources = [backend.explain("api", answer(status)).source for status in (423, 419, 401)]
+    assert sources == ["locked_statuses", "refresh_on", "a 401"]
+
+
+def test_rule_as_settings_spell_it() -> None:
+    """A rule is told as it would be written, and means the same when it is read back."""
+    written = {"verdict": "LOCKED", "where": ["api", "refresh"], "status": 423, "json": "code", "pattern": "^x$"}
+    assert Rule.parse(written).as_written() == written
+    assert Rule(Verdict.PASS, header="X-Odd").as_written() == {"verdict": "PASS", "header": "X-Odd"}
 
 
 def test_api_defaults() -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from django.utils import timezone
 from requests import Response
@@ -15,12 +15,14 @@ from jwt_upstream.tokens import TokenPair, claimed_end, end_after, end_at
 
 from .bodies import body, document, is_html, lookup
 from .failures import shown
-from .verdicts import Rule, Verdict, Where
+from .verdicts import Explanation, Rule, Verdict, Where
 
 _BASIC_ONLY = r"^(?!.*\b(Bearer|DPoP|jwt)\b)\s*Basic\b"
 _CLIENT_ERRORS = r"^(invalid_client|invalid_request|unauthorized_client|unsupported_grant_type|invalid_scope)$"
 _BUSY = r"too[ _]many|\brate[ _-]?limit|throttl|try again (in|later)|temporar|system problem|unavailable"
 _BEARER = re.compile(r"^Bearer(\s+|$)", re.IGNORECASE)
+Which = Literal["access", "refresh"]
+
 _API: tuple[Where, ...] = ("api",)
 _ASKING: tuple[Where, ...] = ("login", "refresh")
 
@@ -85,48 +87,55 @@ class Answers:
 
         Reads the body only if a rule wants it, a bounded part of it, and leaves it to be read.
         """
-        return self.explain(where, response)[0]
+        return self.explain(where, response).verdict
 
-    def explain(self, where: Where, response: Response) -> tuple[Verdict, Rule | None]:
-        """Return the verdict with the rule which gave it, None for the defaults."""
-        for rule in self._rules[where]:
+    def explain(self, where: Where, response: Response) -> Explanation:
+        """Return the verdict with the rule, or the default, which gave it."""
+        for source, rule in self._rules[where]:
             if rule.matches(where, response):
-                return rule.verdict, rule
-        return (self._api_default if where == "api" else self._asked_default)(response), None
+                return Explanation(rule.verdict, rule, source)
+        verdict, default = (self._api_default if where == "api" else self._asked_default)(response)
+        return Explanation(verdict, None, default)
 
     @cached_property
-    def _rules(self) -> dict[str, list[Rule]]:
-        rules = [Rule.parse(rule) for rule in self._written_rules()]
-        return {where: [rule for rule in rules if where in rule.where] for where in ("api", "login", "refresh")}
+    def _rules(self) -> dict[str, list[tuple[str, Rule]]]:
+        rules = [(source, Rule.parse(rule)) for source, rule in self._written_rules()]
+        return {where: [each for each in rules if where in each[1].where] for where in ("api", "login", "refresh")}
 
-    def _written_rules(self) -> Iterator[Rule | Mapping[str, Any]]:
-        yield from self._options.get("rules", ())
+    def _written_rules(self) -> Iterator[tuple[str, Rule | Mapping[str, Any]]]:
+        """Yield every rule in the order in which they are tried, with where it is written."""
+        yield from _numbered("OPTIONS", self._options.get("rules", ()))
         if self.locked_statuses:
-            yield Rule(Verdict.LOCKED, status=self.locked_statuses)
+            yield "locked_statuses", Rule(Verdict.LOCKED, status=self.locked_statuses)
         for cls in type(self).__mro__:
-            yield from cls.__dict__.get("rules", ())
+            yield from _numbered(cls.__name__, cls.__dict__.get("rules", ()))
         if self.refresh_on:
-            yield Rule(Verdict.EXPIRED, _API, self.refresh_on)
+            yield "refresh_on", Rule(Verdict.EXPIRED, _API, self.refresh_on)
 
-    def _api_default(self, response: Response) -> Verdict:
+    def _api_default(self, response: Response) -> tuple[Verdict, str]:
         if response.status_code == 401:
-            return Verdict.EXPIRED
-        return Verdict.OK if response.status_code < 400 else Verdict.PASS
+            return Verdict.EXPIRED, "a 401"
+        if response.status_code < 400:
+            return Verdict.OK, "no error"
+        return Verdict.PASS, "an error that is not about the token"
 
-    def _asked_default(self, response: Response) -> Verdict:
+    def _asked_default(self, response: Response) -> tuple[Verdict, str]:
         status = response.status_code
         if 200 <= status < 300:
-            return Verdict.OK if self._find(response, self.access_paths) else Verdict.TRANSIENT
+            if self._find(response, self.access_paths):
+                return Verdict.OK, "a success that holds an access token"
+            return Verdict.TRANSIENT, "a success without an access token"
         if status < 400 or status >= 500 or status in {408, 425, 429}:
-            return Verdict.TRANSIENT
-        return self._refusal(response) if status in {401, 403} else Verdict.CONFIG
+            return Verdict.TRANSIENT, f"a {status}"
+        return self._refusal(response) if status in {401, 403} else (Verdict.CONFIG, f"a {status}")
 
-    def _refusal(self, response: Response) -> Verdict:
+    def _refusal(self, response: Response) -> tuple[Verdict, str]:
         # Not the token endpoint's own words: a page, or the wall of a proxy in front of it, says nothing of the token.
         if re.search(_BASIC_ONLY, response.headers.get("WWW-Authenticate", ""), re.IGNORECASE):
-            return Verdict.CONFIG
-        is_its_own = document(response) is not None or not body(response).strip()
-        return Verdict.REJECTED if is_its_own else Verdict.TRANSIENT
+            return Verdict.CONFIG, f"a {response.status_code} that asks for Basic authentication"
+        if document(response) is not None or not body(response).strip():
+            return Verdict.REJECTED, f"a {response.status_code} in the upstream's own words"
+        return Verdict.TRANSIENT, f"a {response.status_code} with a body that is no answer of a token endpoint"
 
     def token_pair(self, where: Where, response: Response, now: datetime | None = None) -> TokenPair:
         """Take the pair and its lifetimes out of an answer; ``now`` is when it was asked for.
@@ -139,28 +148,35 @@ class Answers:
         if not access:
             raise ValueError("the answer holds no access token")
         refresh = self._find(response, self.refresh_paths)
-        end = self._end(response, self.expires_in_paths, self.expires_at_paths, access, now)
-        refresh_end = self._end(response, self.refresh_expires_in_paths, self.refresh_expires_at_paths, refresh, now)
-        return TokenPair(
-            access,
-            refresh,
-            end or end_after(self.lifetime, now),
-            refresh_end or (end_after(self.refresh_lifetime, now) if refresh else None),
-        )
+        ends = (self._ends("access", response, access, now), self._ends("refresh", response, refresh, now))
+        access_end, refresh_end = (next((end for _, _, end in told if end), None) for told in ends)
+        return TokenPair(access, refresh, access_end, refresh_end)
 
     def _find(self, response: Response, paths: Iterable[str]) -> str:
-        found = (lookup(response, path) for path in paths)
-        # In a header, and from some servers in the body as well, the scheme comes with the token.
-        texts = (_BEARER.sub("", value.strip()) for value in found if isinstance(value, str))
-        return next(filter(None, texts), "")
+        return next((text for _, text in self._texts_at(response, paths) if text), "")
 
-    def _end(
-        self, response: Response, lifetimes: Iterable[str], moments: Iterable[str], token: str, now: datetime
-    ) -> datetime | None:
+    def _texts_at(self, response: Response, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yield each path with the token that stands there, "" for none."""
+        for path in paths:
+            value = lookup(response, path)
+            # In a header, and from some servers in the body as well, the scheme comes with the token.
+            yield path, _BEARER.sub("", value.strip()) if isinstance(value, str) else ""
+
+    def _ends(
+        self, which: Which, response: Response, token: str, now: datetime
+    ) -> Iterator[tuple[str, Any, datetime | None]]:
+        """Yield where the end of a token may be told, what is told there, and the end; the first one counts."""
+        prefix = "" if which == "access" else "refresh_"
         unit = 0.001 if self.lifetime_unit == "ms" else 1.0
-        ends: Iterator[datetime | None] = (end_after(lookup(response, path), now, unit) for path in lifetimes)
-        ends_at: Iterator[datetime | None] = (end_at(lookup(response, path)) for path in moments)
-        return next(filter(None, ends), None) or next(filter(None, ends_at), None) or claimed_end(token, now)
+        for path in getattr(self, f"{prefix}expires_in_paths"):
+            value = lookup(response, path)
+            yield path, value, end_after(value, now, unit)
+        for path in getattr(self, f"{prefix}expires_at_paths"):
+            value = lookup(response, path)
+            yield path, value, end_at(value)
+        yield "exp claim", None, claimed_end(token, now)
+        lifetime = getattr(self, f"{prefix}lifetime")
+        yield f"option {prefix}lifetime", lifetime, end_after(lifetime, now) if token else None
 
     def reason(self, response: Response, secrets: Iterable[str] = ()) -> str:
         """Return what the upstream said, in about 200 characters, without secrets and what looks like a token."""
@@ -169,3 +185,8 @@ class Answers:
         if not said and is_html(response):
             said = "an HTML page"
         return f"HTTP {response.status_code}: {shown(said, secrets)}" if said else f"HTTP {response.status_code}"
+
+
+def _numbered(owner: str, rules: Sequence[Rule | Mapping[str, Any]]) -> Iterator[tuple[str, Rule | Mapping[str, Any]]]:
+    for number, rule in enumerate(rules):
+        yield f"{owner} rules[{number}]", rule

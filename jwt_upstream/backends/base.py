@@ -92,11 +92,11 @@ class Backend(Questions, Answers):
         yield from self._check_answers()
 
     def _check_rules(self) -> Iterable[str]:
-        for rule in self._written_rules():
+        for source, rule in self._written_rules():
             try:
                 Rule.parse(rule)
             except ValueError as error:
-                yield str(error)
+                yield f"{error} ({source})"
 
     @cached_property
     def origin(self) -> Url:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from requests import Response
 
@@ -92,6 +92,11 @@ class Rule:
             raise ValueError(f"a rule has no {min(map(str, unknown))!r}; it has {', '.join(sorted(known))}")
         return cls(**{"verdict": None, **written})
 
+    def as_written(self) -> dict[str, Any]:
+        """Return the rule as settings would spell it, without what is left at its default."""
+        told = [field for field in fields(self)[1:] if getattr(self, field.name) != field.default]
+        return {"verdict": self.verdict.name, **{field.name: _unwrapped(getattr(self, field.name)) for field in told}}
+
     def matches(self, where: str, response: Response) -> bool:
         """Tell whether this rule decides; the body is read only if the cheaper conditions hold."""
         if where not in self.where or (self.status and response.status_code not in self.status):
@@ -112,11 +117,25 @@ class Rule:
         return re.compile(self.pattern, re.IGNORECASE | re.DOTALL)
 
 
+class Explanation(NamedTuple):
+    """Why an answer got its verdict: the rule and where it is written, or no rule and the default in words."""
+
+    verdict: Verdict
+    rule: Rule | None
+    source: str
+
+
 def _scalars(value: Any, *, is_any: bool) -> list[str]:
     if isinstance(value, dict | list) and is_any:
         return [""]
     items = value if isinstance(value, list) else [value]
     return [str(item) for item in items if item is not None and not isinstance(item, dict | list)]
+
+
+def _unwrapped(value: Any) -> Any:
+    if not isinstance(value, tuple):
+        return value
+    return value[0] if len(value) == 1 else list(value)
 
 
 def _verdict(written: Any) -> Verdict:
