@@ -20,7 +20,7 @@ from jwt_upstream.changes import Changes
 from jwt_upstream.conf import conf
 from jwt_upstream.models import Credential
 from jwt_upstream.origin_session import OriginSession
-from jwt_upstream.sending import clean, has_left, rewind
+from jwt_upstream.sending import can_be_repeated, clean, has_left, note_start, rewind
 from jwt_upstream.tokens import Secrets, TokenPair
 
 
@@ -82,6 +82,13 @@ class UpstreamClient(OriginSession):
         may_begin = bool(self.backend.automatic_login) and self.account == "default"
         return states.find(self.alias, self.account, begin=may_begin)
 
+    def _recall(self, request: PreparedRequest) -> _Memory | None:
+        memory = self._memory
+        if memory is None or memory.changes != Changes.count or time.monotonic() >= memory.until:
+            return None
+        # Another host may have replaced the token since, and a 401 would lose a body that can't be sent again.
+        return memory if can_be_repeated(request) else None
+
     def _look(self) -> _Memory:
         changes, row = Changes.count, self._run(self._row)
         return self._remember(row, refresh.current(row, run=self._run), changes)
@@ -111,6 +118,7 @@ class UpstreamClient(OriginSession):
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send with the token, follow redirects with it inside the origin only; see the class for what is raised."""
         follow = kwargs.pop("allow_redirects", True)
+        note_start(request)
         kwargs = {"stream": self.stream, "verify": self.verify, "cert": self.cert, **kwargs}
         if "proxies" not in kwargs:
             kwargs["proxies"] = resolve_proxies(request, dict(self.proxies), self.trust_env)
@@ -140,9 +148,7 @@ class UpstreamClient(OriginSession):
         return response
 
     def _exchange(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Response:
-        memory = self._memory
-        if memory is None or memory.changes != Changes.count or time.monotonic() >= memory.until:
-            memory = self._look()
+        memory = self._recall(request) or self._look()
         first = self._wire(request, memory.pair, kwargs)
         if self._judge(first, memory) is not Verdict.EXPIRED:
             return first

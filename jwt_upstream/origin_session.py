@@ -10,9 +10,8 @@ from urllib.parse import urljoin
 
 from requests import PreparedRequest, Request, Response
 from requests.exceptions import InvalidURL
-from urllib3.exceptions import LocationParseError
 
-from jwt_upstream import environment, pool
+from jwt_upstream import environment, pool, retries
 from jwt_upstream.async_verbs import AsyncVerbs
 from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.backends.origins import origin
@@ -23,8 +22,8 @@ from jwt_upstream.sending import has_left, mark_as_left, unchanged
 class OriginSession(AsyncVerbs):
     """Joins paths to the upstream's BASE_URL, and refuses URLs that lead elsewhere.
 
-    Uses the process's connections and the environment's proxies and certificates; keeps no cookies, and reads no
-    password from ``.netrc``.
+    Uses the process's connections and the environment's proxies and certificates; reads no password from ``.netrc``,
+    and keeps no cookies unless asked to.
     """
 
     def __init__(self, alias: str) -> None:
@@ -35,10 +34,12 @@ class OriginSession(AsyncVerbs):
         self.proxies = dict(backend.proxies or {})
         # Does nothing, but with it requests doesn't look for a password in .netrc, which would replace the token.
         self.auth = unchanged
-        # A cookie of the upstream could outrank the token, or mix up two accounts.
-        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self.mount("https://", pool.adapter)
-        self.mount("http://", pool.adapter)
+        if not backend.keep_cookies:
+            # A cookie of the upstream could outrank the token, or mix up two accounts.
+            self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = retries.adapter(backend.retries, backend.retry_pause_max)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
 
     @property
     def backend(self) -> Backend:
@@ -73,7 +74,7 @@ class OriginSession(AsyncVerbs):
             return True
         try:
             return origin(url or "") == self.backend.origin
-        except LocationParseError:
+        except ValueError:
             return False
 
     def merge_environment_settings(

@@ -47,8 +47,9 @@ def answer(status: int = 200, value: Any = None, **headers: str) -> Response:
     [
         ({"login_pth": "x"}, "unknown option 'login_pth'; Backend has access_paths, "),
         ({"login_path": 1}, "option 'login_path' must be a string"),
-        ({"timeout": "1"}, "option 'timeout' must be a number or a list of 2, a number, a number or None"),
+        ({"timeout": "1"}, "option 'timeout' must be a number or a list of 2, a number, a number"),
         ({"timeout": (1, 2, 3)}, "option 'timeout' must be a number or a list of 2"),
+        ({"timeout": None}, "option 'timeout' must be a number or a list of 2"),
         ({"timeout": 0}, "timeout must be more than 0"),
         ({"timeout": (3, 0)}, "timeout must be more than 0"),
         ({"deadline": 0}, "deadline must be more than 0"),

@@ -38,11 +38,16 @@ _SECRETIVE = {
 class Backend(Questions, Answers):
     """Speaks JSON to a login and a refresh path; every annotated attribute is an option. Times are in seconds."""
 
-    timeout: float | tuple[float, float] | None = (3.05, 20.0)
+    timeout: float | tuple[float, float] = (3.05, 20.0)
     deadline: float = 10.0
     verify: bool | str = True
     cert: str | tuple[str, str] | None = None
     proxies: Mapping[str, str] | None = None
+    #: Whether a client keeps the upstream's cookies, for its own life.
+    keep_cookies: bool = False
+    #: How often an idempotent call is repeated that found the upstream away or busy, and the longest pause before.
+    retries: int = 0
+    retry_pause_max: float = 10.0
 
     #: The pause after a failed refresh, doubled with each further one up to the maximum.
     cooldown: float = 1.0

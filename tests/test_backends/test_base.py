@@ -24,7 +24,7 @@ URL = "https://up.example.com/api"
         (OAuth2Backend, {"client_id": "us"}),
         (OAuth2Backend, {"client_authentication": "none"}),
         (OAuth2Backend, {"client_id": "us", "grant_type": "client_credentials"}),
-        (Backend, {"timeout": None, "cert": ["a.pem", "a.key"], "verify": "ca.pem", "proxies": {"https": "http://p"}}),
+        (Backend, {"timeout": 5, "cert": ["a.pem", "a.key"], "verify": "ca.pem", "proxies": {"https": "http://p"}}),
         (Backend, {"timeout": [1, 2], "deadline": 1, "cooldown": 0, "locked_statuses": [423], "refresh_on": (419,)}),
     ],
 )
