@@ -20,6 +20,9 @@ from .verdicts import Explanation, Rule, Verdict, Where
 _BASIC_ONLY = r"^(?!.*\b(Bearer|DPoP|jwt)\b)\s*Basic\b"
 _CLIENT_ERRORS = r"^(invalid_client|invalid_request|unauthorized_client|unsupported_grant_type|invalid_scope)$"
 _BUSY = r"too[ _]many|\brate[ _-]?limit|throttl|try again (in|later)|temporar|system problem|unavailable"
+# What a gateway or a guard in front says: it misses the application's key or right, and has seen no token.
+_GATE = r"\bapi[ _-]?key\b|subscription key|authentication credentials (were not|are missing|not found)|not configured"
+_GATE_403 = r"\"PERMISSION_DENIED\"|\"message\":\s*\"forbidden( resource)?\.?\"|\"error\":\s*\"unauthorized\""
 _BEARER = re.compile(r"^Bearer(\s+|$)", re.IGNORECASE)
 Which = Literal["access", "refresh"]
 
@@ -64,6 +67,10 @@ class Answers:
             json="message",
             pattern=r"^((Expired|Invalid) JWT Token|JWT Token not found)$",
         ),
+        # Amazon's API Gateway, which says 403 for an unknown path as well.
+        Rule(Verdict.CONFIG, _ASKING, (401, 403), header="x-amzn-ErrorType"),
+        Rule(Verdict.CONFIG, _ASKING, (401, 403), pattern=_GATE),
+        Rule(Verdict.CONFIG, _ASKING, (403,), pattern=_GATE_403),
         # Rate limits that come as a refusal; knocking on would make them worse, giving up would be wrong.
         Rule(Verdict.TRANSIENT, _ASKING, (400, 401, 403), header="Retry-After"),
         Rule(
