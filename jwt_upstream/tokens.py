@@ -97,17 +97,23 @@ def _aware(name: str, moment: Any) -> datetime | None:
     return moment
 
 
+def claims(token: str) -> dict[str, Any]:
+    """Return what a JWT says, unverified; nothing for anything which is not a JWT."""
+    try:
+        said: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        return {}
+    return said
+
+
 def claimed_end(token: str, now: datetime | None = None) -> datetime | None:
     """Return when a JWT ends by its own claims, unverified; None for anything which is not a JWT with an end.
 
     With ``now``, the moment it was issued on *our* clock, its lifetime (exp - iat) is counted from then, so that a
     server whose clock differs does no harm.
     """
-    try:
-        claims = jwt.decode(token, options={"verify_signature": False})
-    except (jwt.InvalidTokenError, ValueError, RecursionError):
-        return None
-    end, start = _number(claims.get("exp")), _number(claims.get("iat"))
+    said = claims(token)
+    end, start = _number(said.get("exp")), _number(said.get("iat"))
     if end is None:
         return None
     if now is not None and start is not None and end > start:
