@@ -10,7 +10,22 @@ from typing import Any
 import pytest
 from requests import Response
 
-from jwt_upstream.backends import Backend, LexikBackend, OAuth2Backend, SimpleJWTBackend, Verdict
+from jwt_upstream.backends import (
+    Backend,
+    CognitoBackend,
+    DirectusBackend,
+    FirebaseBackend,
+    GitHubBackend,
+    HubSpotBackend,
+    LexikBackend,
+    OAuth2Backend,
+    PocketBaseBackend,
+    SimpleJWTBackend,
+    SlackBackend,
+    StrapiBackend,
+    SupabaseBackend,
+    Verdict,
+)
 
 FILES = sorted((Path(__file__).parent / "wire_cases").glob("*.json"))
 CASES: list[dict[str, Any]] = [case for file in FILES for case in json.loads(file.read_text())]
@@ -46,6 +61,15 @@ BACKENDS: dict[str, type[Backend]] = {
     "lexik": LexikBackend,
     "gesdinet": LexikBackend,
     "simplejwt": SimpleJWTBackend,
+    "cognito": CognitoBackend,
+    "directus": DirectusBackend,
+    "firebase": FirebaseBackend,
+    "github": GitHubBackend,
+    "hubspot": HubSpotBackend,
+    "pocketbase": PocketBaseBackend,
+    "slack": SlackBackend,
+    "strapi": StrapiBackend,
+    "supabase": SupabaseBackend,
     **dict.fromkeys(OAUTH2, OAuth2Backend),
 }
 OURS = [case for case in CASES if case["server"] in BACKENDS]

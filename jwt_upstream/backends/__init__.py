@@ -14,19 +14,37 @@ from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.tokens import Secrets
 
 from .base import Backend
+from .cognito import CognitoBackend
+from .directus import DirectusBackend
+from .firebase import FirebaseBackend
+from .github import GitHubBackend
+from .hubspot import HubSpotBackend
 from .lexik import LexikBackend
 from .oauth2 import OAuth2Backend
 from .origins import is_web_address
+from .pocketbase import PocketBaseBackend
 from .simplejwt import SimpleJWTBackend
+from .slack import SlackBackend
+from .strapi import StrapiBackend
+from .supabase import SupabaseBackend
 from .verdicts import Outcome, Rule, Verdict
 
 __all__ = [
     "Backend",
+    "CognitoBackend",
+    "DirectusBackend",
+    "FirebaseBackend",
+    "GitHubBackend",
+    "HubSpotBackend",
     "LexikBackend",
     "OAuth2Backend",
     "Outcome",
+    "PocketBaseBackend",
     "Rule",
     "SimpleJWTBackend",
+    "SlackBackend",
+    "StrapiBackend",
+    "SupabaseBackend",
     "Verdict",
     "get_backend",
     "make_backend",

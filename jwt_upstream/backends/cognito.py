@@ -1,0 +1,96 @@
+"""Amazon Cognito: user pools, and API Gateway in front of what takes their tokens."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from jwt_upstream.tokens import TokenPair, claims
+
+from .base import Backend
+from .verdicts import Rule, Verdict
+
+_LOCKED = r"^User is (disabled|not enabled)|^User account has expired|must be reset by an administrator"
+_BUSY = (
+    r"\b(TooManyRequests|LimitExceeded|Throttling|TooManyFailedAttempts|ServiceUnavailable|InternalError|InternalServer"
+    r"|UnexpectedLambda|InvalidLambdaResponse)(Exception)?$"
+)
+_DEAD = r"^(Access Token has (expired|been revoked)|Invalid (Access )?Token\b|Could not verify signature)"
+
+
+class CognitoBackend(Backend):
+    """Cognito user pools by ``InitiateAuth``; checked against botocore 1.44.8 and moto 5.2.5 (API 2016-04-18).
+
+    A client with a secret signs the username with each login and refresh (``SECRET_HASH``); for a refresh that is the
+    name in the stored access token, which needn't be what was logged in with. ``BASE_URL`` is the API that takes the
+    tokens. Every refusal is a 400 that names its kind in ``__type``; throttling is one as well. For the pool's own
+    ``/oauth2/token`` use ``OAuth2Backend``.
+    """
+
+    region: str = ""
+    login_path = "https://cognito-idp.{region}.amazonaws.com/"
+    refresh_path = ""
+    login_fields = {
+        "AuthFlow": "USER_PASSWORD_AUTH",
+        "ClientId": "{client_id}",
+        "AuthParameters": {"USERNAME": "{username}", "PASSWORD": "{password}"},
+    }
+    refresh_fields = {
+        "AuthFlow": "REFRESH_TOKEN_AUTH",
+        "ClientId": "{client_id}",
+        "AuthParameters": {"REFRESH_TOKEN": "{refresh}"},
+    }
+    headers = {
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": "AWSCognitoIdentityProviderService.InitiateAuth",
+    }
+    access_paths = ("AuthenticationResult.AccessToken",)
+    refresh_paths = ("AuthenticationResult.RefreshToken",)
+    expires_in_paths = ("AuthenticationResult.ExpiresIn",)
+    message_paths = ("message", "Message", "ChallengeName", "__type")
+    _requires = ("client_id", "region")
+    rules = (
+        Rule(Verdict.LOCKED, json="message", pattern=_LOCKED),
+        Rule(Verdict.LOCKED, json="__type", pattern=r"\b(UserNotConfirmed|PasswordResetRequired)Exception$"),
+        Rule(Verdict.LOCKED, ("api", "refresh"), json="__type", pattern=r"\bUserNotFoundException$"),
+        # A 200 without tokens: the next step of a login, which only a person can take.
+        Rule(Verdict.LOCKED, ("login",), json="ChallengeName", pattern=r"^(NEW_PASSWORD_REQUIRED|MFA_SETUP)$"),
+        Rule(Verdict.REJECTED, ("login",), json="ChallengeName"),
+        Rule(Verdict.TRANSIENT, ("login", "refresh"), json="__type", pattern=_BUSY),
+        Rule(Verdict.TRANSIENT, ("login", "refresh"), json="message", pattern=r"^Password attempts exceeded"),
+        Rule(
+            Verdict.REJECTED,
+            ("login",),
+            json="message",
+            pattern=r"^(Incorrect username or password|User does not exist)",
+        ),
+        Rule(
+            Verdict.REJECTED,
+            ("refresh",),
+            json="message",
+            pattern=r"^(Invalid Refresh Token|Refresh Token (has|is) (been )?(expired|revoked|invalid))",
+        ),
+        Rule(Verdict.REJECTED, ("refresh",), json="__type", pattern=r"\bRefreshTokenReuseException$"),
+        # A firewall's, or a signature's that is asked for where none belongs: the address is wrong.
+        Rule(Verdict.CONFIG, ("login", "refresh"), (401, 403), json="__type"),
+        Rule(Verdict.EXPIRED, ("api",), (400,), json="message", pattern=_DEAD),
+    )
+
+    def login_body(self, credentials: Mapping[str, str]) -> dict[str, Any]:
+        """Return the fields of a login, signed where the client has a secret."""
+        return self._signed(super().login_body(credentials), credentials.get("username", ""))
+
+    def refresh_body(self, pair: TokenPair) -> dict[str, Any]:
+        """Return the fields of a refresh, signed likewise."""
+        said = claims(pair.access)
+        return self._signed(super().refresh_body(pair), str(said.get("username") or said.get("cognito:username", "")))
+
+    def _signed(self, fields: dict[str, Any], username: str) -> dict[str, Any]:
+        if self.client_secret and "AuthParameters" in fields:
+            # The developer guide, "Computing secret hash values".
+            digest = hmac.digest(self.client_secret.encode(), f"{username}{self.client_id}".encode(), hashlib.sha256)
+            fields["AuthParameters"] = {**fields["AuthParameters"], "SECRET_HASH": b64encode(digest).decode()}
+        return fields

@@ -1,0 +1,37 @@
+"""Directus."""
+
+from __future__ import annotations
+
+from .base import Backend
+from .verdicts import Rule, Verdict
+
+_CODE = "errors.0.extensions.code"
+_CONFIG = r"^(INVALID_IP|INVALID_PROVIDER|INVALID_PROVIDER_CONFIG|RESOURCE_RESTRICTED|FORBIDDEN)$"
+
+
+class DirectusBackend(Backend):
+    """Directus; checked against the source of @directus/api 23.3.2 and 39.2.1 and @directus/errors 2.5.2.
+
+    ``username`` is an e-mail address. ``INVALID_CREDENTIALS`` says at a login that the password is wrong, or the user
+    suspended; at a refresh that the token is dead; of a call that its session has ended. With ``mode`` "json" the
+    tokens come in the body; lifetimes are in milliseconds.
+    """
+
+    login_path = "auth/login"
+    refresh_path = "auth/refresh"
+    login_fields = {"email": "{username}", "password": "{password}", "mode": "json"}
+    refresh_fields = {"refresh_token": "{refresh}", "mode": "json"}
+    access_paths = ("data.access_token",)
+    refresh_paths = ("data.refresh_token", "cookie:directus_refresh_token")
+    expires_in_paths = ("data.expires",)
+    lifetime_unit = "ms"
+    message_paths = ("errors.0.message",)
+    rules = (
+        Rule(Verdict.LOCKED, json=_CODE, pattern=r"^USER_SUSPENDED$"),
+        # The licence's limits, of users for instance; the ones on requests are 429.
+        Rule(Verdict.TRANSIENT, ("login", "refresh"), json=_CODE, pattern=r"^LIMIT_EXCEEDED$"),
+        Rule(Verdict.CONFIG, ("login", "refresh"), json=_CODE, pattern=_CONFIG),
+        Rule(Verdict.EXPIRED, ("api",), json=_CODE, pattern=r"^(TOKEN_EXPIRED|INVALID_TOKEN)$"),
+        # A 401 too, and no fresh token would help: the address may not come in; a second factor was wrong.
+        Rule(Verdict.PASS, ("api",), json=_CODE, pattern=r"^INVALID_(IP|OTP)$"),
+    )

@@ -1,0 +1,42 @@
+"""GitHub: user access tokens of a GitHub App."""
+
+from __future__ import annotations
+
+from .base import Backend
+from .verdicts import Rule, Verdict
+
+_REFUSED = r"^(bad_refresh_token|bad_verification_code|incorrect_device_code|expired_token|access_denied)$"
+_CLIENT = (
+    r"^(incorrect_client_credentials|redirect_uri_mismatch|unsupported_grant_type|application_suspended"
+    r"|device_flow_disabled)$"
+)
+
+
+class GitHubBackend(Backend):
+    """GitHub Apps whose user tokens expire; checked against docs.github.com (REST API 2022-11-28, Enterprise 3.19).
+
+    A login is the exchange of the ``code`` that a browser brought back. The token endpoint answers 200 to everything,
+    and a form unless JSON is asked for. A refresh kills the old access token at once, not only the refresh token.
+    """
+
+    login_path = "https://github.com/login/oauth/access_token"
+    refresh_path = ""
+    login_fields = {"code": "{code}"}
+    refresh_fields = {"grant_type": "refresh_token", "refresh_token": "{refresh}"}
+    body_format = "form"
+    client_authentication = "post"
+    access_paths = ("access_token",)
+    refresh_paths = ("refresh_token",)
+    refresh_expires_in_paths = ("refresh_token_expires_in",)
+    retry_at_headers = ("X-RateLimit-Reset",)
+    rules = (
+        Rule(Verdict.REJECTED, ("login", "refresh"), json="error", pattern=_REFUSED),
+        Rule(Verdict.LOCKED, ("login", "refresh"), json="error", pattern=r"^unverified_user_email$"),
+        Rule(Verdict.CONFIG, ("login", "refresh"), json="error", pattern=_CLIENT),
+        Rule(
+            Verdict.LOCKED, ("api",), (403,), json="message", pattern=r"\b(account|installation) \w+( been)? suspended"
+        ),
+        # These want the token of the app itself, or a second factor with a password.
+        Rule(Verdict.PASS, ("api",), (401,), json="message", pattern=r"JSON web token|\bclaim\b"),
+        Rule(Verdict.PASS, ("api",), (401,), header="X-GitHub-OTP"),
+    )

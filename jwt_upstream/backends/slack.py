@@ -1,0 +1,45 @@
+"""Slack: apps with token rotation."""
+
+from __future__ import annotations
+
+from .base import Backend
+from .verdicts import Rule, Verdict
+
+_CLIENT = (
+    r"^(bad_client_secret|invalid_client_id|bad_redirect_uri|invalid_grant_type|oauth_authorization_url_mismatch"
+    r"|no_scopes|cannot_install_an_org_installed_app|preview_feature_not_available|accesslimited"
+    r"|invalid_(arg_name|arguments|array_arg|charset|form_data|post_type)|missing_(post_type|argument)"
+    r"|unknown_method|method_deprecated|deprecated_endpoint|invalid_auth|not_authed)$"
+)
+_DEAD = r"^(token_expired|token_revoked|invalid_auth|not_authed)$"
+
+
+class SlackBackend(Backend):
+    """Slack's Web API with token rotation; checked against docs.slack.dev (oauth.v2.access, November 2026).
+
+    A login is the exchange of the ``code`` that a browser brought back. Every answer is a 200 with ``ok``, of the API
+    as well; what is wrong stands in ``error``. Where an app asked for both a bot's and a user's token, the bot's is
+    taken.
+    """
+
+    login_path = "oauth.v2.access"
+    refresh_path = ""
+    login_fields = {"code": "{code}"}
+    refresh_fields = {"grant_type": "refresh_token", "refresh_token": "{refresh}"}
+    body_format = "form"
+    client_authentication = "basic"
+    access_paths = ("access_token", "authed_user.access_token")
+    refresh_paths = ("refresh_token", "authed_user.refresh_token")
+    expires_in_paths = ("expires_in", "authed_user.expires_in")
+    rules = (
+        Rule(Verdict.LOCKED, json="error", pattern=r"^account_inactive$"),
+        Rule(Verdict.LOCKED, ("login",), json="error", pattern=r"^user_email_unverified$"),
+        Rule(
+            Verdict.REJECTED,
+            ("login", "refresh"),
+            json="error",
+            pattern=r"^(invalid_refresh_token|token_revoked|token_expired|invalid_code|code_already_used)$",
+        ),
+        Rule(Verdict.CONFIG, ("login", "refresh"), json="error", pattern=_CLIENT),
+        Rule(Verdict.EXPIRED, ("api",), json="error", pattern=_DEAD),
+    )

@@ -1,0 +1,34 @@
+"""Strapi: its users and permissions plugin."""
+
+from __future__ import annotations
+
+from .base import Backend
+from .verdicts import Rule, Verdict
+
+_LOCKED = r"blocked by an administrator|account email is not confirmed"
+
+
+class StrapiBackend(Backend):
+    """Strapi 4 and 5; checked against the source of @strapi/plugin-users-permissions 5.54.0 and @strapi/core 5.54.0.
+
+    ``username`` may be an e-mail address. Only Strapi 5 with ``jwtManagement: "refresh"`` has refresh tokens; any
+    other gives one token for 30 days, at whose end a new login is due (``LOGIN``). A blocked user keeps refreshing:
+    that it is blocked shows at the next call.
+    """
+
+    login_path = "auth/local"
+    refresh_path = "auth/refresh"
+    login_fields = {"identifier": "{username}", "password": "{password}"}
+    refresh_fields = {"refreshToken": "{refresh}"}
+    access_paths = ("jwt",)
+    refresh_paths = ("refreshToken", "cookie:strapi_up_refresh")
+    message_paths = ("error.message",)
+    rules = (
+        Rule(Verdict.LOCKED, status=(400, 403), json="error.message", pattern=_LOCKED),
+        # Said of a call, this is about its user: blocked, not confirmed or deleted.
+        Rule(Verdict.LOCKED, ("api",), (401,), json="error.message", pattern=r"^Invalid credentials$"),
+        Rule(Verdict.REJECTED, ("login",), (400,), json="error.message", pattern=r"^Invalid identifier or password$"),
+        Rule(Verdict.REJECTED, ("refresh",), (401,), json="error.message", pattern=r"^Invalid refresh token$"),
+        # The role "Public" may not log in or refresh.
+        Rule(Verdict.CONFIG, ("login", "refresh"), (401, 403), json="error.message"),
+    )
