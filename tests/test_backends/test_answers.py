@@ -60,8 +60,9 @@ def test_own_backend(case: dict[str, Any]) -> None:
     assert (pair.access, pair.refresh) == (stated(case, "access"), stated(case, "refresh") or "")
     if moment := stated(case, "refresh_expires_at"):
         assert pair.refresh_expires_at == datetime.fromtimestamp(moment, UTC)
-    if seconds := stated(case, "expires"):
-        assert pair.access_expires_at == NOW + timedelta(seconds=seconds)
+    if lifetime := stated(case, "expires"):
+        unit = {"s": 1.0, "ms": 0.001}[case["fields"]["unit"]]
+        assert pair.access_expires_at == NOW + timedelta(seconds=float(lifetime) * unit)
 
 
 def test_body_before_cookie() -> None:
