@@ -14,20 +14,14 @@ from requests import Response
 from jwt_upstream.tokens import TokenPair, claimed_end, end_after, end_at
 
 from .bodies import body, document, is_html, lookup
+from .default_rules import BASIC_ONLY, DEFAULT_RULES
 from .failures import shown
 from .verdicts import Explanation, Rule, Verdict, Where
 
-_BASIC_ONLY = r"^(?!.*\b(Bearer|DPoP|jwt)\b)\s*Basic\b"
-_CLIENT_ERRORS = r"^(invalid_client|invalid_request|unauthorized_client|unsupported_grant_type|invalid_scope)$"
-_BUSY = r"too[ _]many|\brate[ _-]?limit|throttl|try again (in|later)|temporar|system problem|unavailable"
-# What a gateway or a guard in front says: it misses the application's key or right, and has seen no token.
-_GATE = r"\bapi[ _-]?key\b|subscription key|authentication credentials (were not|are missing|not found)|not configured"
-_GATE_403 = r"\"PERMISSION_DENIED\"|\"message\":\s*\"forbidden( resource)?\.?\"|\"error\":\s*\"unauthorized\""
 _BEARER = re.compile(r"^Bearer(\s+|$)", re.IGNORECASE)
 Which = Literal["access", "refresh"]
 
 _API: tuple[Where, ...] = ("api",)
-_ASKING: tuple[Where, ...] = ("login", "refresh")
 
 
 class Answers:
@@ -50,36 +44,7 @@ class Answers:
     message_paths: tuple[str, ...] = ("error_description", "message", "detail", "msg", "error.message", "error")
 
     #: Tried before the class's own ``rules``, in order; dicts with the fields of ``Rule``.
-    rules: Sequence[Rule | Mapping[str, Any]] = (
-        Rule(Verdict.LOCKED, json="message", pattern=r"^Account is disabled\.?$", status=(400, 401, 403, 423)),
-        # RFC 6750 section 3.1 and RFC 9470: another token of the same kind would be refused as well.
-        Rule(Verdict.PASS, _API, header="WWW-Authenticate", pattern=r"\berror=\"?insufficient_"),
-        Rule(Verdict.PASS, _API, status=(401,), header="WWW-Authenticate", pattern=_BASIC_ONLY),
-        Rule(Verdict.EXPIRED, _API, (403,), header="WWW-Authenticate", pattern=r"^\s*Bearer\b.*\binvalid_token\b"),
-        Rule(Verdict.TRANSIENT, _ASKING, json="error", pattern=r"^(temporarily_unavailable|server_error|slow_down)$"),
-        Rule(Verdict.REJECTED, _ASKING, (400, 401, 403), json="error", pattern=r"^invalid_grant$"),
-        Rule(Verdict.CONFIG, _ASKING, (400, 401, 403), json="error", pattern=_CLIENT_ERRORS),
-        # The answer of an API's guard, not of the token endpoint: a stale token went along, or the path is behind it.
-        Rule(
-            Verdict.CONFIG,
-            _ASKING,
-            (401,),
-            json="message",
-            pattern=r"^((Expired|Invalid) JWT Token|JWT Token not found)$",
-        ),
-        # Amazon's API Gateway, which says 403 for an unknown path as well.
-        Rule(Verdict.CONFIG, _ASKING, (401, 403), header="x-amzn-ErrorType"),
-        Rule(Verdict.CONFIG, _ASKING, (401, 403), pattern=_GATE),
-        Rule(Verdict.CONFIG, _ASKING, (403,), pattern=_GATE_403),
-        # Rate limits that come as a refusal; knocking on would make them worse, giving up would be wrong.
-        Rule(Verdict.TRANSIENT, _ASKING, (400, 401, 403), header="Retry-After"),
-        Rule(
-            Verdict.TRANSIENT,
-            _ASKING,
-            (400, 401, 403),
-            pattern=_BUSY,
-        ),
-    )
+    rules: Sequence[Rule | Mapping[str, Any]] = DEFAULT_RULES
     locked_statuses: tuple[int, ...] = ()
     refresh_on: tuple[int, ...] = ()
 
@@ -101,7 +66,7 @@ class Answers:
         for source, rule in self._rules[where]:
             if rule.matches(where, response):
                 return Explanation(rule.verdict, rule, source)
-        verdict, default = (self._api_default if where == "api" else self._asked_default)(response)
+        verdict, default = self._api_default(response) if where == "api" else self._asked_default(where, response)
         return Explanation(verdict, None, default)
 
     @cached_property
@@ -126,19 +91,19 @@ class Answers:
             return Verdict.OK, "no error"
         return Verdict.PASS, "an error that is not about the token"
 
-    def _asked_default(self, response: Response) -> tuple[Verdict, str]:
+    def _asked_default(self, where: Where, response: Response) -> tuple[Verdict, str]:
         status = response.status_code
         if 200 <= status < 300:
             if self._find(response, self.access_paths):
                 return Verdict.OK, "a success that holds an access token"
             return Verdict.TRANSIENT, "a success without an access token"
-        if status < 400 or status >= 500 or status in {408, 425, 429}:
+        if status < 400 or status >= 500 or status in {408, 409, 425, 429}:
             return Verdict.TRANSIENT, f"a {status}"
-        return self._refusal(response) if status in {401, 403} else (Verdict.CONFIG, f"a {status}")
+        return self._refusal(where, response) if status in {401, 403} else (Verdict.CONFIG, f"a {status}")
 
-    def _refusal(self, response: Response) -> tuple[Verdict, str]:
+    def _refusal(self, where: Where, response: Response) -> tuple[Verdict, str]:
         # Not the token endpoint's own words: a page, or the wall of a proxy in front of it, says nothing of the token.
-        if re.search(_BASIC_ONLY, response.headers.get("WWW-Authenticate", ""), re.IGNORECASE):
+        if re.search(BASIC_ONLY, response.headers.get("WWW-Authenticate", ""), re.IGNORECASE):
             return Verdict.CONFIG, f"a {response.status_code} that asks for Basic authentication"
         if document(response) is not None or not body(response).strip():
             return Verdict.REJECTED, f"a {response.status_code} in the upstream's own words"

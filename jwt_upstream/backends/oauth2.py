@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from requests import Response
 
 from jwt_upstream.tokens import TokenPair
 
 from .base import Backend
+from .bodies import lookup
 from .templates import filled, placeholders
+from .verdicts import Rule, Verdict, Where
+
+# What Spring Security says of a user's account (messages.properties), where a server passes it on.
+_ACCOUNT = r"^User (is disabled|account (is locked|has expired)|credentials have expired)\.?$"
 
 
 class OAuth2Backend(Backend):
@@ -22,6 +29,8 @@ class OAuth2Backend(Backend):
     form-urlencoded first, as that section says; with ``client_authentication="post"`` in the body, for servers that
     support only this, or that don't decode the special characters of a secret. A client without a secret uses "post"
     as well.
+
+    Of all error codes only ``invalid_grant`` rejects a refresh token; what else a server says belongs into ``rules``.
     """
 
     login_path = "token"
@@ -32,6 +41,16 @@ class OAuth2Backend(Backend):
     scope: str = ""
     access_paths = ("access_token",)
     refresh_paths = ("refresh_token",)
+    refresh_expires_in_paths = (*Backend.refresh_expires_in_paths, "x_refresh_token_expires_in")  # QuickBooks
+    rules: Sequence[Rule | Mapping[str, Any]] = (
+        Rule(Verdict.LOCKED, ("login", "refresh"), (400, 401, 403), json="error_description", pattern=_ACCOUNT),
+        # The old Spring Security OAuth says this of a refresh token.
+        Rule(Verdict.REJECTED, ("refresh",), (400, 401), json="error", pattern=r"^invalid_token$"),
+    )
+
+    #: Text options that go along with a grant, and with a refresh, where they are set.
+    _grant_options: tuple[str, ...] = ("scope",)
+    _refresh_options: tuple[str, ...] = ()
 
     def _check_values(self) -> Iterable[str]:
         yield from super()._check_values()
@@ -51,7 +70,7 @@ class OAuth2Backend(Backend):
     def login_body(self, credentials: Mapping[str, str]) -> dict[str, Any]:
         """Return the grant's fields (RFC 6749, sections 4.3.2 and 4.4.2)."""
         fields = {"grant_type": self.grant_type, **self._grant_fields(credentials)}
-        return {**fields, "scope": self.scope} if self.scope else fields
+        return {**fields, **self._set(self._grant_options)}
 
     def _grant_fields(self, credentials: Mapping[str, str]) -> dict[str, Any]:
         if self.needs_refresh_token:
@@ -64,4 +83,13 @@ class OAuth2Backend(Backend):
         """Return the fields of a refresh (section 6), or the grant again where there is nothing to refresh."""
         if not self.needs_refresh_token:
             return self.login_body({})
-        return {"grant_type": "refresh_token", **super().refresh_body(pair)}
+        return {"grant_type": "refresh_token", **super().refresh_body(pair), **self._set(self._refresh_options)}
+
+    def _set(self, names: Iterable[str]) -> dict[str, str]:
+        return {name: value for name in names if (value := getattr(self, name))}
+
+    def _refusal(self, where: Where, response: Response) -> tuple[Verdict, str]:
+        # Section 5.2: of all codes ``invalid_grant`` alone speaks of the refresh token, and 401 is about the client.
+        if where == "refresh" and isinstance(lookup(response, "error"), str):
+            return Verdict.CONFIG, f"a {response.status_code} with an error other than invalid_grant"
+        return super()._refusal(where, response)
