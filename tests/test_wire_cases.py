@@ -11,15 +11,24 @@ import pytest
 from requests import Response
 
 from jwt_upstream.backends import (
+    Auth0Backend,
     Backend,
     CognitoBackend,
     DirectusBackend,
+    DjangoOAuthToolkitBackend,
+    EntraBackend,
     FirebaseBackend,
     GitHubBackend,
+    GoogleBackend,
     HubSpotBackend,
+    KeycloakBackend,
     LexikBackend,
     OAuth2Backend,
+    OktaBackend,
+    OryBackend,
+    PassportBackend,
     PocketBaseBackend,
+    SalesforceBackend,
     SimpleJWTBackend,
     SlackBackend,
     StrapiBackend,
@@ -54,8 +63,8 @@ EVENTS = {
     "not_token_related": "PASS",
 }
 OAUTH2 = (
-    *("rfc", "django-oauth-toolkit", "oidc-provider", "duende-identityserver", "doorkeeper", "openiddict"),
-    "spring-authorization-server",
+    *("rfc", "oidc-provider", "duende-identityserver", "doorkeeper", "openiddict", "spring-authorization-server"),
+    *("xero", "quickbooks"),
 )
 BACKENDS: dict[str, type[Backend]] = {
     "lexik": LexikBackend,
@@ -71,6 +80,15 @@ BACKENDS: dict[str, type[Backend]] = {
     "strapi": StrapiBackend,
     "supabase": SupabaseBackend,
     **dict.fromkeys(OAUTH2, OAuth2Backend),
+    "auth0": Auth0Backend,
+    "django-oauth-toolkit": DjangoOAuthToolkitBackend,
+    "entra": EntraBackend,
+    "google": GoogleBackend,
+    "keycloak": KeycloakBackend,
+    "league-oauth2-server": PassportBackend,
+    "okta": OktaBackend,
+    "ory": OryBackend,
+    "salesforce": SalesforceBackend,
 }
 OURS = [case for case in CASES if case["server"] in BACKENDS]
 GIVES_UP = {"REJECTED", "LOCKED"}

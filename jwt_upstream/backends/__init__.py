@@ -13,16 +13,25 @@ from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.tokens import Secrets
 
+from .auth0 import Auth0Backend
 from .base import Backend
 from .cognito import CognitoBackend
 from .directus import DirectusBackend
+from .django_oauth_toolkit import DjangoOAuthToolkitBackend
+from .entra import EntraBackend
 from .firebase import FirebaseBackend
 from .github import GitHubBackend
+from .google import GoogleBackend
 from .hubspot import HubSpotBackend
+from .keycloak import KeycloakBackend
 from .lexik import LexikBackend
 from .oauth2 import OAuth2Backend
+from .okta import OktaBackend
 from .origins import is_web_address
+from .ory import OryBackend
+from .passport import PassportBackend
 from .pocketbase import PocketBaseBackend
+from .salesforce import SalesforceBackend
 from .simplejwt import SimpleJWTBackend
 from .slack import SlackBackend
 from .strapi import StrapiBackend
@@ -30,17 +39,26 @@ from .supabase import SupabaseBackend
 from .verdicts import Outcome, Rule, Verdict
 
 __all__ = [
+    "Auth0Backend",
     "Backend",
     "CognitoBackend",
     "DirectusBackend",
+    "DjangoOAuthToolkitBackend",
+    "EntraBackend",
     "FirebaseBackend",
     "GitHubBackend",
+    "GoogleBackend",
     "HubSpotBackend",
+    "KeycloakBackend",
     "LexikBackend",
     "OAuth2Backend",
+    "OktaBackend",
+    "OryBackend",
     "Outcome",
+    "PassportBackend",
     "PocketBaseBackend",
     "Rule",
+    "SalesforceBackend",
     "SimpleJWTBackend",
     "SlackBackend",
     "StrapiBackend",

@@ -1,0 +1,33 @@
+"""Auth0."""
+
+from __future__ import annotations
+
+from .oauth2 import OAuth2Backend
+from .verdicts import Rule, Verdict, Where
+
+_ASKING: tuple[Where, ...] = ("login", "refresh")
+_BLOCKED = r"^user is blocked\b|\baccount has been blocked\b"
+
+
+class Auth0Backend(OAuth2Backend):
+    """Auth0; checked against its documentation and SDKs as of 2026.
+
+    ``domain`` is the tenant's, such as ``example.eu.auth0.com``; ``audience`` the API's identifier, without which the
+    access token is no JWT and only good for ``/userinfo``.
+    """
+
+    domain: str = ""
+    audience: str = ""
+    login_path = "https://{domain}/oauth/token"
+    client_authentication = "post"
+    retry_at_headers = ("X-RateLimit-Reset",)
+    _requires = ("client_id", "domain")
+    _grant_options = ("scope", "audience")
+    rules = (
+        # A blocked user is 401 ``unauthorized``, as is one whom a rule refuses, or 403 ``invalid_grant`` at a refresh.
+        Rule(Verdict.LOCKED, _ASKING, json="error_description", pattern=_BLOCKED),
+        Rule(Verdict.LOCKED, _ASKING, (401,), json="error", pattern=r"^(unauthorized|password_leaked)$"),
+        # An older tenant says ``access_denied``, which otherwise is about the application.
+        Rule(Verdict.REJECTED, ("refresh",), (403,), json="error_description", pattern=r"^Unknown or invalid refresh"),
+        Rule(Verdict.REJECTED, _ASKING, (403,), json="error", pattern=r"^mfa_\w+$"),
+    )

@@ -1,0 +1,31 @@
+"""Google's OAuth 2 for users (Google APIs, Workspace)."""
+
+from __future__ import annotations
+
+from .oauth2 import OAuth2Backend
+from .verdicts import Rule, Verdict
+
+_ACCOUNT = r"^((The )?account (has been |is )?(deleted|disabled|suspended|restricted)|Robot is disabled)\b"
+
+
+class GoogleBackend(OAuth2Backend):
+    """Google; checked against its documentation and google-auth 2 as of 2026.
+
+    Google has no password grant: a person consents in a browser and ``UpstreamClient.adopt()`` stores the pair. A
+    refresh answers without a refresh token; the first one stays good.
+    """
+
+    login_path = "https://oauth2.googleapis.com/token"
+    client_authentication = "post"
+    message_paths = ("error_description", "error_subtype", "error.message", "error")
+    _requires = ("client_id",)
+    rules = (
+        Rule(Verdict.LOCKED, ("refresh",), (400, 401, 403), json="error_description", pattern=_ACCOUNT),
+        # What google-auth tries again whatever the status; the code may stand in either field.
+        Rule(
+            Verdict.TRANSIENT,
+            ("login", "refresh"),
+            json="error_description",
+            pattern=r"^(internal_failure|server_error|temporarily_unavailable)$",
+        ),
+    )

@@ -1,0 +1,29 @@
+"""Keycloak."""
+
+from __future__ import annotations
+
+from .oauth2 import OAuth2Backend
+from .verdicts import Rule, Verdict
+
+
+class KeycloakBackend(OAuth2Backend):
+    """Keycloak; checked against the source of 26 (TokenManager, UserInfoEndpoint) and back to 2 where texts changed.
+
+    ``realm`` names the realm. Where the API is on another host than Keycloak, ``login_path`` is the whole address:
+    ``https://sso.example.com/realms/{realm}/protocol/openid-connect/token``. Before Keycloak 17 paths begin with
+    ``auth/``.
+    """
+
+    realm: str = ""
+    login_path = "realms/{realm}/protocol/openid-connect/token"
+    client_authentication = "post"  # serves clients with and without a secret
+    _requires = ("client_id", "realm")
+    rules = (
+        # Said by token endpoint and userinfo alike; "not fully set up": the user must first do something in a browser.
+        Rule(
+            Verdict.LOCKED,
+            json="error_description",
+            pattern=r"^(User|Account) ((temporarily|permanently) )?disabled$|^Account is not fully set up$",
+        ),
+        Rule(Verdict.REJECTED, ("refresh",), (400,), json="error_description", pattern=r"^Client no longer has\b"),
+    )

@@ -1,0 +1,36 @@
+"""Okta."""
+
+from __future__ import annotations
+
+from .oauth2 import OAuth2Backend
+from .verdicts import Rule, Verdict, Where
+
+_ASKING: tuple[Where, ...] = ("login", "refresh")
+#: User locked, password expired, account locked, no access to the account, user not active (error-codes.json).
+_ACCOUNT_CODES = r"^E0000(064|069|085|119|155)$"
+_ACCOUNT = r"^Password has expired|password is expired|^User (is not assigned|status is invalid)"
+
+
+class OktaBackend(OAuth2Backend):
+    """Okta; checked against its developer documentation of August 2026 (``oauth2-error-codes``, ``error-codes``).
+
+    ``domain`` is the organisation's, such as ``example.okta.com``; ``authorization_server`` the id of a custom
+    authorization server. For tokens of Okta's own API, set ``login_path`` to ``https://{domain}/oauth2/v1/token``.
+    """
+
+    domain: str = ""
+    authorization_server: str = "default"
+    login_path = "https://{domain}/oauth2/{authorization_server}/v1/token"
+    message_paths = ("error_description", "errorSummary", "error")
+    retry_at_headers = ("X-Rate-Limit-Reset",)
+    _requires = ("client_id", "domain")
+    rules = (
+        Rule(Verdict.LOCKED, _ASKING, json="errorCode", pattern=_ACCOUNT_CODES),
+        Rule(Verdict.LOCKED, _ASKING, (400, 403), json="error_description", pattern=_ACCOUNT),
+        # The Authentication API answers 200 whatever state the user is in.
+        Rule(Verdict.LOCKED, ("login",), (200,), json="status", pattern=r"^(LOCKED_OUT|PASSWORD_EXPIRED)$"),
+        Rule(Verdict.REJECTED, ("login",), (200,), json="status", pattern=r"^MFA_\w+$"),
+        Rule(Verdict.REJECTED, _ASKING, (403,), json="error", pattern=r"^mfa_required$"),
+        # No permission to the feature; the token is as good as before.
+        Rule(Verdict.PASS, ("api",), (401,), json="errorCode", pattern=r"^E0000015$"),
+    )

@@ -1,0 +1,21 @@
+"""The PHP League's OAuth 2.0 Server, and Laravel Passport, which is built on it."""
+
+from __future__ import annotations
+
+from .oauth2 import OAuth2Backend
+from .verdicts import Rule, Verdict
+
+
+class PassportBackend(OAuth2Backend):
+    """league/oauth2-server; checked against the source of 5.1 to 9.4.1, with Laravel Passport 12.3.
+
+    Refresh tokens are used once; a refresh also revokes the access token that went with the old one.
+    """
+
+    login_path = "oauth/token"
+    client_authentication = "post"
+    message_paths = ("hint", *OAuth2Backend.message_paths)  # "Token has been revoked"
+    rules = (
+        # Up to version 8 it is ``invalid_request``, and 401 since 6.
+        Rule(Verdict.REJECTED, ("refresh",), (400, 401), json="message", pattern=r"^The refresh token is invalid\b"),
+    )

@@ -1,0 +1,30 @@
+"""Salesforce."""
+
+from __future__ import annotations
+
+from .oauth2 import OAuth2Backend
+from .verdicts import Rule, Verdict, Where
+
+_ASKING: tuple[Where, ...] = ("login", "refresh")
+_INACTIVE = r"^(inactive (user|org\w*)|(user|organization) is inactive)$"
+
+
+class SalesforceBackend(OAuth2Backend):
+    """Salesforce; checked against its documentation (API 60 and later) and what its users report.
+
+    ``BASE_URL`` is My Domain, ``https://example.my.salesforce.com/``, which serves tokens and the API. Answers state
+    no lifetime: a session ends some time after its last use (2 hours unless set otherwise), so a 401 tells. The
+    password of a login ends in the user's security token.
+    """
+
+    login_path = "services/oauth2/token"
+    client_authentication = "post"
+    message_paths = ("error_description", "0.message", "error")
+    _requires = ("client_id",)
+    rules = (
+        Rule(Verdict.LOCKED, _ASKING, (400, 401, 403), json="error", pattern=r"^inactive_(user|org)$"),
+        Rule(Verdict.LOCKED, _ASKING, (400, 401, 403), json="error_description", pattern=_INACTIVE),
+        Rule(Verdict.TRANSIENT, _ASKING, (400,), json="error", pattern=r"^unknown_error$"),  # "retry your request"
+        # Identity URL and userinfo say so in plain text.
+        Rule(Verdict.EXPIRED, ("api",), (403,), pattern=r"^\s*(Bad|Missing)_OAuth_Token\b"),
+    )
