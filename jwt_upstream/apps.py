@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 from django.core.checks import Tags, register
-from django.db.models.signals import post_migrate
+from django.core.signals import setting_changed
+from django.db.models.signals import post_delete, post_migrate, post_save
 from django.utils.translation import gettext_lazy as _
 
 from jwt_upstream import checks, notifications
@@ -21,7 +22,10 @@ class JwtUpstreamConfig(AppConfig):
     def ready(self) -> None:
         """Connect receivers and checks by call, so that importing a module changes nothing."""
         notifications.connect()
-        # A test that flushes the database ends with this signal; clients which outlive it must look again.
+        # Clients must look again after what tests do: flush the database, override settings, write to the rows.
         post_migrate.connect(Changes.note, sender=self)
+        setting_changed.connect(Changes.note)
+        for signal in (post_save, post_delete):
+            signal.connect(Changes.note, sender="jwt_upstream.Credential")
         register(checks.check_settings)
         register(checks.check_keys, Tags.security, deploy=True)

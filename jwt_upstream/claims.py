@@ -35,12 +35,13 @@ def database() -> str:
 
 def find(upstream: str, account: str, using: str) -> Credential | None:
     """Return the row of an account, if there is one."""
-    return Credential.objects.using(using).filter(upstream=upstream, account=account).first()
+    # Not first(), whose ORDER BY takes Django a sixth of the query's time to write.
+    return next(iter(Credential.objects.using(using).filter(upstream=upstream, account=account).order_by()), None)
 
 
 def reread(row: Credential, using: str) -> Credential | None:
     """Return the row as it is now, None if it is gone (or not yet committed)."""
-    return Credential.objects.using(using).filter(pk=row.pk).first()
+    return next(iter(Credential.objects.using(using).filter(pk=row.pk).order_by()), None)
 
 
 def claim(row: Credential, using: str) -> tuple[Credential, Event | None] | None:

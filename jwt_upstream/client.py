@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.utils import timezone
 from requests import PreparedRequest, RequestException, Response
 from requests.exceptions import InvalidHeader
 from requests.hooks import default_hooks, dispatch_hook
 from requests.utils import resolve_proxies
 
-from jwt_upstream import claims, flights, logins, refresh, states
+from jwt_upstream import logins, memory, refresh, states
 from jwt_upstream.backends import Verdict
 from jwt_upstream.backends.bodies import drain
 from jwt_upstream.changes import Changes
-from jwt_upstream.conf import conf
+from jwt_upstream.memory import Memory
 from jwt_upstream.models import Credential
 from jwt_upstream.origin_session import OriginSession
 from jwt_upstream.sending import can_be_repeated, clean, has_left, note_start, rewind
 from jwt_upstream.tokens import Secrets, TokenPair
-
-
-class _Memory(NamedTuple):
-    """What a client goes on with for a few seconds without asking the database."""
-
-    row: Credential
-    pair: TokenPair
-    until: float
-    changes: int
 
 
 class UpstreamClient(OriginSession):
@@ -48,7 +36,7 @@ class UpstreamClient(OriginSession):
     def __init__(self, alias: str = "default", account: str = "default") -> None:
         super().__init__(alias)
         self.account = account
-        self._memory: _Memory | None = None
+        self._memory: Memory | None = None
 
     def __reduce__(self) -> tuple[type[UpstreamClient], tuple[str, str]]:
         return type(self), (self.alias, self.account)
@@ -82,31 +70,24 @@ class UpstreamClient(OriginSession):
         may_begin = bool(self.backend.automatic_login) and self.account == "default"
         return states.find(self.alias, self.account, begin=may_begin)
 
-    def _recall(self, request: PreparedRequest) -> _Memory | None:
-        memory = self._memory
-        if memory is None or memory.changes != Changes.count or time.monotonic() >= memory.until:
-            return None
+    def _recall(self, request: PreparedRequest) -> Memory | None:
         # Another host may have replaced the token since, and a 401 would lose a body that can't be sent again.
-        return memory if can_be_repeated(request) else None
+        if not can_be_repeated(request):
+            return None
+        known = self._memory
+        if known is None or not known.is_good:
+            self._memory = known = self._run(partial(memory.recall, self.alias, self.account))
+        return known
 
-    def _look(self) -> _Memory:
+    def _look(self) -> Memory:
         changes, row = Changes.count, self._run(self._row)
         return self._remember(row, refresh.current(row, run=self._run), changes)
 
-    def _remember(self, row: Credential, pair: TokenPair, changes: int) -> _Memory:
-        seconds = conf.memory_seconds
-        if pair.access_expires_at:
-            left = (pair.access_expires_at - timezone.now()).total_seconds()
-            seconds = min(seconds, left / 2)
-        # What a test's transaction holds must not outlive it in a client that does.
-        if self._run(partial(flights.must_join, claims.database())):
-            seconds = 0.0
-        # The refresh token is not remembered: nobody but the refreshing thread needs it.
-        pair = replace(pair, refresh="")
-        self._memory = memory = _Memory(row, pair, time.monotonic() + seconds, changes)
-        return memory
+    def _remember(self, row: Credential, pair: TokenPair, changes: int) -> Memory:
+        self._memory = new = self._run(partial(memory.remember, row, pair, changes))
+        return new
 
-    def _renew(self, used: _Memory) -> _Memory:
+    def _renew(self, used: Memory) -> Memory:
         changes, row = Changes.count, self._run(self._row)
         pair = self._run(partial(refresh.stored, row))
         if pair.access == used.pair.access:
@@ -148,12 +129,12 @@ class UpstreamClient(OriginSession):
         return response
 
     def _exchange(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Response:
-        memory = self._recall(request) or self._look()
-        first = self._wire(request, memory.pair, kwargs)
-        if self._judge(first, memory) is not Verdict.EXPIRED:
+        known = self._recall(request) or self._look()
+        first = self._wire(request, known.pair, kwargs)
+        if self._judge(first, known) is not Verdict.EXPIRED:
             return first
-        fresh = self._renew(memory)
-        if fresh.pair.access == memory.pair.access:
+        fresh = self._renew(known)
+        if fresh.pair.access == known.pair.access:
             return first
         rewind(request, first)
         drain(first)
@@ -163,7 +144,7 @@ class UpstreamClient(OriginSession):
             self._leave_alone(fresh)
         return second
 
-    def _judge(self, response: Response, used: _Memory) -> Verdict:
+    def _judge(self, response: Response, used: Memory) -> Verdict:
         verdict = self.backend.verdict("api", response)
         if verdict is not Verdict.LOCKED:
             return verdict
@@ -171,7 +152,7 @@ class UpstreamClient(OriginSession):
         self._run(partial(states.lock, used.row, used.pair, reason, response))
         return Verdict.EXPIRED  # said of a token that was replaced meanwhile
 
-    def _leave_alone(self, used: _Memory) -> None:
+    def _leave_alone(self, used: Memory) -> None:
         interval = self.backend.min_refresh_interval
         self._run(partial(states.leave_alone, used.row, used.pair, interval))
 

@@ -36,7 +36,7 @@ class Conf:
 
     @property
     def memory_seconds(self) -> float:
-        """How long a client may go on with an access token before it looks at the row again."""
+        """How long this process may go on with an access token before it looks at the row again."""
         return self._seconds("JWT_UPSTREAM_MEMORY_SECONDS")
 
     @property

@@ -57,6 +57,12 @@ class OriginSession(AsyncVerbs):
         located = copy(request)
         located.url = url = self._joined(str(request.url or ""))
         self._check_origin(url)
+        # requests merges and encodes mappings by way of typing's protocols, an eighth of a call's time even if they
+        # are empty. It takes an empty text and None as they are.
+        if not request.params and not self.params:
+            located.params = ""
+        if not request.headers and None not in self.headers.values():
+            located.headers = None  # type: ignore[assignment]
         return super().prepare_request(located)
 
     def _joined(self, url: str) -> str:

@@ -15,7 +15,7 @@ WORDS = ["jwt_upstream", "changes", "conf", "exceptions", "signals", "tokens"]
 HTTP = ["backends", "environment", "pool"]
 DATABASE = ["fields", "models", "claims", "outages", "flights", "news", "states"]
 BOTH = ["attempts", "settlement", "refresh", "logins"]
-USED = ["async_verbs", "sending", "retries", "origin_session", "client", "texts", "notifications", "checks"]
+USED = ["async_verbs", "sending", "retries", "memory", "origin_session", "client", "texts", "notifications", "checks"]
 DOORS = ["badges", "admin", "apps", "testing", "management"]
 FLOORS = [WORDS, HTTP, DATABASE, BOTH, USED, DOORS]
 #: Where each module may look: at modules named before it, but neither side of floor 1 at the other.

@@ -1,0 +1,145 @@
+"""What a process remembers of credentials: who shares it, what ends it, and that it stays small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import responses
+from django.db import transaction
+from django.db.models import QuerySet
+
+from jwt_upstream import memory
+from jwt_upstream.changes import Changes
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.conf import DEFAULTS
+from jwt_upstream.exceptions import CredentialRejected, NotLoggedIn
+from jwt_upstream.models import Credential
+from jwt_upstream.testing import logged_in
+from tests.upstream import Upstream
+
+
+@pytest.fixture(autouse=True)
+def nothing_known() -> Iterator[None]:
+    """No test learns from the one before."""
+    Changes.note()
+    yield
+    memory._memories.clear()
+
+
+def test_clients_of_a_process_share_a_look(client: UpstreamClient, django_assert_num_queries: Any) -> None:
+    """A client that is built per call asks the database only if no other one did a moment ago."""
+    with django_assert_num_queries(1):
+        UpstreamClient("up").get("orders/")
+    with django_assert_num_queries(0):
+        assert UpstreamClient("up").get("orders/").json()["token"] == "access-1"
+
+
+def test_accounts_share_nothing(client: UpstreamClient, upstream: Upstream) -> None:
+    """What is known of one account serves no other."""
+    client.get("orders/")
+    with pytest.raises(NotLoggedIn):
+        UpstreamClient("up", "another").get("orders/")
+
+
+def update() -> None:
+    Credential.objects.update(state="rejected", failed_fingerprint=Credential.objects.get().pair.fingerprint)
+
+
+def save() -> None:
+    row = Credential.objects.get()
+    row.account = "another"
+    row.save()
+
+
+def delete() -> None:
+    Credential.objects.all().delete()
+
+
+def log_out() -> None:
+    UpstreamClient("up").logout()
+
+
+@pytest.mark.parametrize("change", [update, save, delete, log_out])
+def test_a_change_in_this_process_is_seen_at_once(client: UpstreamClient, change: Callable[[], None]) -> None:
+    """A test, a shell or the app itself changes a row: the next call goes by what the database has."""
+    UpstreamClient("up").get("orders/")
+    change()
+    with pytest.raises((CredentialRejected, NotLoggedIn)):
+        UpstreamClient("up").get("orders/")
+
+
+def test_settings_that_change_end_it(client: UpstreamClient, settings: Any) -> None:
+    """With other settings a client looks again: they may have another key."""
+    client.get("orders/")
+    known = memory.recall("up", "default")
+    assert known is not None
+    settings.JWT_UPSTREAM_MEMORY_SECONDS = 0
+    assert memory.recall("up", "default") is None
+
+
+def test_no_memory_at_all(client: UpstreamClient, settings: Any, django_assert_num_queries: Any) -> None:
+    """With JWT_UPSTREAM_MEMORY_SECONDS = 0 every call looks at the row."""
+    settings.JWT_UPSTREAM_MEMORY_SECONDS = 0
+    for _ in range(2):
+        with django_assert_num_queries(1):
+            client.get("orders/")
+    assert not memory._memories
+
+
+def test_another_process_is_noticed_in_time(client: UpstreamClient) -> None:
+    """What another process wrote, of which nobody tells this one, counts after JWT_UPSTREAM_MEMORY_SECONDS."""
+    UpstreamClient("up").get("orders/")
+    known = memory.recall("up", "default")
+    assert known is not None
+    QuerySet.update(Credential.objects.all(), state="rejected", failed_fingerprint=known.row.pair.fingerprint)
+    assert UpstreamClient("up").get("orders/").status_code == 200
+    key = next(iter(memory._memories))
+    memory._memories[key] = known._replace(until=known.until - DEFAULTS["JWT_UPSTREAM_MEMORY_SECONDS"])
+    with pytest.raises(CredentialRejected):
+        UpstreamClient("up").get("orders/")
+
+
+def test_what_a_transaction_read_is_not_shared(client: UpstreamClient, upstream: Upstream) -> None:
+    """A row that only the caller's transaction has, and which may be rolled back, is no news for others."""
+    with transaction.atomic():
+        client.get("orders/")
+    assert not memory._memories
+
+
+@pytest.mark.django_db
+@responses.activate
+def test_what_a_test_stored_is_not_remembered() -> None:
+    """Inside a test's transaction nothing is remembered, by clients neither, and nothing recalled."""
+    responses.get("https://crm.example.com/api/orders/", json=[])
+    row, client = logged_in("crm", access="one"), UpstreamClient("crm")
+    known = memory.remember(row, row.pair, Changes.count)
+    assert not known.is_good
+    memory._memories["default", "crm", "default"] = known._replace(until=known.until + 60)
+    assert memory.recall("crm", "default") is None
+    client.get("orders/")
+    memory._memories.clear()
+    client.get("orders/")
+    assert not memory._memories
+
+
+def test_memory_is_bounded(client: UpstreamClient, credential: Credential, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that serves any number of accounts remembers the last ones only, and none that is over."""
+    monkeypatch.setattr(memory, "LIMIT", 10)
+    for number in range(100):
+        row = Credential(upstream="up", account=f"tenant-{number}")
+        memory.remember(row, credential.pair, Changes.count)
+    assert [account for _, _, account in memory._memories] == [f"tenant-{number}" for number in range(90, 100)]
+    Changes.note()
+    memory.remember(credential, credential.pair, Changes.count)
+    assert len(memory._memories) == 1
+
+
+def test_the_refresh_token_is_not_remembered(client: UpstreamClient) -> None:
+    """Nobody but the refreshing thread needs the refresh token."""
+    client.get("orders/")
+    known = memory.recall("up", "default")
+    assert known is not None
+    assert (known.pair.access, known.pair.refresh) == ("access-1", "")
+    assert "access-1" not in repr(known)
