@@ -328,6 +328,9 @@ def test_masking() -> None:
     """Known secrets and whatever looks like a token are masked, words are not."""
     assert masked(f"no {'x' * 40} for abc", ["abc", ""]) == "no […] for […]"
     assert masked("Account is disabled.") == "Account is disabled."
+    codes = "HTTP 400: INVALID_LOGIN_CREDENTIALS, oauth_authorization_url_mismatch"
+    assert masked(codes) == codes
+    assert masked(f"{'x' * 20}_{'y' * 20}_9 A_B{'9' * 30}") == "[…] […]"
 
 
 def chained() -> BaseException:

@@ -11,8 +11,11 @@ from requests import Response
 
 from jwt_upstream.tokens import end_at
 
-# A run of this many characters of the token alphabet is no word of any language that a server speaks to us.
-_TOKENLIKE = re.compile(r"[\w.~+/=-]{25,}", re.ASCII)
+# A run of this many characters of the token alphabet is no word of any language that a server speaks to us, unless it
+# is an error code: INVALID_LOGIN_CREDENTIALS.
+_RUN = r"[\w.~+/=-]"
+_CODE = rf"([A-Z]+(_[A-Z]+)+|[a-z]+(_[a-z]+)+)(?!{_RUN})"
+_TOKENLIKE = re.compile(rf"(?<!{_RUN})(?!{_CODE}){_RUN}{{25,}}", re.ASCII)
 _LONGEST = 200
 
 
