@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import copy
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,15 +19,20 @@ from django.db import IntegrityError, connections, router, transaction
 from django.utils import timezone
 
 from .conf import conf
-from .fields import Encrypted
+from .fields import DecryptionError, Encrypted
 from .models import Credential, Event
 from .tokens import TokenPair, fingerprint
 
 State = Credential.State
 Kind = Event.Kind
 
-_NO_FAILURE = {"failures": 0, "failing_since": None, "failure": "", "failure_verdict": "", "next_attempt_at": None}
+_HEALTHY = {
+    **{"state": State.ACTIVE, "reason": "", "failed_fingerprint": "", "unhelped_until": None},
+    **{"failures": 0, "failing_since": None, "failure": "", "failure_verdict": "", "next_attempt_at": None},
+}
 _NO_CLAIM = {"claim": "", "claim_expires_at": None}
+_NOTHING = TokenPair("")
+_INTERRUPTED = "a worker claimed a refresh and never settled it; whether the upstream rotated the token is unknown"
 
 
 def database() -> str:
@@ -54,28 +61,28 @@ def claim(row: Credential, using: str) -> tuple[Credential, Event | None] | None
     columns: dict[str, Any] = {"claim": uuid4().hex, "claim_expires_at": now + timedelta(seconds=conf.claim_seconds)}
     if row.claim:
         columns["interrupted_at"] = row.claim_expires_at
-    with transaction.atomic(using=using):
-        _lock(row, using)
-        claimed = _swap(row, using, {"claim": row.claim, "state": State.ACTIVE}, columns)
-        if claimed is None:
+    with _locked(row, using, claim=row.claim, state=State.ACTIVE, refresh_token=row.refresh_token) as there:
+        if there is None:
             return None
-        return claimed, _record(claimed, row, using, Kind.INTERRUPTED, reason=_INTERRUPTED) if row.claim else None
+        claimed = _update(there, using, columns)
+        return claimed, _record(claimed, there, using, Kind.INTERRUPTED, reason=_INTERRUPTED) if row.claim else None
 
 
-_INTERRUPTED = "a worker claimed a refresh and never settled it; whether the upstream rotated the token is unknown"
-
-
-def _lock(row: Credential, using: str) -> None:
-    # Never waits: it might be for our own caller, who waits for us. On SQLite, where there are no row locks, the
-    # conditional UPDATE alone decides. no_key: a plain FOR UPDATE makes inserts of events wait on PostgreSQL
-    # (measured: 818 ms against 1 ms).
+@contextmanager
+def _locked(row: Credential, using: str, **expected: Any) -> Iterator[Credential | None]:
+    """Give the row as it is now and stays until this is left; None if it has moved on or is not as expected."""
     features = connections[using].features
-    if features.has_select_for_update:
-        rows = Credential.objects.using(using).filter(pk=row.pk)
-        rows = rows.select_for_update(
-            nowait=features.has_select_for_update_nowait, no_key=features.has_select_for_no_key_update
-        )
-        list(rows.values_list("pk"))
+    rows = Credential.objects.using(using).filter(pk=row.pk, generation=row.generation, **expected).order_by("pk")
+    with transaction.atomic(using=using):
+        if features.has_select_for_update:
+            # Never waits: it might be for our own caller, who waits for us. no_key: a plain FOR UPDATE makes inserts
+            # of events wait on PostgreSQL (measured: 818 ms against 1 ms).
+            rows = rows.select_for_update(
+                nowait=features.has_select_for_update_nowait, no_key=features.has_select_for_no_key_update
+            )
+        else:  # SQLite, where only writing locks
+            rows.update(generation=row.generation)
+        yield rows.first()
 
 
 def settle_pair(
@@ -85,7 +92,8 @@ def settle_pair(
 
     It need not be our claim any more: a worker that was frozen past it still holds the newest pair there is.
     """
-    return _write(row, using, kind, {}, _stored(row, pair), **event)
+    with _locked(row, using) as there:
+        return _write(there, using, kind, _stored(there or row, pair), **event)
 
 
 def settle_state(
@@ -93,11 +101,14 @@ def settle_state(
 ) -> Event | None:
     """Record that the upstream refused what was stored: rejected or locked; the tokens stay for diagnosis.
 
-    ``failed_login`` stands for the automatic login that was refused as well, so that it isn't tried again.
+    ``failed_login`` stands for the automatic login that was refused as well, so that it isn't tried again. If an
+    answer to a call has locked the credential meanwhile it stays so: one trouble is told once.
     """
-    expected = {"claim": row.claim, "refresh_token": row.refresh_token}
-    columns = {**_failed(row, state, reason), **_NO_CLAIM, "failed_login": failed_login}
-    return _write(row, using, Kind(state), expected, columns, reason=reason, **event)
+    kind, columns = Kind.FAILED, {**_NO_CLAIM, "failed_login": failed_login}
+    with _locked(row, using, claim=row.claim, refresh_token=row.refresh_token) as there:
+        if there and there.state == State.ACTIVE:
+            kind, columns = Kind(state), columns | _failed(there, state, reason)
+        return _write(there, using, kind, columns, reason=reason, **event)
 
 
 def settle_failure(
@@ -105,43 +116,40 @@ def settle_failure(
 ) -> Event | None:
     """Record an attempt that failed for now, and when the next one may be made."""
     now = timezone.now()
-    columns = {
-        "failures": row.failures + 1,
-        "failing_since": row.failing_since or now,
-        "failure": reason,
-        "failure_verdict": verdict,
-        "next_attempt_at": now + timedelta(seconds=pause),
-        "interrupted_at": now if is_ambiguous else row.interrupted_at,
-        **_NO_CLAIM,
-    }
-    return _write(row, using, Kind.FAILED, {"claim": row.claim}, columns, reason=reason, verdict=verdict, **event)
+    with _locked(row, using, claim=row.claim) as there:
+        if there is None:
+            return None
+        columns = {
+            "failures": there.failures + 1,
+            "failing_since": there.failing_since or now,
+            "failure": reason,
+            "failure_verdict": verdict,
+            "next_attempt_at": now + timedelta(seconds=pause),
+            "interrupted_at": now if is_ambiguous else there.interrupted_at,
+            **_NO_CLAIM,
+        }
+        return _write(there, using, Kind.FAILED, columns, reason=reason, verdict=verdict, **event)
 
 
 def mark(row: Credential, state: str, using: str, *, reason: str, **event: Any) -> Event | None:
     """Record what an answer to a call, or the failing key, says of the tokens as they were read."""
     expected = {"state": State.ACTIVE, "access_token": row.access_token, "refresh_token": row.refresh_token}
-    return _write(row, using, Kind(state), expected, _failed(row, state, reason), reason=reason, **event)
+    with _locked(row, using, **expected) as there:
+        return _write(there, using, Kind(state), _failed(there or row, state, reason), reason=reason, **event)
 
 
 def restore(row: Credential, using: str, *, reason: str, **event: Any) -> Event | None:
     """Have a credential tried again with the tokens it has."""
-    columns: dict[str, Any] = {
-        "state": State.ACTIVE,
-        "reason": "",
-        "failed_fingerprint": "",
-        "unhelped_until": None,
-        **_NO_FAILURE,
-    }
-    if row.state != State.ACTIVE:
-        columns["since"] = timezone.now()
-    return _write(row, using, Kind.RESTORED, {"state": row.state}, columns, reason=reason, **event)
+    since = row.since if row.state == State.ACTIVE else timezone.now()
+    with _locked(row, using, state=row.state) as there:
+        return _write(there, using, Kind.RESTORED, {**_HEALTHY, "since": since}, reason=reason, **event)
 
 
 def leave_alone(row: Credential, until: datetime, using: str) -> None:
     """Note that a fresh token did not help against a 401, so that it is not replaced again before ``until``."""
-    with transaction.atomic(using=using):
-        _lock(row, using)
-        _swap(row, using, {}, {"unhelped_until": until})
+    with _locked(row, using) as there:
+        if there:
+            _update(there, using, {"unhelped_until": until})
 
 
 def log_in(upstream: str, account: str, pair: TokenPair, using: str, *, username: str, **event: Any) -> Event:
@@ -151,8 +159,9 @@ def log_in(upstream: str, account: str, pair: TokenPair, using: str, *, username
         if row is None:
             written = _insert(Credential(upstream=upstream, account=account), pair, using, username, event)
         else:
-            columns = {**_stored(row, pair), "username": username}
-            written = _write(row, using, Kind.LOGGED_IN, {}, columns, **event)
+            with _locked(row, using) as there:
+                columns = {**_stored(there or row, pair), "username": username}
+                written = _write(there, using, Kind.LOGGED_IN, columns, **event)
         if written:
             return written
 
@@ -179,9 +188,9 @@ def begin(upstream: str, account: str, using: str) -> Credential:
 
 def log_out(row: Credential, using: str, **event: Any) -> Event | None:
     """Forget the tokens on purpose."""
-    blank = TokenPair("")
-    columns = {**_stored(row, blank), "state": State.LOGGED_OUT, "since": timezone.now(), "reason": "logged out"}
-    return _write(row, using, Kind.LOGGED_OUT, {}, columns, **event)
+    columns = {**_stored(row, _NOTHING), "state": State.LOGGED_OUT, "since": timezone.now(), "reason": "logged out"}
+    with _locked(row, using) as there:
+        return _write(there, using, Kind.LOGGED_OUT, columns, **event)
 
 
 def _stored(row: Credential, pair: TokenPair) -> dict[str, Any]:
@@ -193,14 +202,10 @@ def _stored(row: Credential, pair: TokenPair) -> dict[str, Any]:
         "refresh_expires_at": pair.refresh_expires_at,
         "obtained_at": now,
         "generation": row.generation + 1,
-        "state": State.ACTIVE,
-        "reason": "",
         "since": row.since if row.state == State.ACTIVE and row.pk else now,
-        "failed_fingerprint": "",
         "failed_login": "",
         "interrupted_at": None,
-        "unhelped_until": None,
-        **_NO_FAILURE,
+        **_HEALTHY,
         **_NO_CLAIM,
     }
 
@@ -211,27 +216,23 @@ def _failed(row: Credential, state: str, reason: str) -> dict[str, Any]:
     return {"state": state, "reason": reason, "since": timezone.now(), "failed_fingerprint": failed}
 
 
-def _write(
-    row: Credential, using: str, kind: Kind, expected: dict[str, Any], columns: dict[str, Any], **event: Any
-) -> Event | None:
-    with transaction.atomic(using=using):
-        _lock(row, using)
-        after = _swap(row, using, expected, columns)
-        return _record(after, row, using, kind, **event) if after else None
+def _write(there: Credential | None, using: str, kind: Kind, columns: dict[str, Any], **event: Any) -> Event | None:
+    return _record(_update(there, using, columns), there, using, kind, **event) if there else None
 
 
-def _swap(row: Credential, using: str, expected: dict[str, Any], columns: dict[str, Any]) -> Credential | None:
-    rows = Credential.objects.using(using).filter(pk=row.pk, generation=row.generation, **expected)
-    if not rows.update(**columns):
-        return None
-    after = copy(row)
+def _update(there: Credential, using: str, columns: dict[str, Any]) -> Credential:
+    Credential.objects.using(using).filter(pk=there.pk).update(**columns)
+    after = copy(there)
     for name, value in columns.items():
         setattr(after, name, value)
     return after
 
 
 def _record(after: Credential, before: Credential, using: str, kind: Kind, *, by: str = "", **event: Any) -> Event:
-    pair = TokenPair("") if after.state == State.UNREADABLE else after.pair
+    try:
+        pair = after.pair
+    except DecryptionError:
+        pair = _NOTHING
     return Event.objects.using(using).create(
         credential=after,
         upstream=after.upstream,

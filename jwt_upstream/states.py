@@ -12,6 +12,7 @@ from django.utils import timezone
 from requests import Response
 
 from jwt_upstream import claims, flights
+from jwt_upstream.changes import Changes
 from jwt_upstream.exceptions import (
     AccountLocked,
     CredentialError,
@@ -125,6 +126,7 @@ def lock(credential: Credential, used: TokenPair, reason: str, response: Respons
 
     Returns if the row holds other tokens by now, which the answer says nothing about.
     """
+    Changes.note()  # whoever recorded it, no client of this process goes on with what it remembers
     row = reread(credential)
     if usable(row).access != used.access:
         return
@@ -134,11 +136,14 @@ def lock(credential: Credential, used: TokenPair, reason: str, response: Respons
 
 
 def leave_alone(credential: Credential, used: TokenPair, seconds: float) -> None:
-    """Note that a fresh token got a 401 as well, so that for a while this one is not replaced for a 401."""
-    row = reread(credential)
-    if row.state == State.ACTIVE and row.pair.access == used.access:
-        until = timezone.now() + timedelta(seconds=seconds)
-        _record(partial(claims.leave_alone, row, until, claims.database()))
+    """Note that a fresh token got a 401 as well, so that for a while this one is not replaced for a 401.
+
+    Not if it is no longer fresh: a process that was frozen, for one, may come with what has ended meanwhile.
+    """
+    row, now, pause = reread(credential), timezone.now(), timedelta(seconds=seconds)
+    is_fresh = row.obtained_at is not None and now - row.obtained_at < pause
+    if is_fresh and row.state == State.ACTIVE and row.pair.access == used.access:
+        _record(partial(claims.leave_alone, row, now + pause, claims.database()))
 
 
 def _record(write: Callable[[], Event | None]) -> Event | None:

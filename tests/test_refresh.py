@@ -16,6 +16,7 @@ from django.utils import timezone
 from jwt_upstream.backends import Backend, Outcome
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import (
+    AccountLocked,
     CredentialRejected,
     NotLoggedIn,
     RefreshBusy,
@@ -346,6 +347,56 @@ def test_bug_in_a_backend(client: UpstreamClient, upstream: Upstream, settings: 
         client.get("orders/")
     assert caught.value.reason == "KeyError in BrokenBackend.refresh"
     assert Credential.objects.get().claim == ""
+
+
+# -- what an answer to a call says meanwhile
+
+
+def lock_meanwhile(upstream: Upstream, outcome: Answer) -> None:
+    """Have an answer to a call say that the account is locked while a refresh is under way."""
+    upstream.answers["/orders/"] = Answer(401, {"message": "Account is disabled."})
+
+    def refreshing(_: Seen) -> Answer:
+        with pytest.raises(AccountLocked):
+            UpstreamClient("up").get("orders/")
+        return outcome
+
+    upstream.answers["/refresh"] = refreshing
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Answer(503),
+        Answer(404, {"detail": "no"}),
+        Answer(401, {"detail": "no"}),
+        Answer(401, {"message": "Account is disabled."}),
+    ],
+    ids=["down", "misconfigured", "refused", "locked"],
+)
+def test_locked_while_a_refresh_fails(
+    client: UpstreamClient, upstream: Upstream, outcome: Answer, mailoutbox: list[mail.EmailMessage]
+) -> None:
+    """The credential stays locked, whatever the refresh comes to: events, error and mails tell of it, once."""
+    lock_meanwhile(upstream, outcome)
+    with pytest.raises(AccountLocked, match="Account is disabled"):
+        client.refresh()
+    row = Credential.objects.get()
+    assert (row.state, row.claim) == ("locked", "")
+    told = list(Event.objects.order_by("pk").values_list("kind", "state_before", "state"))
+    assert told[1:] == [("locked", "active", "locked"), ("failed", "locked", "locked")]
+    assert [message.subject for message in mailoutbox] == ["[Django] jwt_upstream: up/default is locked"]
+
+
+def test_locked_while_a_refresh_works(
+    client: UpstreamClient, upstream: Upstream, mailoutbox: list[mail.EmailMessage]
+) -> None:
+    """New tokens clear the state, and what is told begins with the state as it was."""
+    lock_meanwhile(upstream, Answer(200, {"access": "access-2", "refresh": "refresh-2"}))
+    assert client.refresh().access == "access-2"
+    event = Event.objects.get(kind="refreshed")
+    assert (event.state_before, event.state, Credential.objects.get().state) == ("locked", "active", "active")
+    assert [message.subject.split()[-1] for message in mailoutbox] == ["locked", "again"]
 
 
 # -- claims

@@ -5,11 +5,14 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from datetime import timedelta
 
 import pytest
+import time_machine
 from django.db import connection, transaction
+from django.utils import timezone
 
-from jwt_upstream import states
+from jwt_upstream import claims, states
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import AccountLocked, CredentialRejected, CredentialUnreadable, NotLoggedIn
 from jwt_upstream.models import Credential
@@ -100,3 +103,27 @@ def test_marks_of_many_threads(client: UpstreamClient, upstream: Upstream) -> No
         thread.join()
     assert errors == ["AccountLocked"] * 8
     assert [event.kind for event in Credential.objects.get().events.all()] == ["locked", "logged_in"]
+
+
+def test_locked_by_another_process(client: UpstreamClient, upstream: Upstream) -> None:
+    """Clients that remember a token which another process has found locked ask the upstream once more at most."""
+    other = UpstreamClient("up")
+    other.get("orders/"), client.get("orders/")
+    row = Credential.objects.get()
+    claims.mark(row, "locked", claims.database(), reason="Account is disabled.")
+    upstream.answers["/orders/"] = Answer(401, {"message": "Account is disabled."})
+    for each in (client, client, other, other):
+        with pytest.raises(AccountLocked):
+            each.get("orders/")
+    assert len(upstream.calls("/orders/")) == 3
+    assert [event.kind for event in row.events.all()] == ["locked", "logged_in"]
+
+
+def test_token_that_is_fresh_no_longer(client: UpstreamClient, upstream: Upstream) -> None:
+    """A 401 is left alone for a token just obtained, not for one that ended while its process was frozen."""
+    row, minute = Credential.objects.get(), 60.0
+    with time_machine.travel(timezone.now() + timedelta(seconds=minute + 1)):
+        states.leave_alone(row, row.pair, minute)
+    assert Credential.objects.get().unhelped_until is None
+    states.leave_alone(row, row.pair, minute)
+    assert Credential.objects.get().unhelped_until is not None
