@@ -98,6 +98,13 @@ def drain(response: Response) -> None:
 
 def document(response: Response) -> Any:
     """Return the JSON body's value, a form's fields as a dict; None for anything that is neither."""
+    # Read once: every rule and path asks for it, and an answer may be as large as a megabyte.
+    if "_document" not in vars(response):
+        vars(response)["_document"] = _parsed(response)
+    return vars(response)["_document"]
+
+
+def _parsed(response: Response) -> Any:
     if media_type(response) == "application/x-www-form-urlencoded":
         return dict(parse_qsl(body(response).decode(errors="replace")))
     try:

@@ -13,7 +13,7 @@ from requests import Response
 
 from jwt_upstream.tokens import TokenPair
 
-from .bodies import body, lookup
+from .bodies import LIMIT, body, lookup
 
 Where = Literal["api", "login", "refresh"]
 
@@ -54,7 +54,7 @@ class Rule:
     ``where``: "api", "login", "refresh" or several of them (default: all). ``status``: one or several codes.
     ``header``: its name; ``json``: a dotted path ("errors.0.code"). ``pattern``: a regular expression, searched
     without regard to case in the header, else in the value at the path (of a list: in any of its items), else in the
-    body; without one, presence is enough.
+    body's first 64 KiB; without one, presence is enough.
     """
 
     verdict: Verdict
@@ -110,7 +110,7 @@ class Rule:
             return [response.headers[self.header]] if self.header in response.headers else []
         if self.json:
             return _scalars(lookup(response, self.json), is_any=not self.pattern)
-        return [body(response).decode(errors="replace")]
+        return [body(response)[:LIMIT].decode(errors="replace")]
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
