@@ -25,7 +25,8 @@ class Auth0Backend(OAuth2Backend):
     _grant_options = ("scope", "audience")
     rules = (
         # A blocked user is 401 ``unauthorized``, as is one whom a rule refuses, or 403 ``invalid_grant`` at a refresh.
-        Rule(Verdict.LOCKED, _ASKING, json="error_description", pattern=_BLOCKED),
+        # After too many wrong passwords it is 429.
+        Rule(Verdict.LOCKED, _ASKING, (400, 401, 403, 429), json="error_description", pattern=_BLOCKED),
         Rule(Verdict.LOCKED, _ASKING, (401,), json="error", pattern=r"^(unauthorized|password_leaked)$"),
         # An older tenant says ``access_denied``, which otherwise is about the application.
         Rule(Verdict.REJECTED, ("refresh",), (403,), json="error_description", pattern=r"^Unknown or invalid refresh"),

@@ -19,7 +19,7 @@ _SERVER_ERRORS = (
 _NOT_NOW = (
     r"\btransient\b|\btimed?[ -]?out\b|\bretry\b|too many|\brequest loop\b|\brate[ -]?limit|\bunable to connect\b"
 )
-_NOT_HERE = r"\bip\b.*\brestrict|\bissuer\b|\bclient\b.*\bnot allowed to\b"
+_NOT_HERE = r"\bip\b.{0,99}\brestrict|\bissuer\b|\bclient\b.{0,99}\bnot allowed to\b"
 _BUSY = r"too[ _]many|\brate[ _-]?limit|throttl|try again (in|later)|temporar|system problem|unavailable"
 # What a gateway or a guard in front says: it misses the application's key or right, and has seen no token.
 _GATE = r"\bapi[ _-]?key\b|subscription key|authentication credentials (were not|are missing|not found)|not configured"

@@ -17,6 +17,9 @@ from .bodies import LIMIT, body, lookup
 
 Where = Literal["api", "login", "refresh"]
 
+#: What a server, or a gateway before it, says that can't answer just now; its words are no judgement on an account.
+_IN_TROUBLE = {408, 425, 429, 502, 503, 504}
+
 
 class Verdict(Enum):
     """What an answer means for the credential; every backend gives one for every answer."""
@@ -51,7 +54,8 @@ class Outcome:
 class Rule:
     """If every condition that is given holds, the answer means ``verdict``.
 
-    ``where``: "api", "login", "refresh" or several of them (default: all). ``status``: one or several codes.
+    ``where``: "api", "login", "refresh" or several of them (default: all). ``status``: one or several codes (default:
+    all, but a rule that gives a credential up must name 408, 425, 429 and 502 to 504 if it means those).
     ``header``: its name; ``json``: a dotted path ("errors.0.code"). ``pattern``: a regular expression, searched
     without regard to case in the header, else in the value at the path (of a list: in any of its items), else in the
     body's first 64 KiB; without one, presence is enough.
@@ -99,11 +103,16 @@ class Rule:
 
     def matches(self, where: str, response: Response) -> bool:
         """Tell whether this rule decides; the body is read only if the cheaper conditions hold."""
-        if where not in self.where or (self.status and response.status_code not in self.status):
+        if where not in self.where or not self._has_status(response.status_code):
             return False
         if not (self.header or self.json or self.pattern):
             return True
         return any(self._regex.search(text) for text in self._texts(response))
+
+    def _has_status(self, status: int) -> bool:
+        if self.status:
+            return status in self.status
+        return status not in _IN_TROUBLE or self.verdict not in {Verdict.REJECTED, Verdict.LOCKED}
 
     def _texts(self, response: Response) -> list[str]:
         if self.header:

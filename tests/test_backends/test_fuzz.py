@@ -163,11 +163,16 @@ def page_in_place_of_an_answer(kind: type[Backend], data: st.DataObject) -> None
 
 def known_words_of_a_server_in_trouble(kind: type[Backend], data: st.DataObject) -> None:
     backend = made(kind)
-    rule = data.draw(st.sampled_from([rule for rule in rules(backend) if rule.verdict in GIVES_UP]))
+    giving_up = [rule for rule in rules(backend) if rule.verdict in GIVES_UP]
+    rule = data.draw(st.sampled_from(giving_up))
     text = data.draw(st.from_regex(re.compile(rule.pattern, re.IGNORECASE)))
     head = {rule.header: text} if rule.header else {}
     content = as_json(placed(rule.json, text)) if rule.json else text.encode(errors="replace")
-    response = answer(data.draw(st.sampled_from(IN_TROUBLE)), head, content)
+    # Auth0 says 429 of an account that it has blocked for its wrong passwords, so that one is meant.
+    meant = {status for rule in giving_up for status in rule.status}
+    response = answer(
+        data.draw(st.sampled_from([status for status in IN_TROUBLE if status not in meant])), head, content
+    )
     assert judge(backend, data.draw(st.sampled_from(rule.where)), response) not in GIVES_UP
 
 
