@@ -59,8 +59,7 @@ def claim(row: Credential, using: str) -> tuple[Credential, Event | None] | None
     """
     now = timezone.now()
     columns: dict[str, Any] = {"claim": uuid4().hex, "claim_expires_at": now + timedelta(seconds=conf.claim_seconds)}
-    if row.claim:
-        columns["interrupted_at"] = row.claim_expires_at
+    columns |= {"interrupted_at": row.claim_expires_at} if row.claim else {}
     with _locked(row, using, claim=row.claim, state=State.ACTIVE, refresh_token=row.refresh_token) as there:
         if there is None:
             return None
@@ -72,7 +71,7 @@ def claim(row: Credential, using: str) -> tuple[Credential, Event | None] | None
 def _locked(row: Credential, using: str, **expected: Any) -> Iterator[Credential | None]:
     """Give the row as it is now and stays until this is left; None if it has moved on or is not as expected."""
     features = connections[using].features
-    rows = Credential.objects.using(using).filter(pk=row.pk, generation=row.generation, **expected).order_by("pk")
+    rows = Credential.objects.using(using).filter(pk=row.pk, generation=row.generation, **expected)
     with transaction.atomic(using=using):
         if features.has_select_for_update:
             # Never waits: it might be for our own caller, who waits for us. no_key: a plain FOR UPDATE makes inserts
@@ -82,7 +81,7 @@ def _locked(row: Credential, using: str, **expected: Any) -> Iterator[Credential
             )
         else:  # SQLite, where only writing locks
             rows.update(generation=row.generation)
-        yield rows.first()
+        yield next(iter(rows.order_by()), None)
 
 
 def settle_pair(
