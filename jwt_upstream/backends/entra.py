@@ -8,6 +8,7 @@ from .verdicts import Rule, Verdict, Where
 _ASKING: tuple[Where, ...] = ("login", "refresh")
 # IdsLocked, UserDisabled, the same of a guest, passwords that expired or must be changed, users blocked for risk.
 _ACCOUNT_CODES = r"^(50053|50057|500571|50055|50144|50135|53011|530034)$"
+_GRANT_ERRORS = r"^(invalid_grant|(interaction|login|consent)_required)$"
 # The user is gone; at a login it may as well be a mistyped name.
 _GONE_CODES = r"^(50034|51004)$"
 # Retryable errors of Entra, of providers behind it and of the agents in front of an Active Directory, throttling, and
@@ -32,7 +33,7 @@ class EntraBackend(OAuth2Backend):
         Rule(Verdict.LOCKED, _ASKING, json="error_codes", pattern=_ACCOUNT_CODES),
         Rule(Verdict.LOCKED, ("refresh",), json="error_codes", pattern=_GONE_CODES),
         Rule(Verdict.TRANSIENT, _ASKING, json="error_codes", pattern=_BUSY_CODES),
-        Rule(Verdict.REJECTED, _ASKING, json="error", pattern=r"^(interaction|login|consent)_required$"),
+        Rule(Verdict.REJECTED, _ASKING, (400, 401, 403), json="error", pattern=_GRANT_ERRORS),
         # Continuous access evaluation: the token was revoked; other ``insufficient_claims`` want a step up.
         Rule(Verdict.EXPIRED, ("api",), (401,), pattern=r"\bTokenIssuedBeforeRevocationTimestamp\b"),
     )

@@ -7,7 +7,7 @@ from .verdicts import Rule, Verdict
 
 
 class KeycloakBackend(OAuth2Backend):
-    """Keycloak; checked against the source of 26 (TokenManager, UserInfoEndpoint) and back to 2 where texts changed.
+    """Keycloak; checked against the source of 23 and 26, older texts against that of 3.
 
     ``realm`` names the realm. Where the API is on another host than Keycloak, ``login_path`` is the whole address:
     ``https://sso.example.com/realms/{realm}/protocol/openid-connect/token``. Before Keycloak 17 paths begin with
