@@ -57,7 +57,7 @@ class CognitoBackend(Backend):
         Rule(Verdict.LOCKED, json="__type", pattern=r"\b(UserNotConfirmed|PasswordResetRequired)Exception$"),
         Rule(Verdict.LOCKED, ("api", "refresh"), json="__type", pattern=r"\bUserNotFoundException$"),
         # A 200 without tokens: the next step of a login, which only a person can take.
-        Rule(Verdict.LOCKED, ("login",), json="ChallengeName", pattern=r"^(NEW_PASSWORD_REQUIRED|MFA_SETUP)$"),
+        Rule(Verdict.LOCKED, ("login",), json="ChallengeName", pattern=r"^NEW_PASSWORD_REQUIRED$"),
         Rule(Verdict.REJECTED, ("login",), json="ChallengeName"),
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json="__type", pattern=_BUSY),
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json="message", pattern=r"^Password attempts exceeded"),
