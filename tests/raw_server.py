@@ -17,8 +17,9 @@ Behaviour = Callable[[socket.socket], None]
 class RawServer:
     """Accepts connections, reads a request's first bytes, and does as it was told; ``received`` keeps what came."""
 
-    def __init__(self, behaviour: Behaviour, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, behaviour: Behaviour, context: ssl.SSLContext | None = None, *, whole: bool = True) -> None:
         self.received: list[bytes] = []
+        self._read = _request if whole else _start
         self._behaviour, self._context = behaviour, context
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -46,8 +47,12 @@ class RawServer:
         with connection, suppress(OSError):
             wrapped = self._context.wrap_socket(connection, server_side=True) if self._context else connection
             with wrapped:
-                self.received.append(_request(wrapped))
+                self.received.append(self._read(wrapped))
                 self._behaviour(wrapped)
+
+
+def _start(connection: socket.socket) -> bytes:
+    return connection.recv(65536)
 
 
 def _request(connection: socket.socket) -> bytes:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import mmap
 import os
 import re
+import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from requests_toolbelt import MultipartEncoder
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import BodyNotReplayable
@@ -17,26 +21,79 @@ from jwt_upstream.models import Credential
 from tests.upstream import Upstream
 
 
-def a_file(tmp_path: Path, offset: int = 0) -> Any:
-    path = tmp_path / "upload"
-    path.write_bytes(b"0123456789" * 1000)
-    opened = path.open("rb")
-    opened.seek(offset)
-    return opened
+class Files(ExitStack):
+    """Files of all kinds to upload, closed in the end."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.path = folder / "upload"
+        self.path.write_bytes(b"0123456789" * 1000)
+
+    def opened(self, offset: int = 0) -> Any:
+        return at(offset, self.enter_context(self.path.open("rb")))
+
+    def spooled(self) -> Any:
+        spooled = self.enter_context(tempfile.SpooledTemporaryFile())
+        spooled.write(b"spooled")
+        return at(0, spooled)
+
+    def mapped(self) -> Any:
+        return self.enter_context(mmap.mmap(self.opened().fileno(), 0, access=mmap.ACCESS_READ))
+
+    def several(self) -> Any:
+        return [("file", ("a.txt", self.opened(), "text/plain")), ("file", ("b.bin", io.BytesIO(b"b")))]
 
 
-REPLAYABLE: dict[str, Callable[[Path], dict[str, Any]]] = {
+def at(offset: int, body: Any) -> Any:
+    body.seek(offset)
+    return body
+
+
+class ReadAndLen:
+    """An object with ``read`` and ``__len__`` and nothing else, which requests sends as well."""
+
+    def __init__(self, content: bytes) -> None:
+        self._stream, self._length = io.BytesIO(content), len(content)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._stream.read(size)
+
+    def __len__(self) -> int:
+        return self._length
+
+
+class Seekable(ReadAndLen):
+    """One that can go back, but isn't iterable, so that requests doesn't note where it began."""
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def seek(self, *where: int) -> int:
+        return self._stream.seek(*where)
+
+
+REPLAYABLE: dict[str, Callable[[Files], dict[str, Any]]] = {
     "none": lambda _: {},
     "bytes": lambda _: {"data": b"raw"},
     "bytearray": lambda _: {"data": bytearray(b"raw")},
+    "memoryview": lambda _: {"data": memoryview(b"raw")},
     "str": lambda _: {"data": "text"},
+    "str beyond ASCII": lambda _: {"data": "naïve €"},
     "empty": lambda _: {"data": b""},
     "json": lambda _: {"json": {"a": [1, 2]}},
     "form": lambda _: {"data": {"a": "1", "b": "2"}},
-    "multipart": lambda tmp_path: {"data": {"a": "1"}, "files": {"file": a_file(tmp_path)}},
+    "multipart": lambda files: {"data": {"a": "1"}, "files": {"file": files.opened()}},
+    "several files": lambda files: {"files": files.several()},
+    "empty file": lambda _: {"data": io.BytesIO()},
+    "file at its end": lambda _: {"data": at(6, io.BytesIO(b"buffer"))},
+    "read and len": lambda _: {"data": Seekable(b"going back")},
+    "read and len from an offset": lambda _: {"data": at(4, Seekable(b"going back"))},
+    "text stream": lambda _: {"data": at(2, io.StringIO("text"))},
+    "spooled file": lambda files: {"data": files.spooled()},
+    "mapped file": lambda files: {"data": files.mapped()},
     "BytesIO": lambda _: {"data": io.BytesIO(b"buffer")},
-    "file": lambda tmp_path: {"data": a_file(tmp_path)},
-    "file from an offset": lambda tmp_path: {"data": a_file(tmp_path, offset=4)},
+    "file": lambda files: {"data": files.opened()},
+    "file from an offset": lambda files: {"data": files.opened(4)},
 }
 
 
@@ -44,12 +101,9 @@ REPLAYABLE: dict[str, Callable[[Path], dict[str, Any]]] = {
 def test_replayable_body(client: UpstreamClient, upstream: Upstream, tmp_path: Path, kind: str) -> None:
     """The second request has the same bytes and, but for Authorization, the same headers as the first."""
     upstream.expire()
-    given = REPLAYABLE[kind](tmp_path)
-    try:
+    with Files(tmp_path) as files:
+        given = REPLAYABLE[kind](files)
         assert client.post("orders/", headers={"Idempotency-Key": "k1"}, **given).status_code == 200
-    finally:
-        for opened in (given.get("data"), given.get("files", {}).get("file")):
-            getattr(opened, "close", int)()
     first, again = upstream.calls("/orders/")
     assert first.body == again.body
     assert without_token(first.headers) == without_token(again.headers)
@@ -79,6 +133,9 @@ ONCE_ONLY: dict[str, Callable[[], Any]] = {
     "iterator": lambda: iter([b"one", b"two"]),
     "pipe": a_pipe,
     "unseekable": lambda: Unseekable(b"once"),
+    "read and len": lambda: ReadAndLen(b"once"),
+    "iterable": lambda: map(bytes, [b"one", b"two"]),
+    "multipart encoder": lambda: MultipartEncoder({"a": "1", "file": ("a.txt", io.BytesIO(b"once"))}),
 }
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
+import ssl
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from django.db import connections
+
+_ASKING = {"/login", "/refresh"}
 
 
 @dataclass
@@ -48,7 +53,7 @@ class Upstream:
     None. A refresh token used twice revokes everything (``reuses`` counts).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None) -> None:
         self.answers: dict[str, Answer | Callable[[Seen], Answer | None]] = {}
         self.seen: list[Seen] = []
         self.access: set[str] = set()
@@ -57,12 +62,22 @@ class Upstream:
         self.reuses = 0
         self.connections = 0
         self.refresh_delay = 0.0
+        #: Refuse a bad token before the body came, and hang up.
+        self.hangs_up = False
+        #: Keep the length and SHA-256 of bodies in place of the bodies.
+        self.digests = False
         self.lifetime: float | None = None
         self.user, self.password = "bob", "correct horse"
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
+        self._scheme = "https" if context else "http"
+        if context:
+            # The handshake comes with the first read, in each connection's own thread.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> Upstream:
@@ -75,7 +90,7 @@ class Upstream:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}/"
 
     def issue(self) -> dict[str, Any]:
         """Make a new pair, the only good one."""
@@ -147,7 +162,13 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             upstream.connections += 1
             super().setup()
 
+        def handle(self) -> None:
+            with suppress(OSError):  # a client that is gone, or doesn't trust us
+                super().handle()
+
         def _respond(self) -> None:
+            if upstream.hangs_up and self.path not in _ASKING and not self._is_good():
+                return self._hang_up()
             answer = upstream.answer(Seen(self.command, self.path, self.headers, self._body()))
             time.sleep(answer.delay)
             content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
@@ -160,10 +181,37 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(content)
             self.wfile.flush()
 
+        def handle_expect_100(self) -> bool:
+            # What a bad token would not get: the question is answered with 401 in its place.
+            if upstream.hangs_up and not self._is_good():
+                return True
+            return super().handle_expect_100()
+
+        def _is_good(self) -> bool:
+            return self.headers.get("Authorization", "").removeprefix("Bearer ") in upstream.access
+
+        def _hang_up(self) -> None:
+            upstream.seen.append(Seen(self.command, self.path, self.headers, b""))
+            self.close_connection = True
+            self.wfile.write(b"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+            self.wfile.flush()
+
         def _body(self) -> bytes:
+            if not upstream.digests or self.path in _ASKING:
+                return b"".join(self._pieces())
+            length, digest = 0, sha256()
+            for piece in self._pieces():
+                length += len(piece)
+                digest.update(piece)
+            return f"{length} {digest.hexdigest()}".encode()
+
+        def _pieces(self) -> Iterator[bytes]:
             if self.headers.get("Transfer-Encoding") == "chunked":
-                return b"".join(iter(self._chunk, b""))
-            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                yield from iter(self._chunk, b"")
+            left = int(self.headers.get("Content-Length", 0))
+            while left and (piece := self.rfile.read(min(left, 1 << 20))):
+                left -= len(piece)
+                yield piece
 
         def _chunk(self) -> bytes:
             chunk = self.rfile.read(int(self.rfile.readline(), 16))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -66,6 +67,20 @@ def calls(threads: int, account: str = "default", seconds: float = 0.0) -> list[
 
     _in_threads(threads, call)
     return results
+
+
+def upload(path: str, pieces: int) -> dict[str, Any]:
+    """Upload a file, which takes two sendings, and as many bytes by a generator; return how the memory grew, in MB."""
+    from jwt_upstream.client import UpstreamClient
+
+    client = UpstreamClient("up")
+    client.post("small/", data=b"x" * 100_000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with open(path, "rb") as file:
+        statuses = [client.post("file/", data=file).status_code]
+    statuses.append(client.post("generator/", data=(b"x" * 1_000_000 for _ in range(pieces))).status_code)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"statuses": statuses, "grown": grown / 1024}
 
 
 def _outcome(call: Callable[[], Any]) -> Any:
