@@ -6,7 +6,6 @@ import io
 import mmap
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,11 +30,6 @@ class Files(ExitStack):
 
     def opened(self, offset: int = 0) -> Any:
         return at(offset, self.enter_context(self.path.open("rb")))
-
-    def spooled(self) -> Any:
-        spooled = self.enter_context(tempfile.SpooledTemporaryFile())
-        spooled.write(b"spooled")
-        return at(0, spooled)
 
     def mapped(self) -> Any:
         return self.enter_context(mmap.mmap(self.opened().fileno(), 0, access=mmap.ACCESS_READ))
@@ -89,7 +83,6 @@ REPLAYABLE: dict[str, Callable[[Files], dict[str, Any]]] = {
     "read and len": lambda _: {"data": Seekable(b"going back")},
     "read and len from an offset": lambda _: {"data": at(4, Seekable(b"going back"))},
     "text stream": lambda _: {"data": at(2, io.StringIO("text"))},
-    "spooled file": lambda files: {"data": files.spooled()},
     "mapped file": lambda files: {"data": files.mapped()},
     "BytesIO": lambda _: {"data": io.BytesIO(b"buffer")},
     "file": lambda files: {"data": files.opened()},

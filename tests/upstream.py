@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import connections
 
@@ -41,6 +42,11 @@ class Seen:
     @property
     def token(self) -> str:
         return self.headers.get("Authorization", "").removeprefix("Bearer ")
+
+    @property
+    def route(self) -> str:
+        """The path alone, which a proxy is given with the host before it."""
+        return urlsplit(self.path).path
 
     def json(self) -> Any:
         return json.loads(self.body)
@@ -112,7 +118,7 @@ class Upstream:
 
     @property
     def refreshes(self) -> int:
-        return len(self.calls("/refresh"))
+        return sum(seen.route == "/refresh" for seen in self.seen)
 
     def answer(self, seen: Seen) -> Answer:
         with self._lock:
@@ -124,9 +130,9 @@ class Upstream:
             connections.close_all()  # an override may have used the database, in this thread
         if answer is not None:
             return answer
-        if seen.path == "/login":
+        if seen.route == "/login":
             return self._login(seen)
-        return self._refresh(seen) if seen.path == "/refresh" else self._call(seen)
+        return self._refresh(seen) if seen.route == "/refresh" else self._call(seen)
 
     def _login(self, seen: Seen) -> Answer:
         if (seen.json()["username"], seen.json()["password"]) != (self.user, self.password):
@@ -168,7 +174,11 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
 
         def _respond(self) -> None:
             if upstream.hangs_up and self.path not in _ASKING and not self._is_good():
-                return self._hang_up()
+                self._hang_up()
+            else:
+                self._answer()
+
+        def _answer(self) -> None:
             answer = upstream.answer(Seen(self.command, self.path, self.headers, self._body()))
             time.sleep(answer.delay)
             content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
