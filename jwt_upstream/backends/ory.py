@@ -21,6 +21,8 @@ class OryBackend(OAuth2Backend):
         # Two refreshes at once: one of them got the new pair.
         Rule(Verdict.TRANSIENT, ("refresh",), (400,), json="error_description", pattern=_CONCURRENT),
         Rule(Verdict.TRANSIENT, ("refresh",), (400,), json="error_hint", pattern=_CONCURRENT),  # the old format
+        # A spent token, until fosite 0.48; ``invalid_grant`` since.
+        Rule(Verdict.REJECTED, ("refresh",), (401,), json="error", pattern=r"^token_inactive$"),
         # The project's own token hook said 403: this user may not have a token for now; nothing was spent.
         Rule(Verdict.LOCKED, ("refresh",), (403,), json="error_description", pattern=r"^The token hook target\b"),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from .oauth2 import OAuth2Backend
 from .verdicts import Rule, Verdict
 
+_INVALID = r"^The refresh token is invalid\b"
+
 
 class PassportBackend(OAuth2Backend):
     """league/oauth2-server; checked against the source of 5.1 to 9.4.1, with Laravel Passport 12.3.
@@ -17,5 +19,6 @@ class PassportBackend(OAuth2Backend):
     message_paths = ("hint", *OAuth2Backend.message_paths)  # "Token has been revoked"
     rules = (
         # Up to version 8 it is ``invalid_request``, and 401 since 6.
-        Rule(Verdict.REJECTED, ("refresh",), (400, 401), json="message", pattern=r"^The refresh token is invalid\b"),
+        Rule(Verdict.REJECTED, ("refresh",), (400, 401), json="error_description", pattern=_INVALID),
+        Rule(Verdict.REJECTED, ("refresh",), (400, 401), json="message", pattern=_INVALID),
     )
