@@ -9,13 +9,13 @@ from urllib.parse import urlencode
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jwt_upstream import badges, logins
+from jwt_upstream import badges, lists, logins
 from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.models import Credential, Event, Outage
 from jwt_upstream.texts import left
@@ -46,29 +46,15 @@ class ReadOnly:
         css = {"all": ["jwt_upstream/admin.css"]}
 
 
-class Refreshing(admin.SimpleListFilter):
-    """Tells credentials whose refreshing fails from those that do well."""
-
-    title = _("refreshing")
-    parameter_name = "refreshing"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Offer the two ways it can be."""
-        return [("ok", _("ok")), ("failing", _("failing"))]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        """Choose by whether the last attempt failed."""
-        chosen = {"ok": {"failures": 0}, "failing": {"failures__gt": 0}}
-        return queryset.filter(**chosen.get(self.value() or "", {}))
-
-
 @admin.register(Credential)
 class CredentialAdmin(ReadOnly, CredentialBase):
     """Shows state, lifetimes and fingerprints; the tokens are opened on a credential's own page only."""
 
     list_display = ["name", "badge", "from_when", "token_left", "why"]
-    list_filter = ["state", Refreshing, "upstream"]
+    list_filter = ["state", lists.Refreshing, lists.ByUpstream]
     search_fields = ["upstream", "account", "username", "reason", "failure"]
+    paginator = lists.BoundedPaginator
+    show_full_result_count = False
     actions = ["try_again", "log_out"]
     fieldsets = [
         (None, {"fields": ["upstream", "account", "username"]}),
@@ -192,8 +178,9 @@ class EventAdmin(ReadOnly, EventBase):
     """Shows what happened; an append-only history has nothing to delete by hand."""
 
     list_display = ["when", "name", "badge", "reason", "by"]
-    list_filter = ["kind", "upstream", "at"]
+    list_filter = ["kind", lists.ByUpstream, "at"]
     search_fields = ["upstream", "account", "reason", "by", "access_fingerprint", "refresh_fingerprint"]
+    paginator = lists.BoundedPaginator
     show_full_result_count = False
 
     def has_delete_permission(self, request: HttpRequest, *_: Any) -> bool:

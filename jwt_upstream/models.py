@@ -75,6 +75,13 @@ class Credential(models.Model):
     class Meta:
         ordering = ["upstream", "account"]
         constraints = [models.UniqueConstraint(fields=["upstream", "account"], name="jwt_upstream_one_per_account")]
+        indexes = [
+            models.Index(
+                fields=["upstream", "state", "failures", "next_attempt_at", "access_expires_at"],
+                name="jwt_upstream_due",
+            ),
+            models.Index(fields=["state", "upstream", "account"], name="jwt_upstream_state"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.upstream}/{self.account}"
@@ -162,7 +169,10 @@ class Event(models.Model):
 
     class Meta:
         ordering = ["-at", "-pk"]
-        indexes = [models.Index(fields=["upstream", "account", "-at"], name="jwt_upstream_event_history")]
+        indexes = [
+            models.Index(fields=["upstream", "account", "-at"], name="jwt_upstream_event_history"),
+            models.Index(fields=["-at", "-id"], name="jwt_upstream_event_latest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.upstream}/{self.account} {self.kind} {self.at:%Y-%m-%d %H:%M:%S}"

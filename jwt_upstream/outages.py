@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from . import overview
 from .conf import conf
 from .models import Credential, Outage
 
@@ -34,7 +35,7 @@ def end(upstream: str, using: str) -> Outage | None:
     It isn't while other credentials of the upstream still fail.
     """
     outage = Outage.objects.using(using).filter(upstream=upstream).first()
-    if outage is None or Credential.objects.using(using).filter(upstream=upstream, failures__gt=0).exists():
+    if outage is None or overview.failing(Credential.objects.using(using), [upstream]).exists():
         return None
     ended, _ = Outage.objects.using(using).filter(pk=outage.pk).delete()
     return outage if ended and outage.told_at else None

@@ -13,10 +13,11 @@ PACKAGE = Path(jwt_upstream.__file__).parent
 
 WORDS = ["jwt_upstream", "changes", "conf", "exceptions", "signals", "tokens"]
 HTTP = ["backends", "environment", "pool"]
-DATABASE = ["fields", "models", "claims", "outages", "flights", "news", "states"]
-BOTH = ["attempts", "settlement", "refresh", "logins"]
-USED = ["async_verbs", "sending", "retries", "memory", "origin_session", "client", "texts", "notifications", "checks"]
-DOORS = ["badges", "admin", "apps", "testing", "management"]
+DATABASE = ["fields", "models", "claims", "overview", "outages", "flights", "news", "states"]
+BOTH = ["attempts", "settlement", "refresh", "logins", "background"]
+USED = ["async_verbs", "sending", "retries", "memory", "origin_session", "client"]
+USED += ["texts", "statuses", "notifications", "checks"]
+DOORS = ["badges", "lists", "admin", "apps", "testing", "management"]
 FLOORS = [WORDS, HTTP, DATABASE, BOTH, USED, DOORS]
 #: Where each module may look: at modules named before it, but neither side of floor 1 at the other.
 ORDER = [name for floor in FLOORS for name in floor]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,14 +10,17 @@ import pytest
 import responses
 from django.db import transaction
 from django.db.models import QuerySet
+from requests.adapters import HTTPAdapter
 
 from jwt_upstream import memory
 from jwt_upstream.changes import Changes
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.conf import DEFAULTS
 from jwt_upstream.exceptions import CredentialRejected, NotLoggedIn
+from jwt_upstream.flights import Flight
 from jwt_upstream.models import Credential
 from jwt_upstream.testing import logged_in
+from jwt_upstream.tokens import TokenPair
 from tests.upstream import Upstream
 
 
@@ -143,3 +147,27 @@ def test_the_refresh_token_is_not_remembered(client: UpstreamClient) -> None:
     assert known is not None
     assert (known.pair.access, known.pair.refresh) == ("access-1", "")
     assert "access-1" not in repr(known)
+
+
+def test_a_worker_that_serves_many_accounts_stays_small(
+    client: UpstreamClient, credential: Credential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else is kept for each account either: no row, pair, client, flight or connection."""
+    monkeypatch.setattr(memory, "LIMIT", 10)
+    names = [f"tenant-{number}" for number in range(100)]
+    tokens = {"access_token": credential.access_token, "refresh_token": credential.refresh_token, "state": "active"}
+    Credential.objects.bulk_create(Credential(upstream="up", account=name, **tokens) for name in names)
+    kinds = (Credential, TokenPair, UpstreamClient, Flight, HTTPAdapter)
+    for name in names[:20]:
+        UpstreamClient("up", name).get("orders/")
+    before = alive(*kinds)
+    for name in names:
+        UpstreamClient("up", name).get("orders/")
+    assert alive(*kinds) == before
+
+
+def alive(*kinds: type) -> list[int]:
+    """Count the instances that something still holds."""
+    gc.collect()
+    instances = gc.get_objects()
+    return [sum(type(instance) is kind for instance in instances) for kind in kinds]

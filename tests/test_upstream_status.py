@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from jwt_upstream.management.commands import upstream_status
 from jwt_upstream.models import Credential, Outage
 from jwt_upstream.testing import logged_in
 
@@ -195,3 +196,79 @@ def test_colours() -> None:
         call_command("upstream_status", stdout=out, force_color=True)
     lines = out.getvalue().splitlines()
     assert ["\x1b[" in line for line in lines if line.startswith(("crm", "erp", "\x1b"))] == [True, False]
+
+
+def put_many(upstream: str, number: int, **columns: Any) -> None:
+    """Store many credentials, which are alike."""
+    row = logged_in(upstream, "tenant-0")
+    columns = {"state": "active", "access_token": row.access_token, "refresh_token": row.refresh_token, **columns}
+    rows = (Credential(upstream=upstream, account=f"tenant-{at}", **columns) for at in range(1, number))
+    Credential.objects.bulk_create(rows)
+
+
+def test_many() -> None:
+    """Of many credentials it shows how many there are, and those in trouble: first who needs a human."""
+    put_many("crm", 200)
+    put("crm", "cat", failures=1, failing_since=timezone.now(), failure="HTTP 503")
+    put("crm", "dog", state="locked", reason="Account is disabled.")
+    put("erp", "eel", state="rejected")
+    out, error = status()
+    lines = [line.split() for line in out.splitlines() if line[:1].strip()]
+    assert lines[0] == ["UPSTREAM", "CREDENTIALS", "ACTIVE", "FAILING", "NEED", "A", "HUMAN"]
+    assert lines[1:3] == [["crm", "202", "201", "1", "1"], ["erp", "1", "0", "0", "1"]]
+    assert [line[:3] for line in lines[4:]] == [
+        ["crm", "dog", "locked"],
+        ["erp", "eel", "rejected"],
+        ["crm", "cat", "active"],
+    ]
+    assert error == "2 of 203 need a human."
+
+
+def test_many_and_well() -> None:
+    """Where all is well the sum is all there is to tell."""
+    put_many("crm", 5)
+    out, error = status("crm", "--limit=4")
+    assert len(out.strip().splitlines()) == 2
+    assert error == ""
+
+
+def test_many_in_trouble() -> None:
+    """Those in trouble are limited too; how many are left out is said, and counts for the exit code."""
+    put_many("crm", 10, state="locked")
+    put("crm", "tenant-0", state="locked")
+    out, error = status("crm", "--limit=4")
+    assert [row[1] for row in cells(out)[1:-1]] == ["tenant-0", "tenant-1", "tenant-2", "tenant-3"]
+    assert out.splitlines()[-1] == "6 more need a human: --limit shows more, --all every credential."
+    assert error == "10 of 10 need a human."
+
+
+def test_all_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """--all shows every credential, a piece at a time."""
+    monkeypatch.setattr(upstream_status, "_AT_ONCE", 3)
+    put_many("crm", 10)
+    out, error = status("crm", "--all", "--limit=4")
+    assert [row[1] for row in cells(out)] == [f"tenant-{number}" for number in range(10)]
+    assert error == ""
+
+
+def test_lost_key_of_many(settings: Any) -> None:
+    """A lost key is noticed among many credentials as well, by a sample."""
+    put_many("crm", 5)
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    out, error = status("crm", "--limit=4")
+    assert "no key opens" not in out
+    assert "no configured key opens the stored tokens" in out
+    assert error == "5 of 5 need a human."
+
+
+def test_json_of_many() -> None:
+    """JSON has the sum, and says whether it has every credential."""
+    put_many("crm", 5)
+    put("crm", "dog", state="locked")
+    short = json.loads(status("crm", "--json", "--limit=4")[0])
+    full = json.loads(status("crm", "--json", "--all", "--limit=4")[0])
+    assert (short["is_complete"], full["is_complete"]) == (False, True)
+    assert [credential["account"] for credential in short["credentials"]] == ["dog"]
+    assert len(full["credentials"]) == 6
+    tally = {"upstream": "crm", "credentials": 6, "active": 5, "failing": 0, "need_human": 1}
+    assert short["summary"] == full["summary"] == [tally]

@@ -5,66 +5,34 @@ from __future__ import annotations
 import json
 import shutil
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, astuple
 from datetime import datetime
+from itertools import chain, islice
+from textwrap import indent
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from jwt_upstream import claims
+from jwt_upstream import claims, statuses
 from jwt_upstream.conf import conf
-from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential, Outage
+from jwt_upstream.statuses import Status, Tally
 from jwt_upstream.texts import left, moment, paragraph, span
-from jwt_upstream.tokens import fingerprint
 
 State = Credential.State
 
 _HEAD = ("UPSTREAM", "ACCOUNT", "STATE", "SINCE", "TOKEN LEFT", "REFRESH")
+_SUMMARY_HEAD = ("UPSTREAM", "CREDENTIALS", "ACTIVE", "FAILING", "NEED A HUMAN")
 _NARROWEST = 8
-_COLUMNS = (
-    "upstream",
-    "account",
-    "state",
-    "since",
-    "reason",
-    "username",
-    "access_expires_at",
-    "refresh_expires_at",
-    "failures",
-    "failing_since",
-    "failure",
-    "next_attempt_at",
-)
-
-
-@dataclass(frozen=True)
-class Status:
-    """What is told of one credential, or of an upstream that has none; every field is fit to be shown."""
-
-    upstream: str
-    account: str | None
-    state: str
-    needs_human: bool
-    since: datetime | None = None
-    reason: str = ""
-    remedy: str = ""
-    username: str = ""
-    access_expires_at: datetime | None = None
-    refresh_expires_at: datetime | None = None
-    access_fingerprint: str = ""
-    refresh_fingerprint: str = ""
-    failures: int = 0
-    failing_since: datetime | None = None
-    failure: str = ""
-    next_attempt_at: datetime | None = None
+#: So many lines are aligned with each other; with --all there may be any number.
+_AT_ONCE = 500
 
 
 class Command(BaseCommand):
-    """Prints the state of every credential and upstream."""
+    """Prints the state of every credential and upstream; of many credentials the sum, and those in trouble."""
 
     help = (
         "Show how every credential is doing, and which upstreams are in trouble. The exit code is 1 if a credential "
@@ -75,37 +43,70 @@ class Command(BaseCommand):
         """Take an upstream to look at, and the form of the answer."""
         parser.add_argument("alias", nargs="?", help="Only this upstream.")
         parser.add_argument("--json", action="store_true", help="Print JSON, with every detail.")
+        parser.add_argument("--all", action="store_true", help="Show every credential, however many there are.")
+        parser.add_argument(
+            "--limit", type=int, default=100, help="If there are more, show so many of those in trouble (%(default)s)."
+        )
 
-    def handle(self, *args: Any, alias: str | None, **options: Any) -> None:
+    def handle(self, *args: Any, alias: str | None, limit: int, **options: Any) -> None:
         """Print what is stored; nothing is sent to any upstream."""
-        statuses, outages = _statuses(alias), _outages(alias)
-        if alias and not (statuses or outages):
+        tallies, outages = statuses.tallies(alias), _outages(alias)
+        missing = statuses.missing(alias, tallies)
+        if alias and not (tallies or missing or outages):
             raise CommandError(f"No upstream {alias!r} in JWT_UPSTREAM, and no credential of it.")
-        if options["json"]:
-            self.stdout.write(_as_json(statuses, outages))
-        else:
-            self._write_table(statuses)
-            for outage in outages:
-                self.stdout.write(self.style.WARNING(_told(outage)))
-        if number := sum(status.needs_human for status in statuses):
-            raise CommandError(f"{number} of {len(statuses)} need{'s' * (number == 1)} a human.")
+        number = sum(tally.credentials for tally in tallies)
+        is_short = number > limit and not options["all"]
+        shown = statuses.in_trouble(tallies, limit) if is_short else statuses.every(alias)
+        # Those that need a human come first, so what is left out is known before it is looked for.
+        left_out = max(sum(tally.need_human for tally in tallies) - limit, 0) if is_short else 0
+        self._need_human = left_out
+        write = self._write_json if options["json"] else self._write_texts
+        write(tallies, is_short, self._counted(chain(shown, missing)), outages)
+        if (ill := self._need_human) > 0:
+            raise CommandError(f"{ill} of {number + len(missing)} need{'s' * (ill == 1)} a human.")
 
-    def _write_table(self, statuses: Sequence[Status]) -> None:
-        now, width = timezone.now(), shutil.get_terminal_size().columns
-        table = _fitted([_HEAD, *(_cells(status, now) for status in statuses)], width)
-        self.stdout.write(table[0])
-        for status, line in zip(statuses, table[1:], strict=True):
-            self.stdout.write(self.style.ERROR(line) if status.needs_human else line)
-            for detail in _details(status, now):
-                self.stdout.write(paragraph(detail, width))
+    def _counted(self, shown: Iterable[Status]) -> Iterator[Status]:
+        for status in shown:
+            self._need_human += status.needs_human
+            yield status
 
+    def _write_texts(
+        self, tallies: Sequence[Tally], is_short: bool, shown: Iterator[Status], outages: Iterable[Outage]
+    ) -> None:
+        width, left_out = shutil.get_terminal_size().columns, self._need_human
+        if is_short:
+            rows = [tuple(map(str, astuple(tally))) for tally in tallies]
+            self.stdout.write("\n".join([*_fitted([_SUMMARY_HEAD, *rows], width), ""]))
+        self._write_table(shown, width, has_head=not is_short)
+        if left_out:
+            self.stdout.write(f"{left_out} more need a human: --limit shows more, --all every credential.")
+        for outage in outages:
+            self.stdout.write(self.style.WARNING(_told(outage)))
 
-def _statuses(alias: str | None) -> list[Status]:
-    rows = Credential.objects.using(claims.database()).order_by("upstream", "account")
-    statuses = [_status(row) for row in (rows.filter(upstream=alias) if alias else rows)]
-    aliases = {alias} & conf.upstreams.keys() if alias else set(conf.upstreams)
-    missing = sorted(aliases - {status.upstream for status in statuses})
-    return statuses + [_not_logged_in(name) for name in missing]
+    def _write_table(self, shown: Iterator[Status], width: int, *, has_head: bool) -> None:
+        now, piece = timezone.now(), list(islice(shown, _AT_ONCE))
+        table = _fitted([_HEAD, *(_cells(status, now) for status in piece)], width)
+        if piece or has_head:
+            self.stdout.write(table[0])
+        while piece:
+            for status, line in zip(piece, table[1:], strict=True):
+                self.stdout.write(self.style.ERROR(line) if status.needs_human else line)
+                for detail in _details(status, now):
+                    self.stdout.write(paragraph(detail, width))
+            piece = list(islice(shown, _AT_ONCE))
+            table = _fitted([_HEAD, *(_cells(status, now) for status in piece)], width)
+
+    def _write_json(
+        self, tallies: Sequence[Tally], is_short: bool, shown: Iterator[Status], outages: Iterable[Outage]
+    ) -> None:
+        # Piece by piece, so that a million credentials take no memory.
+        self.stdout.write(f'{{\n  "is_complete": {_json(not is_short)},\n  "credentials": [', ending="")
+        for number, status in enumerate(shown):
+            self.stdout.write(f"{',' * bool(number)}\n{indent(_json(asdict(status)), '    ')}", ending="")
+        names = ("upstream", "kind", "since", "reason")
+        troubles = [{name: getattr(outage, name) for name in names} for outage in outages]
+        summary = [asdict(tally) for tally in tallies]
+        self.stdout.write(f'\n  ],\n  "summary": {_json(summary)},\n  "outages": {_json(troubles)}\n}}')
 
 
 def _outages(alias: str | None) -> list[Outage]:
@@ -113,28 +114,8 @@ def _outages(alias: str | None) -> list[Outage]:
     return list(rows.filter(upstream=alias) if alias else rows)
 
 
-def _not_logged_in(alias: str) -> Status:
-    return Status(alias, None, "not logged in", True, remedy=Credential(upstream=alias).remedy)
-
-
-def _status(row: Credential) -> Status:
-    fields: dict[str, Any] = {}
-    try:
-        pair = row.pair
-        fields |= {"access_fingerprint": fingerprint(pair.access), "refresh_fingerprint": fingerprint(pair.refresh)}
-    except DecryptionError:
-        if row.state == State.ACTIVE:  # nobody has called since the key was lost
-            row.state, row.reason = State.UNREADABLE, "no configured key opens the stored tokens"
-    fields |= {name: getattr(row, name) for name in _COLUMNS}
-    return Status(needs_human=row.needs_human, remedy=row.remedy if row.needs_human else "", **fields)
-
-
-def _as_json(statuses: Sequence[Status], outages: Sequence[Outage]) -> str:
-    troubles = [
-        {name: getattr(outage, name) for name in ("upstream", "kind", "since", "reason")} for outage in outages
-    ]
-    answer = {"credentials": [asdict(status) for status in statuses], "outages": troubles}
-    return json.dumps(answer, cls=DjangoJSONEncoder, indent=2)
+def _json(value: Any) -> str:
+    return json.dumps(value, cls=DjangoJSONEncoder, indent=2)
 
 
 def _told(outage: Outage) -> str:

@@ -1,0 +1,49 @@
+"""Finding and counting credentials among a million without reading them all; every query is answered by an index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
+
+from .models import Credential
+
+State = Credential.State
+
+
+def upstreams(rows: QuerySet[Any]) -> list[str]:
+    """Return the upstreams that rows are of, by one look at an index for each (DISTINCT would read all rows)."""
+    names: list[str] = []
+    looked_at = rows.order_by("upstream").values_list("upstream", flat=True)
+    while name := looked_at.filter(upstream__gt=names[-1] if names else "").first():
+        names.append(name)
+    return names
+
+
+def due(upstream: str, before: datetime, limit: int, using: str) -> list[int]:
+    """Return the keys of active credentials whose token ends before a moment and which may be refreshed now.
+
+    The nearest end comes first; those that failed before come last, and not at all while they rest.
+    """
+    rows = Credential.objects.using(using).filter(upstream=upstream, state=State.ACTIVE, access_expires_at__lte=before)
+    well = rows.filter(failures=0, next_attempt_at=None).order_by("access_expires_at")
+    has_rested = Q(next_attempt_at=None) | Q(next_attempt_at__lte=timezone.now())
+    failed = rows.filter(has_rested, failures__gt=0).order_by("next_attempt_at")
+    found = list(well.values_list("pk", flat=True)[:limit])
+    return found + list(failed.values_list("pk", flat=True)[: limit - len(found)])
+
+
+def failing(rows: QuerySet[Any], upstreams: Iterable[str]) -> QuerySet[Any]:
+    """Choose the active credentials of these upstreams that couldn't be refreshed the last time."""
+    return rows.filter(upstream__in=list(upstreams), state=State.ACTIVE, failures__gt=0)
+
+
+def counts(rows: QuerySet[Credential]) -> dict[str, dict[str, int]]:
+    """Return upstream -> state -> how many."""
+    found: dict[str, dict[str, int]] = {}
+    for upstream, state, number in rows.order_by().values_list("upstream", "state").annotate(Count("pk")):
+        found.setdefault(upstream, {})[state] = number
+    return dict(sorted(found.items()))

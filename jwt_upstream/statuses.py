@@ -1,0 +1,128 @@
+"""How credentials are doing, in a form that is fit to be shown: each of them, or the sum and those in trouble."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any
+
+from django.db.models import QuerySet
+
+from jwt_upstream import claims, overview
+from jwt_upstream.conf import conf
+from jwt_upstream.fields import DecryptionError
+from jwt_upstream.models import Credential
+from jwt_upstream.tokens import fingerprint
+
+State = Credential.State
+
+#: How many active credentials of an upstream are opened to see whether a key is lost, where they aren't all shown.
+_SAMPLE = 10
+_AT_ONCE = 500
+_COLUMNS = (
+    "upstream",
+    "account",
+    "state",
+    "since",
+    "reason",
+    "username",
+    "access_expires_at",
+    "refresh_expires_at",
+    "failures",
+    "failing_since",
+    "failure",
+    "next_attempt_at",
+)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is told of one credential, or of an upstream that has none; every field is fit to be shown."""
+
+    upstream: str
+    account: str | None
+    state: str
+    needs_human: bool
+    since: datetime | None = None
+    reason: str = ""
+    remedy: str = ""
+    username: str = ""
+    access_expires_at: datetime | None = None
+    refresh_expires_at: datetime | None = None
+    access_fingerprint: str = ""
+    refresh_fingerprint: str = ""
+    failures: int = 0
+    failing_since: datetime | None = None
+    failure: str = ""
+    next_attempt_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many credentials an upstream has, and how they are doing."""
+
+    upstream: str
+    credentials: int
+    active: int
+    failing: int
+    need_human: int
+
+
+def tallies(alias: str | None) -> list[Tally]:
+    """Count the credentials of every upstream, or of one."""
+    found = overview.counts(_rows(alias))
+    return [_tally(upstream, states) for upstream, states in found.items()]
+
+
+def _tally(upstream: str, states: dict[str, int]) -> Tally:
+    number, active = sum(states.values()), states.get(State.ACTIVE, 0)
+    return Tally(upstream, number, active, overview.failing(_rows(None), [upstream]).count(), number - active)
+
+
+def missing(alias: str | None, tallies: Sequence[Tally]) -> list[Status]:
+    """Return a status for each configured upstream that has no credential."""
+    aliases = {alias} & conf.upstreams.keys() if alias else set(conf.upstreams)
+    names = sorted(aliases - {tally.upstream for tally in tallies})
+    return [
+        Status(name, None, "not logged in", needs_human=True, remedy=Credential(upstream=name).remedy)
+        for name in names
+    ]
+
+
+def every(alias: str | None) -> Iterator[Status]:
+    """Yield every credential's status, however many there are."""
+    return map(_status, _rows(alias).order_by("upstream", "account").iterator(chunk_size=_AT_ONCE))
+
+
+def in_trouble(tallies: Sequence[Tally], limit: int) -> Iterator[Status]:
+    """Yield the first credentials that need a human, of all upstreams, then those that can't be refreshed.
+
+    Before them, beyond the limit, come those of a few active ones that no key opens: nobody may have called since the
+    key was lost.
+    """
+    states = [state for state in State.values if state != State.ACTIVE]
+    ill = (_rows(tally.upstream).filter(state__in=states) for tally in tallies if tally.need_human)
+    failing = (overview.failing(_rows(None), [tally.upstream]) for tally in tallies if tally.failing)
+    found = (rows.order_by("account")[:limit] for rows in chain(ill, failing))
+    samples = (_rows(tally.upstream).filter(state=State.ACTIVE).order_by()[:_SAMPLE] for tally in tallies)
+    unopened = (status for status in map(_status, chain.from_iterable(samples)) if status.needs_human)
+    return chain(unopened, map(_status, islice(chain.from_iterable(found), limit)))
+
+
+def _rows(alias: str | None) -> QuerySet[Credential]:
+    rows = Credential.objects.using(claims.database())
+    return rows.filter(upstream=alias) if alias else rows
+
+
+def _status(row: Credential) -> Status:
+    fields: dict[str, Any] = {}
+    try:
+        pair = row.pair
+        fields |= {"access_fingerprint": fingerprint(pair.access), "refresh_fingerprint": fingerprint(pair.refresh)}
+    except DecryptionError:
+        if row.state == State.ACTIVE:  # nobody has called since the key was lost
+            row.state, row.reason = State.UNREADABLE, "no configured key opens the stored tokens"
+    fields |= {name: getattr(row, name) for name in _COLUMNS}
+    return Status(needs_human=row.needs_human, remedy=row.remedy if row.needs_human else "", **fields)
