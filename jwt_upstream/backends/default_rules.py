@@ -8,8 +8,8 @@ BASIC_ONLY = r"^(?!.*\b(Bearer|DPoP|jwt)\b)\s*Basic\b"
 # RFC 6749 section 5.2, RFC 8707, RFC 9449, and what Google, Salesforce and fosite add. ``access_denied`` is no error
 # of a token endpoint (section 4.1.2.1 has it for a browser's way): where one says it, a policy or a realm is meant.
 _CLIENT_ERRORS = (
-    r"^(\w+_client(_id)?|invalid_(request|scope|target|resource|dpop_proof)|unsupported_\w+|use_dpop_nonce"
-    r"|access_denied|scope_not_granted|org_internal)$"
+    r"^(\w+_client(_\w+)?|invalid_(request|scope|target|resource|dpop_proof|redirect_uri)|redirect_uri_mismatch"
+    r"|unsupported_\w+|use_dpop_nonce|access_denied|scope_not_granted|org_internal)$"
 )
 _SERVER_ERRORS = (
     r"^(temporarily_unavailable|server_error|internal_\w+|slow_down|rate_?limit\w*|too_many_\w+|throttl\w+)$"
@@ -37,7 +37,8 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(Verdict.TRANSIENT, _ASKING, (400, 401, 403), json="error_description", pattern=_NOT_NOW),
     Rule(Verdict.CONFIG, _ASKING, (400, 401, 403), json="error_description", pattern=_NOT_HERE),
     Rule(Verdict.REJECTED, _ASKING, (400, 401, 403), json="error", pattern=r"^invalid_grant$"),
-    Rule(Verdict.CONFIG, _ASKING, (400, 401, 403), json="error", pattern=_CLIENT_ERRORS),
+    # 501 is Auth0's status for grants that it doesn't know.
+    Rule(Verdict.CONFIG, _ASKING, (400, 401, 403, 501), json="error", pattern=_CLIENT_ERRORS),
     # The answer of an API's guard, not of the token endpoint: a stale token went along, or the path is behind it.
     Rule(
         Verdict.CONFIG,

@@ -30,8 +30,8 @@ class EntraBackend(OAuth2Backend):
     _refresh_options = ("scope",)
     rules = (
         # By number only: the texts change, and an app must work without either.
-        Rule(Verdict.LOCKED, _ASKING, json="error_codes", pattern=_ACCOUNT_CODES),
-        Rule(Verdict.LOCKED, ("refresh",), json="error_codes", pattern=_GONE_CODES),
+        Rule(Verdict.LOCKED, _ASKING, (400, 401, 403), json="error_codes", pattern=_ACCOUNT_CODES),
+        Rule(Verdict.LOCKED, ("refresh",), (400, 401, 403), json="error_codes", pattern=_GONE_CODES),
         Rule(Verdict.TRANSIENT, _ASKING, json="error_codes", pattern=_BUSY_CODES),
         Rule(Verdict.REJECTED, _ASKING, (400, 401, 403), json="error", pattern=_GRANT_ERRORS),
         # Continuous access evaluation: the token was revoked; other ``insufficient_claims`` want a step up.

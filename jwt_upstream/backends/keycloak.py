@@ -5,6 +5,9 @@ from __future__ import annotations
 from .oauth2 import OAuth2Backend
 from .verdicts import Rule, Verdict
 
+# "Not fully set up": the user must first do something in a browser.
+_ACCOUNT = r"^(User|Account) ((temporarily|permanently) )?disabled$|^Account is not fully set up$"
+
 
 class KeycloakBackend(OAuth2Backend):
     """Keycloak; checked against the source of 23 and 26, older texts against that of 3.
@@ -19,11 +22,7 @@ class KeycloakBackend(OAuth2Backend):
     client_authentication = "post"  # serves clients with and without a secret
     _requires = ("client_id", "realm")
     rules = (
-        # Said by token endpoint and userinfo alike; "not fully set up": the user must first do something in a browser.
-        Rule(
-            Verdict.LOCKED,
-            json="error_description",
-            pattern=r"^(User|Account) ((temporarily|permanently) )?disabled$|^Account is not fully set up$",
-        ),
+        Rule(Verdict.LOCKED, ("login", "refresh"), (400, 401), json="error_description", pattern=_ACCOUNT),
+        Rule(Verdict.LOCKED, ("api",), (401,), json="error_description", pattern=r"^User disabled$"),  # userinfo
         Rule(Verdict.REJECTED, ("refresh",), (400,), json="error_description", pattern=r"^Client no longer has\b"),
     )

@@ -25,7 +25,7 @@ class OktaBackend(OAuth2Backend):
     retry_at_headers = ("X-Rate-Limit-Reset",)
     _requires = ("client_id", "domain")
     rules = (
-        Rule(Verdict.LOCKED, _ASKING, json="errorCode", pattern=_ACCOUNT_CODES),
+        Rule(Verdict.LOCKED, _ASKING, (401, 403, 423), json="errorCode", pattern=_ACCOUNT_CODES),
         Rule(Verdict.LOCKED, _ASKING, (400, 403), json="error_description", pattern=_ACCOUNT),
         # The Authentication API answers 200 whatever state the user is in.
         Rule(Verdict.LOCKED, ("login",), (200,), json="status", pattern=r"^(LOCKED_OUT|PASSWORD_EXPIRED)$"),
