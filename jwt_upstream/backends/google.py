@@ -11,12 +11,14 @@ _ACCOUNT = r"^((The )?account (has been |is )?(deleted|disabled|suspended|restri
 class GoogleBackend(OAuth2Backend):
     """Google; checked against its documentation and google-auth 2 as of 2026.
 
-    Google has no password grant: a person consents in a browser and ``UpstreamClient.adopt()`` stores the pair. A
-    refresh answers without a refresh token; the first one stays good.
+    Google has no password grant: a person consents in a browser, and a login takes the ``code`` that comes of it, with
+    the ``redirect_uri`` that was used. A refresh answers without a refresh token; the first one stays good.
     """
 
     login_path = "https://oauth2.googleapis.com/token"
     client_authentication = "post"
+    grant_type = "authorization_code"
+    login_fields = {"code": "{code}", "redirect_uri": "{redirect_uri}"}
     message_paths = ("error_description", "error_subtype", "error.message", "error")
     _requires = ("client_id",)
     rules = (

@@ -21,9 +21,10 @@ _ACCOUNT = r"^User (is disabled|account (is locked|has expired)|credentials have
 class OAuth2Backend(Backend):
     """An OAuth 2 token endpoint (RFC 6749): form requests, JSON answers, errors by ``error`` code (section 5.2).
 
-    ``grant_type`` is how to log in: "password" (section 4.3) or "client_credentials" (4.4), which needs no refresh
-    token: the grant is simply repeated. ``scope`` is asked for with the grant, where it is set; what else a server
-    wants ("audience") goes into ``login_fields`` and ``refresh_fields``.
+    ``grant_type`` is how to log in: "password" (section 4.3); "client_credentials" (4.4), which needs no refresh
+    token: the grant is simply repeated; or "authorization_code" (4.1.3), for which ``login_fields`` must name what is
+    to be given, such as ``{"code": "{code}", "redirect_uri": "{redirect_uri}"}``. ``scope`` is asked for with the
+    grant, where it is set; what else a server wants goes into ``login_fields`` and ``refresh_fields``.
 
     The client authenticates by Basic (section 2.3.1, what every server must support), its id and secret
     form-urlencoded first, as that section says; with ``client_authentication="post"`` in the body, for servers that
@@ -39,6 +40,7 @@ class OAuth2Backend(Backend):
     client_authentication = "basic"
     grant_type: str = "password"
     scope: str = ""
+    redirect_uri: str = ""
     access_paths = ("access_token",)
     refresh_paths = ("refresh_token",)
     refresh_expires_in_paths = (*Backend.refresh_expires_in_paths, "x_refresh_token_expires_in")  # QuickBooks
@@ -54,8 +56,14 @@ class OAuth2Backend(Backend):
 
     def _check_values(self) -> Iterable[str]:
         yield from super()._check_values()
-        if self.grant_type not in {"password", "client_credentials"}:
-            yield f"grant_type must be 'password' or 'client_credentials', not {self.grant_type!r}"
+        grants = {"password", "client_credentials"}
+        if "code" in placeholders(self.login_fields):
+            grants.add("authorization_code")
+        if self.grant_type not in grants:
+            yield (
+                "grant_type must be 'password', 'client_credentials', or 'authorization_code' with '{code}' in "
+                f"login_fields, not {self.grant_type!r}"
+            )
 
     @property
     def needs_refresh_token(self) -> bool:
@@ -68,7 +76,7 @@ class OAuth2Backend(Backend):
         return super().login_asks if self.needs_refresh_token else ()
 
     def login_body(self, credentials: Mapping[str, str]) -> dict[str, Any]:
-        """Return the grant's fields (RFC 6749, sections 4.3.2 and 4.4.2)."""
+        """Return the grant's fields (RFC 6749, sections 4.1.3, 4.3.2 and 4.4.2)."""
         fields = {"grant_type": self.grant_type, **self._grant_fields(credentials)}
         return {**fields, **self._set(self._grant_options)}
 

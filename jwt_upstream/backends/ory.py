@@ -11,11 +11,14 @@ _CONCURRENT = r"multiple concurrent requests|\bPlease retry the request"
 class OryBackend(OAuth2Backend):
     """Ory Hydra; checked against the source of fosite 0.42 and 0.49 and of Hydra 26.
 
-    There is no password grant: log in with ``grant_type="client_credentials"``, or let a person consent in a browser
-    and ``UpstreamClient.adopt()`` store the pair. Refresh tokens take the scope ``offline``.
+    There is no password grant: a person consents in a browser, and a login takes the ``code`` that comes of it, with
+    the ``redirect_uri`` that was used; or ``grant_type`` is "client_credentials". Refresh tokens take the scope
+    ``offline``.
     """
 
     login_path = "oauth2/token"
+    grant_type = "authorization_code"
+    login_fields = {"code": "{code}", "redirect_uri": "{redirect_uri}"}
     _requires = ("client_id",)
     rules = (
         # Two refreshes at once: one of them got the new pair.

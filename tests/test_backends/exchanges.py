@@ -17,7 +17,7 @@ from jwt_upstream.tokens import TokenPair
 
 API = "https://api.example.com/"
 CLIENT = {"client_id": "us", "client_secret": "s3cret"}
-PERSON = {"username": "bob", "password": "p w&"}
+PERSON = {"username": "bob", "password": "p w&", "code": "4/0A", "redirect_uri": "http://localhost/"}
 OLD = TokenPair("a1", "r1")
 
 

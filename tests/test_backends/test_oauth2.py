@@ -17,6 +17,22 @@ def test_login() -> None:
     assert tokens(outcome) == ("a2", "r2")
 
 
+def test_authorization_code() -> None:
+    """A code out of a browser (RFC 6749, section 4.1.3), with the verifier that goes with it (RFC 7636)."""
+    fields = {"code": "{code}", "redirect_uri": "{redirect_uri}", "code_verifier": "{code_verifier}"}
+    backend = OAuth2Backend(
+        "erp", API, **CLIENT, grant_type="authorization_code", login_fields=fields, redirect_uri="https://us/"
+    )
+    assert list(backend.check()) == []
+    assert backend.login_asks == ("code", "code_verifier")
+    assert backend.login_body({"code": "c", "code_verifier": "v"}) == {
+        "grant_type": "authorization_code",
+        "code": "c",
+        "code_verifier": "v",
+        "redirect_uri": "https://us/",
+    }
+
+
 def test_quickbooks() -> None:
     """QuickBooks names the refresh token's lifetime in its own way."""
     answer = {"x_refresh_token_expires_in": 8726400, "refresh_token": "r2", "access_token": "a2", "expires_in": 3600}

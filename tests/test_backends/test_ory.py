@@ -15,6 +15,13 @@ GRANTED = {
 
 
 def test_login() -> None:
+    """With the code that a person's consent gave."""
+    request, outcome = exchange(OryBackend("api", API, **CLIENT), "login", GRANTED)
+    assert form(request) == {"grant_type": "authorization_code", "code": "4/0A", "redirect_uri": "http://localhost/"}
+    assert tokens(outcome) == ("ory_at_2", "ory_rt_2")
+
+
+def test_client_credentials() -> None:
     """Client credentials, by Basic; there is no refresh token and none is needed."""
     backend = OryBackend("api", API, **CLIENT, grant_type="client_credentials", scope="read")
     request, outcome = exchange(backend, "login", {"access_token": "ory_at_2", "expires_in": 3599})
