@@ -8,7 +8,7 @@ BASIC_ONLY = r"^(?!.*\b(Bearer|DPoP|jwt)\b)\s*Basic\b"
 # RFC 6749 section 5.2, RFC 8707, RFC 9449, and what Google, Salesforce and fosite add. ``access_denied`` is no error
 # of a token endpoint (section 4.1.2.1 has it for a browser's way): where one says it, a policy or a realm is meant.
 _CLIENT_ERRORS = (
-    r"^(\w+_client(_\w+)?|invalid_(request|scope|target|resource|dpop_proof|redirect_uri)|redirect_uri_mismatch"
+    r"^(\w{1,30}_client(_\w{1,30})?|invalid_(request|scope|target|resource|dpop_proof|redirect_uri)|redirect_uri_mismatch"
     r"|unsupported_\w+|use_dpop_nonce|access_denied|scope_not_granted|org_internal)$"
 )
 _SERVER_ERRORS = (
