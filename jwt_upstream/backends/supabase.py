@@ -9,9 +9,8 @@ from .verdicts import Rule, Verdict, Where
 
 
 def _coded(verdict: Verdict, where: Sequence[Where], pattern: str) -> Iterator[Rule]:
-    # ``code`` is the status by default, and the error's own code in API version 2024-01-01.
-    for path in ("error_code", "code"):
-        yield Rule(verdict, where, json=path, pattern=pattern)
+    # In API version 2024-01-01, which one may ask for by a header, the body has it elsewhere.
+    yield Rule(verdict, where, json="error_code", pattern=pattern)
     yield Rule(verdict, where, header="x-sb-error-code", pattern=pattern)
 
 
@@ -19,8 +18,8 @@ class SupabaseBackend(Backend):
     """Supabase; checked against the source of supabase/auth at bc32168 (2.18x) and of 2022 and 2024.
 
     ``username`` is an e-mail address, ``api_key`` the project's publishable (or "anon") key, which every request
-    carries, calls included. Refresh tokens rotate; a spent one is good for another ten seconds. API version and age
-    of the server decide where an error's code stands; until 2024 there was none, and all were ``invalid_grant``.
+    carries, calls included. Refresh tokens rotate; a spent one is good for another ten seconds. Servers from before
+    March 2024 have no error codes and say ``invalid_grant`` of everything.
     """
 
     login_path = "auth/v1/token"
