@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 from requests import PreparedRequest, RequestException, Response
-from requests.exceptions import InvalidHeader
+from requests.exceptions import InvalidHeader, UnrewindableBodyError
 from requests.hooks import default_hooks, dispatch_hook
 from requests.utils import resolve_proxies
 
@@ -19,6 +20,8 @@ from jwt_upstream.models import Credential
 from jwt_upstream.origin_session import OriginSession
 from jwt_upstream.sending import can_be_repeated, clean, has_left, note_start, rewind
 from jwt_upstream.tokens import Secrets, TokenPair
+
+_TRAVELS = ("headers", "params", "hooks", "stream", "trust_env", "max_redirects")
 
 
 class UpstreamClient(OriginSession):
@@ -38,8 +41,9 @@ class UpstreamClient(OriginSession):
         self.account = account
         self._memory: Memory | None = None
 
-    def __reduce__(self) -> tuple[type[UpstreamClient], tuple[str, str]]:
-        return type(self), (self.alias, self.account)
+    def __reduce__(self) -> tuple[type[UpstreamClient], tuple[str, str], dict[str, Any]]:
+        # What a caller set travels with the client; certificates, proxies and cookies are those of where it arrives.
+        return type(self), (self.alias, self.account), {name: getattr(self, name) for name in _TRAVELS}
 
     def __repr__(self) -> str:
         return f"<UpstreamClient {self.alias}/{self.account}>"
@@ -110,8 +114,17 @@ class UpstreamClient(OriginSession):
         if follow:
             for hop in self.resolve_redirects(response, request, **kwargs):
                 answers += [*hop.history, hop]
+        else:
+            response._next = self._next(response, request, kwargs)
         answers[-1].history = answers[:-1]
         return answers[-1]
+
+    def _next(self, response: Response, request: PreparedRequest, kwargs: dict[str, Any]) -> PreparedRequest | None:
+        requests: Iterator[Any] = self.resolve_redirects(response, request, yield_requests=True, **kwargs)
+        try:
+            return next(requests, None)
+        except UnrewindableBodyError:
+            return None
 
     def _answer(self, request: PreparedRequest, kwargs: dict[str, Any]) -> Response:
         if has_left(request):
@@ -160,6 +173,8 @@ class UpstreamClient(OriginSession):
         sent = request.copy()
         # Hooks are for the answer that the caller gets; a raise_for_status in them would end the call at the 401.
         sent.hooks = default_hooks()
+        if not can_be_repeated(sent):
+            sent._body_position = None  # nor does requests end the call at a redirect that nobody may want to follow
         if pair:
             self.backend.authorize(sent, pair)
         try:
@@ -168,4 +183,5 @@ class UpstreamClient(OriginSession):
             clean(error, request)
             raise
         response.request = request
+        response._next = None  # requests made it of the request that has the token
         return response

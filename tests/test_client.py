@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import traceback
+from copy import copy, deepcopy
 from typing import Any
 
 import pytest
@@ -333,11 +334,15 @@ def test_fork(client: UpstreamClient, upstream: Upstream) -> None:
 
 
 def test_pickled_client(client: UpstreamClient) -> None:
-    """A client can be sent to a worker: it is its alias and account, without a token."""
+    """A client can be sent to a worker and copied: it is its alias, its account and what was set, without a token."""
+    client.headers["X-Tenant"], client.params = "7", {"page": "2"}
     client.get("orders/")
     pickled = pickle.dumps(client)
     assert b"access-1" not in pickled
-    assert pickle.loads(pickled).get("orders/").status_code == 200
+    for another in (pickle.loads(pickled), copy(client), deepcopy(client)):
+        response = another.get("orders/")
+        assert response.json()["path"] == "/orders/?page=2"
+        assert response.request.headers["X-Tenant"] == "7"
     assert repr(client) == "<UpstreamClient up/default>"
 
 
