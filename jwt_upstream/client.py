@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from django.utils import timezone
 from requests import PreparedRequest, RequestException, Response
 from requests.exceptions import InvalidHeader, UnrewindableBodyError
 from requests.hooks import default_hooks, dispatch_hook
@@ -94,7 +95,7 @@ class UpstreamClient(OriginSession):
     def _renew(self, used: Memory) -> Memory:
         changes, row = Changes.count, self._run(self._row)
         pair = self._run(partial(refresh.stored, row))
-        if pair.access == used.pair.access:
+        if pair.access == used.pair.access and not refresh.is_left_alone(row, timezone.now()):
             pair = refresh.refresh(row, rejected=pair.access, run=self._run)
         return self._remember(row, pair, changes)
 

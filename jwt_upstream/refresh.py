@@ -65,6 +65,11 @@ def stored(row: Credential) -> TokenPair:
     return usable(row, login_fingerprint(row))
 
 
+def is_left_alone(row: Credential, now: datetime) -> bool:
+    """Tell whether the stored token got a 401 as a fresh one, so that for a while no 401 has it replaced."""
+    return row.unhelped_until is not None and row.unhelped_until > now and not row.has_expired(now)
+
+
 def _is_due(credential: Credential, now: datetime) -> bool:
     return credential.is_due(now, get_backend(credential.upstream).refresh_leeway)
 
@@ -160,7 +165,7 @@ def _look_and_refresh(seen: Credential, rejected: str | None, using: str, flight
     if (row.generation != seen.generation) if rejected is None else (fingerprint(pair.access) != rejected):
         return pair
     now = timezone.now()
-    if rejected is not None and row.unhelped_until and row.unhelped_until > now and not row.has_expired(now):
+    if rejected is not None and is_left_alone(row, now):
         return pair
     if row.next_attempt_at and row.next_attempt_at > now:
         raise unavailable(row)

@@ -53,7 +53,7 @@ def finish(worker: subprocess.Popen[str], timeout: float = 60.0) -> Any:
     return json.loads(out.splitlines()[-1])
 
 
-def calls(threads: int, account: str = "default", seconds: float = 0.0) -> list[list[Any]]:
+def calls(threads: int, account: str = "default", seconds: float = 0.0, path: str = "orders/") -> list[list[Any]]:
     """Call from several threads, again and again for ``seconds``; return [outcome, when] of each call."""
     from jwt_upstream.client import UpstreamClient
 
@@ -61,7 +61,7 @@ def calls(threads: int, account: str = "default", seconds: float = 0.0) -> list[
 
     def call() -> None:
         while True:
-            results.append([_outcome(lambda: client.get("orders/").status_code), time.time()])
+            results.append([_outcome(lambda: client.get(path).status_code), time.time()])
             if time.time() >= end:
                 return
 

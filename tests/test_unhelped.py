@@ -1,0 +1,102 @@
+"""A route that always refuses the token: one refresh while that could help, not one per call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connections
+from django.utils import timezone
+
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.models import Credential
+from tests import workers
+from tests.upstream import Answer, Upstream
+
+
+def refuse(upstream: Upstream, status: int = 401) -> None:
+    """Refuse every call of ``/never/``, whatever the token."""
+    upstream.answers["/never/"] = Answer(status, {"detail": "never"})
+
+
+@pytest.mark.parametrize("status", [401, 403, 422])
+def test_many_calls(client: UpstreamClient, upstream: Upstream, settings: Any, status: int) -> None:
+    """The first call costs a refresh, further ones of any client none, and each gets its answer; others work on."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["refresh_on"] = [403, 422]
+    refuse(upstream, status)
+    for number in range(10):
+        response = UpstreamClient("up").get("never/")
+        assert (response.status_code, response.json()) == (status, {"detail": "never"})
+        assert len(response.history) == (number == 0)
+        assert client.get("orders/").status_code == 200
+    assert upstream.refreshes == 1
+    assert len(upstream.calls("/never/")) == 11
+    assert Credential.objects.get().state == "active"
+
+
+def test_refresh_on_that_is_not_set(client: UpstreamClient, upstream: Upstream) -> None:
+    """Without the option a 403 or 422 is nothing that a fresh token could help."""
+    for status in (403, 422):
+        refuse(upstream, status)
+        assert client.get("never/").status_code == status
+    assert upstream.refreshes == 0
+
+
+def in_threads(count: int, call: Callable[[int], Any]) -> list[Any]:
+    def work(number: int) -> Any:
+        try:
+            return call(number)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(work, range(count)))
+
+
+def test_threads(client: UpstreamClient, upstream: Upstream) -> None:
+    """It is so for many threads, each with several clients, as well."""
+    refuse(upstream)
+
+    def call(_: int) -> set[int]:
+        return {UpstreamClient("up").get("never/").status_code for _ in range(5)}
+
+    assert in_threads(8, call) == [{401}] * 8
+    assert (upstream.refreshes, upstream.reuses) == (1, 0)
+
+
+def test_processes(client: UpstreamClient, upstream: Upstream) -> None:
+    """And for several processes."""
+    refuse(upstream)
+    started = [workers.start("calls", threads=3, path="never/", seconds=0.5) for _ in range(2)]
+    outcomes = [outcome for results in workers.together(*started) for outcome, _ in results]
+    assert set(outcomes) == {401}
+    assert len(outcomes) >= 6
+    assert (upstream.refreshes, upstream.reuses) == (1, 0)
+
+
+def test_interval(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """After ``min_refresh_interval`` a fresh token may help again."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["min_refresh_interval"] = 30.0
+    refuse(upstream)
+    with time_machine.travel(timezone.now()) as clock:
+        for seconds, refreshes in ((0, 1), (29, 1), (2, 2), (10, 2), (21, 3)):
+            clock.shift(timedelta(seconds=seconds))
+            client.get("never/")
+            assert upstream.refreshes == refreshes
+
+
+def test_lifetime(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """At the end of its lifetime the token is renewed whatever was left alone."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {"min_refresh_interval": 3600.0, "refresh_leeway": 0.0}
+    upstream.lifetime = 300
+    refuse(upstream)
+    with time_machine.travel(timezone.now()) as clock:
+        for seconds, refreshes in ((0, 1), (200, 1), (101, 2), (200, 2), (101, 3)):
+            clock.shift(timedelta(seconds=seconds))
+            assert client.get("never/").status_code == 401
+            assert upstream.refreshes == refreshes
+        assert client.get("orders/").status_code == 200
