@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import io
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
 
 from jwt_upstream.client import UpstreamClient
-from jwt_upstream.exceptions import CredentialRejected
+from jwt_upstream.exceptions import BodyNotReplayable, CredentialRejected, ForeignOrigin
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
-from tests.upstream import Upstream
+from tests.upstream import Answer, Upstream
 
 
 @pytest.mark.parametrize("verb", ["get", "options", "head", "post", "put", "patch", "delete"])
@@ -48,6 +50,51 @@ def test_cancelled_call(client: UpstreamClient, upstream: Upstream) -> None:
     with pytest.raises(TimeoutError):
         async_to_sync(call)()
     assert UpstreamClient("up").get("orders/").json()["token"] == "access-2"
+    assert upstream.refreshes == 1
+
+
+def test_cancelled_upload(client: UpstreamClient, upstream: Upstream) -> None:
+    """A call that was cancelled while it refreshed still sends its own body again, whole, and no other."""
+    upstream.expire()
+    upstream.refresh_delay = 0.5
+
+    async def calls() -> Any:
+        file = io.BytesIO(b"0123456789")
+        file.seek(4)
+        cancelled = asyncio.create_task(client.aput("cancelled/", data=file))
+        others = [client.aput(f"orders/{number}/", data=str(number).encode()) for number in range(5)]
+        asyncio.get_running_loop().call_later(0.2, cancelled.cancel)
+        return await asyncio.gather(cancelled, *others, return_exceptions=True)
+
+    cancelled, *others = async_to_sync(calls)()
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert [response.json()["path"] for response in others] == [f"/orders/{number}/" for number in range(5)]
+    for number in range(5):
+        assert [seen.body for seen in upstream.calls(f"/orders/{number}/")] == [str(number).encode()] * 2
+    assert {seen.body for seen in upstream.calls("/cancelled/")} == {b"456789"}
+    assert (upstream.refreshes, upstream.reuses) == (1, 0)
+
+
+def test_same_guarantees(client: UpstreamClient, upstream: Upstream) -> None:
+    """Bodies that can be sent only once, other origins, redirects and streams: as with the sync verbs."""
+    upstream.expire()
+    with pytest.raises(BodyNotReplayable) as caught:
+        async_to_sync(client.apost)("orders/", data=iter([b"once"]))
+    assert caught.value.response is not None
+    assert caught.value.response.status_code == 401
+    with pytest.raises(ForeignOrigin):
+        async_to_sync(client.aget)("https://evil.example.net/")
+    with Upstream() as foreign:
+        upstream.answers["/away/"] = Answer(302, b"", {"Location": foreign.url})
+        upstream.answers["/old/"] = Answer(307, b"", {"Location": "/orders/"})
+        assert async_to_sync(client.aget)("away/").status_code == 401
+        assert foreign.seen[0].token == ""
+        assert async_to_sync(client.apatch)("old/", data=b"x").json()["token"] == "access-2"
+        assert async_to_sync(client.ahead)("old/").status_code == 307
+    upstream.answers["/large/"] = Answer(200, b"x" * 200_000)
+    with async_to_sync(client.aget)("large/", stream=True) as response:
+        assert response.raw.tell() == 0
+        assert b"".join(response.iter_content(1000)) == b"x" * 200_000
     assert upstream.refreshes == 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import traceback
 from copy import copy, deepcopy
@@ -309,28 +308,6 @@ def test_closing(client: UpstreamClient, upstream: Upstream) -> None:
         another.get("orders/")
     client.get("orders/")
     assert upstream.connections == 2  # one for the login, which shares nothing, one for the calls
-
-
-def test_one_connection_for_many_clients(client: UpstreamClient, upstream: Upstream) -> None:
-    """Connections are kept by the process, however short the life of a client."""
-    for _ in range(20):
-        UpstreamClient("up").get("orders/")
-    assert upstream.connections == 2
-
-
-def test_fork(client: UpstreamClient, upstream: Upstream) -> None:
-    """A forked child doesn't use its parent's connections."""
-    client.get("orders/")
-    child = os.fork()
-    if not child:  # pragma: no cover -- measured in the parent only
-        status = 1
-        try:
-            status = 0 if client.get("orders/").status_code == 200 else 2
-        finally:
-            os._exit(status)
-    assert os.waitpid(child, 0)[1] == 0
-    assert client.get("orders/").status_code == 200
-    assert upstream.connections == 3
 
 
 def test_pickled_client(client: UpstreamClient) -> None:
