@@ -66,6 +66,8 @@ OAUTH2 = (
     *("rfc", "oidc-provider", "duende-identityserver", "doorkeeper", "openiddict", "spring-authorization-server"),
     *("xero", "quickbooks"),
 )
+#: Gateways, and servers without a class of their own.
+PLAIN = ("nginx", "kong", "azure-apim", "spring-resource-server", "express-jwt", "fastify-jwt", "synthetic")
 BACKENDS: dict[str, type[Backend]] = {
     "lexik": LexikBackend,
     "gesdinet": LexikBackend,
@@ -80,6 +82,7 @@ BACKENDS: dict[str, type[Backend]] = {
     "strapi": StrapiBackend,
     "supabase": SupabaseBackend,
     **dict.fromkeys(OAUTH2, OAuth2Backend),
+    **dict.fromkeys(PLAIN, Backend),
     "auth0": Auth0Backend,
     "django-oauth-toolkit": DjangoOAuthToolkitBackend,
     "entra": EntraBackend,

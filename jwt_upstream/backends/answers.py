@@ -14,7 +14,7 @@ from requests import Response
 from jwt_upstream.tokens import TokenPair, claimed_end, end_after, end_at
 
 from .bodies import body, document, is_html, lookup
-from .default_rules import BASIC_ONLY, DEFAULT_RULES
+from .default_rules import DEFAULT_RULES
 from .failures import shown
 from .verdicts import Explanation, Rule, Verdict, Where
 
@@ -41,7 +41,10 @@ class Answers:
     #: Seconds that a token lives where the answer doesn't say and the token is no JWT; 0: unknown.
     lifetime: float = 0.0
     refresh_lifetime: float = 0.0
-    message_paths: tuple[str, ...] = ("error_description", "message", "detail", "msg", "error.message", "error")
+    message_paths: tuple[str, ...] = (
+        *("error_description", "message", "detail", "msg", "error.message", "error"),
+        *("non_field_errors.0", "errors.0.message", "title"),
+    )
 
     #: Tried before the class's own ``rules``, in order; dicts with the fields of ``Rule``.
     rules: Sequence[Rule | Mapping[str, Any]] = DEFAULT_RULES
@@ -102,9 +105,7 @@ class Answers:
         return self._refusal(where, response) if status in {401, 403} else (Verdict.CONFIG, f"a {status}")
 
     def _refusal(self, where: Where, response: Response) -> tuple[Verdict, str]:
-        # Not the token endpoint's own words: a page, or the wall of a proxy in front of it, says nothing of the token.
-        if re.search(BASIC_ONLY, response.headers.get("WWW-Authenticate", ""), re.IGNORECASE):
-            return Verdict.CONFIG, f"a {response.status_code} that asks for Basic authentication"
+        # A page is not the token endpoint's own word and says nothing of the token.
         if document(response) is not None or not body(response).strip():
             return Verdict.REJECTED, f"a {response.status_code} in the upstream's own words"
         return Verdict.TRANSIENT, f"a {response.status_code} with a body that is no answer of a token endpoint"

@@ -1,10 +1,28 @@
-"""What any server's answers mean, by the standards and by what many servers share; tried after a backend's own."""
+"""What any server's, gateway's and firewall's answers mean, by the standards and by what many of them share.
+
+Tried after a backend's own rules. A refusal in answer to a login or refresh may be about something else than the
+password or token: a rate limit, a key that a gateway misses, the address that we call from, a field that our settings
+forgot. Giving up a credential for that would be the worst mistake, so the common ways to say it are known here,
+wherever in the answer they stand.
+"""
 
 from __future__ import annotations
 
 from .verdicts import Rule, Verdict, Where
 
-BASIC_ONLY = r"^(?!.*\b(Bearer|DPoP|jwt)\b)\s*Basic\b"
+_API: tuple[Where, ...] = ("api",)
+_ASKING: tuple[Where, ...] = ("login", "refresh")
+_REFUSED = (400, 401, 403, 422, 423)
+
+#: Where servers put what they say of an error, as a sentence or a code.
+WORDS = (
+    *("error", "error_description", "message", "Message", "detail", "msg", "reason", "title", "non_field_errors"),
+    *("code", "error_code", "errorCode", "error.message", "error.code", "error.status", "errors.0"),
+    *("errors.0.message", "errors.0.detail", "errors.0.code", "errors.0.extensions.code"),
+    *("fault.faultstring", "fault.detail.errorcode"),
+)
+#: A challenge that no token answers, such as that of a proxy's password wall (RFC 9110, section 11.6.1).
+_NO_TOKEN = r"^(?!.*\b(Bearer|DPoP|jwt)\b)\s*(Basic|Digest|Negotiate|NTLM|Key|ApiKey)\b"
 # RFC 6749 section 5.2, RFC 8707, RFC 9449, and what Google, Salesforce and fosite add. ``access_denied`` is no error
 # of a token endpoint (section 4.1.2.1 has it for a browser's way): where one says it, a policy or a realm is meant.
 _CLIENT_ERRORS = (
@@ -20,25 +38,111 @@ _NOT_NOW = (
     r"\btransient\b|\btimed?[ -]?out\b|\bretry\b|too many|\brequest loop\b|\brate[ -]?limit|\bunable to connect\b"
 )
 _NOT_HERE = r"\bip\b.{0,99}\brestrict|\bissuer\b|\bclient\b.{0,99}\bnot allowed to\b"
-_BUSY = r"too[ _]many|\brate[ _-]?limit|throttl|try again (in|later)|temporar|system problem|unavailable"
+_BUSY = (
+    r"too[ _-]?many|\brate[ _-]?limit|throttl|\bquota\b|(try|retry) again (in|later|after)|retry later|temporar"
+    r"|system problem|unavailable|maintenance|overload|\b(request|connection|gateway) time(d )?[ _-]?out"
+)
+_STEP_UP = r"\b(fresh token|step[ -]?up)\b|(mfa|2fa|otp|(two|multi)[ _-]?factor)\b.{0,40}\brequired|mfa_required"
+
+#: Who we are to a gateway, before any user or token is looked at.
+_CALLER = (
+    r"(api|subscription|consumer|application|developer)[ _-]?(key|id)\b|\bclient[ _-]?(id|key|secret|credentials|auth)"
+    r"|client certificate|csrf|xsrf|captcha|\bbots?\b|\bwaf\b|\borigin\b.{0,40}\ballowed"
+    r"|\bip\b.{0,40}\b(allow|block|denied|forbidden|restrict|white|permit)"
+)
+#: Our request is at fault: something is missing, or it came to the wrong place.
+_REQUEST = (
+    r"content[ _-]type|media type|method\b.{0,20}\bnot (allowed|supported)|format is authorization|no route matched"
+    r"|\b(in|from) (the )?(request|cookies?|body|headers?|payload)\b|full authentication is required"
+    r"|^missing\b(?!.*\b(invalid|expired)\b)|^no (auth|bearer|token|jwt)[a-z]*\b(?!.*\b(valid|match))"
+    r"|^(?!.*\bvalid\b).*\b(token|header|field|parameter|username|email|password|credentials|body)\b"
+    r".{0,20}\b((is|are) (missing|required)|not (been )?(provided|supplied|given|sent|present|included)\b)"
+    r"|\bmust (include|provide|contain)\b"
+)
+#: A guard's words, of a caller that it knows or doesn't; a token endpoint says something of the token.
+_GUARD = (
+    r"^(403:? )?(unauthori[sz]ed|forbidden( resource)?|access (is )?denied|(request )?(forbidden|blocked)"
+    r"|permission[ _]denied)[.!]?$"
+    r"|\bpermissions?\b.{0,40}\b(to|for|required|denied)\b|insufficient (scope|permission|privilege|right)"
+    r"|cannot consume this service"
+)
+_NOT_ALLOWED = r"\bnot (authori[sz]ed|allowed|permitted) to\b(?!.*\b((log|sign)[ -]?in|authenticate)\b)"
+
+_STATES = r"(disabled|locked|suspended|blocked|banned|deactivated|inactive|deleted|closed|terminated|expired)"
+_BE = r"((?!token|session|password|key|licen)[\w.@+-]+ )?(is|has|has been|was)"
+#: The account's state as a whole sentence or code; "before your account is locked" is something else.
+_ACCOUNT = (
+    rf"^(sorry,? )?((your|this|the) )?(user|account|user account)( {_BE})?[ _.-]{_STATES}[.!]?$"
+    rf"|^{_STATES}[ _](user|account)[.!]?$"
+)
+_UNCONFIRMED = (
+    r"\b(e-?mail|account)\b[\w ]{0,40} not (been |yet )?(verified|confirmed|activated|active)\b"
+    r"|(email|account|user)_not_(verified|confirmed|activated|active)\b|\b(confirm|verify) your e-?mail"
+)
+_PASSWORD = (
+    r"\b(invalid|incorrect|wrong|bad)\b(?!.*\bclient)[\w ,/-]{0,60}\b(credentials?|password|login)\b"
+    r"|unable to log ?in with|(bad|invalid|incorrect|wrong)_(login_|user_)?(credentials|password)"
+    r"|credentials do not match"
+)
+_REFRESH_TOKEN = (
+    r"^(?!.*\b(request|cookies?|body|headers?|payload)\b)"
+    r"(.*\b(invalid|expired|revoked|unknown|bad)[ _]refresh[ _]?token"
+    r"|.*\brefresh[ _]?token.{0,20}(invalid|expired|revoked|blacklisted|already[ _]used|not[ _](valid|found|exist)))"
+)
+#: The state of our token; where it is another one (of a form, a device, a password reset) the name says so.
+_KINDS = r"((the|your|provided|given|incoming|access|auth|authentication|authorization|bearer|session|jwt)[ _-]?)*"
+_TOKEN = rf"{_KINDS}(token|jwt|session)( provided)?[ _-]?((is|has|was|has been)[ _])?"
+_TOKEN_OVER = rf"^({_TOKEN}|refresh has )(expired|revoked|blacklisted)\b"
+_TOKEN_DEAD = (
+    rf"{_TOKEN_OVER}|^{_TOKEN}(invalid|not[ _](valid|active))\b"
+    rf"|^(expired|invalid|revoked|bad)( or (expired|invalid))?[ _-]?{_KINDS}(token|jwt|session)\b"
+)
+#: Where other tokens are as likely, it must say which.
+_ACCESS_DEAD = rf"^(?=.*((access|auth|authentication|authorization|bearer|session)[ _-]?token|jwt))({_TOKEN_DEAD})"
 # What a gateway or a guard in front says: it misses the application's key or right, and has seen no token.
 _GATE = r"\bapi[ _-]?key\b|subscription key|authentication credentials (were not|are missing|not found)|not configured"
-_GATE_403 = r"\"PERMISSION_DENIED\"|\"message\":\s*\"forbidden( resource)?\.?\"|\"error\":\s*\"unauthorized\""
-_API: tuple[Where, ...] = ("api",)
-_ASKING: tuple[Where, ...] = ("login", "refresh")
 
 DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(Verdict.LOCKED, json="message", pattern=r"^Account is disabled\.?$", status=(400, 401, 403, 423)),
+    # 423 alone may be a document that somebody else is editing (RFC 4918, section 11.3).
+    Rule(Verdict.LOCKED, _API, (401, 423), json=WORDS, pattern=_ACCOUNT),
     # RFC 6750 section 3.1 and RFC 9470: another token of the same kind would be refused as well.
     Rule(Verdict.PASS, _API, header="WWW-Authenticate", pattern=r"\berror=\"?insufficient_"),
-    Rule(Verdict.PASS, _API, status=(401,), header="WWW-Authenticate", pattern=BASIC_ONLY),
-    Rule(Verdict.EXPIRED, _API, (403,), header="WWW-Authenticate", pattern=r"^\s*Bearer\b.*\binvalid_token\b"),
+    Rule(Verdict.PASS, _API, (401,), header="WWW-Authenticate", pattern=_NO_TOKEN),
+    Rule(Verdict.PASS, _API, (401,), json=WORDS, pattern=rf"csrf|xsrf|^(?!.*\b(token|jwt|session)\b).*({_CALLER})"),
+    Rule(Verdict.PASS, _API, (401,), json=WORDS, pattern=rf"^(?!.*\b(expired|invalid)\b).*({_STEP_UP}|{_BUSY})"),
+    Rule(Verdict.EXPIRED, _API, (400, 403), header="WWW-Authenticate", pattern=r"^\s*Bearer\b.*\binvalid_token\b"),
+    # Not registered, but meant: ArcGIS's "invalid token" and IIS's "login time-out".
+    Rule(Verdict.EXPIRED, _API, (440, 498)),
+    # Django REST framework, where the first way to authenticate has no challenge to send.
+    Rule(Verdict.EXPIRED, _API, (403,), json="detail", pattern="^Authentication credentials were not provided"),
+    Rule(Verdict.EXPIRED, _API, (403,), json=WORDS, pattern=_TOKEN_DEAD),
+    Rule(Verdict.EXPIRED, _API, (400, 422), json=WORDS, pattern=_ACCESS_DEAD),
+    # OAuth 2 (RFC 6749, section 5.2), whose codes say it all.
     Rule(Verdict.TRANSIENT, _ASKING, json="error", pattern=_SERVER_ERRORS),
     Rule(Verdict.TRANSIENT, _ASKING, (400, 401, 403), json="error_description", pattern=_NOT_NOW),
     Rule(Verdict.CONFIG, _ASKING, (400, 401, 403), json="error_description", pattern=_NOT_HERE),
     Rule(Verdict.REJECTED, _ASKING, (400, 401, 403), json="error", pattern=r"^invalid_grant$"),
     # 501 is Auth0's status for grants that it doesn't know.
-    Rule(Verdict.CONFIG, _ASKING, (400, 401, 403, 501), json="error", pattern=_CLIENT_ERRORS),
+    Rule(Verdict.CONFIG, _ASKING, (400, 401, 403, 501), json=WORDS, pattern=_CLIENT_ERRORS),
+    # Rate limits that come as a refusal; knocking on would make them worse.
+    Rule(Verdict.TRANSIENT, _ASKING, _REFUSED, header="Retry-After"),
+    Rule(Verdict.TRANSIENT, _ASKING, (401, 403), header="X-RateLimit-Remaining", pattern=r"^0$"),
+    Rule(Verdict.TRANSIENT, _ASKING, (401, 403), header="RateLimit-Remaining", pattern=r"^0$"),
+    Rule(Verdict.TRANSIENT, _ASKING, _REFUSED, pattern=_BUSY),
+    # Gateways that say who speaks: AWS; Kong, by a header which answers from behind it don't have; Cloudflare; the
+    # bot walls of DataDome and PerimeterX; a resource that names its metadata (RFC 9728) is no token endpoint.
+    Rule(Verdict.CONFIG, _ASKING, (401, 403), header="x-amzn-ErrorType"),
+    Rule(Verdict.CONFIG, _ASKING, (401, 403), header="X-Kong-Response-Latency"),
+    Rule(Verdict.CONFIG, _ASKING, (401, 403), json="cloudflare_error"),
+    Rule(Verdict.CONFIG, _ASKING, (403,), json=("url", "blockScript"), pattern="captcha"),
+    Rule(Verdict.CONFIG, _ASKING, (401, 403), header="WWW-Authenticate", pattern=rf"resource_metadata|{_NO_TOKEN}"),
+    Rule(Verdict.LOCKED, _ASKING, (400, 401, 403, 422, 423), json=WORDS, pattern=f"{_ACCOUNT}|{_UNCONFIRMED}"),
+    Rule(Verdict.REJECTED, ("refresh",), (400, 401, 403, 422), json=WORDS, pattern=_REFRESH_TOKEN),
+    Rule(Verdict.REJECTED, ("refresh",), (400, 422), json=WORDS, pattern=_TOKEN_OVER),
+    Rule(Verdict.REJECTED, ("login",), (400, 404, 422), json=WORDS, pattern=_PASSWORD),
+    Rule(Verdict.REJECTED, ("login",), (401, 403), json=WORDS, pattern=_STEP_UP),
+    Rule(Verdict.CONFIG, _ASKING, (401, 403), pattern=_GATE),
     # The answer of an API's guard, not of the token endpoint: a stale token went along, or the path is behind it.
     Rule(
         Verdict.CONFIG,
@@ -47,16 +151,6 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         json="message",
         pattern=r"^((Expired|Invalid) JWT Token|JWT Token not found)$",
     ),
-    # Amazon's API Gateway, which says 403 for an unknown path as well.
-    Rule(Verdict.CONFIG, _ASKING, (401, 403), header="x-amzn-ErrorType"),
-    Rule(Verdict.CONFIG, _ASKING, (401, 403), pattern=_GATE),
-    Rule(Verdict.CONFIG, _ASKING, (403,), pattern=_GATE_403),
-    # Rate limits that come as a refusal; knocking on would make them worse, giving up would be wrong.
-    Rule(Verdict.TRANSIENT, _ASKING, (400, 401, 403), header="Retry-After"),
-    Rule(
-        Verdict.TRANSIENT,
-        _ASKING,
-        (400, 401, 403),
-        pattern=_BUSY,
-    ),
+    Rule(Verdict.CONFIG, _ASKING, (401, 403), json=WORDS, pattern=f"{_CALLER}|{_REQUEST}|{_STEP_UP}|{_NOT_ALLOWED}"),
+    Rule(Verdict.CONFIG, _ASKING, (403,), json=WORDS, pattern=_GUARD),
 )

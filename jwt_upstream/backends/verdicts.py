@@ -16,6 +16,8 @@ from jwt_upstream.tokens import TokenPair
 from .bodies import LIMIT, body, lookup
 
 Where = Literal["api", "login", "refresh"]
+#: How much of a value is searched; what a server says of an error is shorter.
+_LONGEST = 2000
 
 #: What a server, or a gateway before it, says that can't answer just now; its words are no judgement on an account.
 _IN_TROUBLE = {408, 425, 429, 502, 503, 504}
@@ -56,16 +58,16 @@ class Rule:
 
     ``where``: "api", "login", "refresh" or several of them (default: all). ``status``: one or several codes (default:
     all, but a rule that gives a credential up must name 408, 425, 429 and 502 to 504 if it means those).
-    ``header``: its name; ``json``: a dotted path ("errors.0.code"). ``pattern``: a regular expression, searched
-    without regard to case in the header, else in the value at the path (of a list: in any of its items), else in the
-    body's first 64 KiB; without one, presence is enough.
+    ``header``: its name; ``json``: a dotted path ("errors.0.code") or several, any of which will do. ``pattern``: a
+    regular expression, searched without regard to case in the header, else in the value at the path (of a list: in
+    any of its items), else in the body's first 64 KiB; without one, presence is enough.
     """
 
     verdict: Verdict
     where: Sequence[Where] = get_args(Where)
     status: Sequence[int] = ()
     header: str = ""
-    json: str = ""
+    json: Sequence[str] = ()
     pattern: str = ""
 
     def __post_init__(self) -> None:
@@ -75,8 +77,9 @@ class Rule:
             raise ValueError(f"a rule's where must be of {wanted}, not {wrong[0] if where else where!r}")
         object.__setattr__(self, "where", where)
         object.__setattr__(self, "status", _several("status", self.status, int))
+        object.__setattr__(self, "json", tuple(filter(None, _several("json", self.json, str))))
         object.__setattr__(self, "verdict", _verdict(self.verdict))
-        for name in ("header", "json", "pattern"):
+        for name in ("header", "pattern"):
             if not isinstance(text := getattr(self, name), str):
                 raise ValueError(f"a rule's {name} must be a string, not {text!r}")
         try:
@@ -118,7 +121,8 @@ class Rule:
         if self.header:
             return [response.headers[self.header]] if self.header in response.headers else []
         if self.json:
-            return _scalars(lookup(response, self.json), is_any=not self.pattern)
+            found = (lookup(response, path) for path in self.json)
+            return [text for value in found for text in _scalars(value, is_any=not self.pattern)]
         return [body(response)[:LIMIT].decode(errors="replace")]
 
     @cached_property
@@ -138,7 +142,7 @@ def _scalars(value: Any, *, is_any: bool) -> list[str]:
     if isinstance(value, dict | list) and is_any:
         return [""]
     items = value if isinstance(value, list) else [value]
-    return [str(item) for item in items if item is not None and not isinstance(item, dict | list)]
+    return [str(item)[:_LONGEST] for item in items if item is not None and not isinstance(item, dict | list)]
 
 
 def _unwrapped(value: Any) -> Any:

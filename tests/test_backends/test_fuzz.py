@@ -42,7 +42,10 @@ def rules(backend: Backend) -> list[Rule]:
 def paths(backend: Backend) -> list[str]:
     """Return every path at which the backend looks for anything."""
     options = [name for name in backend.option_types() if name.endswith("_paths")]
-    return sorted({path for name in options for path in getattr(backend, name)} | {r.json for r in rules(backend)})
+    return sorted(
+        {path for name in options for path in getattr(backend, name)}
+        | {path for rule in rules(backend) for path in rule.json}
+    )
 
 
 def answer(status: int, headers: dict[str, str], content: bytes) -> Response:
@@ -167,7 +170,9 @@ def known_words_of_a_server_in_trouble(kind: type[Backend], data: st.DataObject)
     rule = data.draw(st.sampled_from(giving_up))
     text = data.draw(st.from_regex(re.compile(rule.pattern, re.IGNORECASE)))
     head = {rule.header: text} if rule.header else {}
-    content = as_json(placed(rule.json, text)) if rule.json else text.encode(errors="replace")
+    content = (
+        as_json(placed(data.draw(st.sampled_from(rule.json)), text)) if rule.json else text.encode(errors="replace")
+    )
     # Auth0 says 429 of an account that it has blocked for its wrong passwords, so that one is meant.
     meant = {status for rule in giving_up for status in rule.status}
     response = answer(

@@ -1,0 +1,219 @@
+"""What backends that know nothing of a server make of its answers, of gateways' in front of it, and of firewalls'."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from requests import Response
+
+from jwt_upstream.backends import Backend
+
+BACKEND = Backend("up", "https://up.example.com/")
+
+
+def verdict(where: Any, status: int, body: Any = "", **headers: str) -> str:
+    response = Response()
+    response.status_code = status
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    response._content = (body if isinstance(body, str) else json.dumps(body)).encode()
+    return BACKEND.verdict(where, response).name
+
+
+#: Sentences and codes that say what is wrong with what we sent.
+REFUSED = [
+    *("Invalid credentials.", "invalid email or password", "Unauthorized", "unauthorised", "no", "User not found"),
+    *("Token has expired", "Refresh token not found", "JWT Refresh Token Not Found", "Token is blacklisted"),
+    *("Missing or invalid refresh token", "A valid refresh token is required", "Your session has timed out"),
+    *("No session found", "No active account found for the given token.", "Account token has expired"),
+    *("You have one more attempt before your account is locked.", "The refresh token is invalid.", "Invalid token."),
+]
+
+
+@pytest.mark.parametrize("said", REFUSED)
+@pytest.mark.parametrize("field", ["message", "detail", "error", "msg"])
+def test_refused(said: str, field: str) -> None:
+    """A refusal of the token itself is one, wherever in the answer the words stand."""
+    assert verdict("refresh", 401, {field: said}) == "REJECTED"
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, "Invalid refresh token"),
+        (400, "INVALID_REFRESH_TOKEN"),
+        (400, "Token has expired."),
+        (422, "refresh_token_already_used"),
+        (400, "Refresh has expired."),
+    ],
+)
+def test_refused_as_bad_request(status: int, said: str) -> None:
+    """Servers which call a dead refresh token a bad request are believed if they say so of the refresh token."""
+    assert verdict("refresh", status, {"message": said}) == "REJECTED"
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, "Incorrect username or password"),
+        (400, "LOGIN_BAD_CREDENTIALS"),
+        (404, "Invalid username/password."),
+        (400, "Unable to log in with provided credentials."),
+        (422, "These credentials do not match our records."),
+        (401, "MFA required"),
+        (401, "Two-factor token is required"),
+    ],
+)
+def test_login_refused(status: int, said: str) -> None:
+    """A wrong password is one by whatever status, and so is one that is not enough."""
+    assert verdict("login", status, {"error": said}) == "REJECTED"
+
+
+ABOUT_US = [
+    # who calls
+    (401, "Access denied due to missing subscription key. Make sure to include subscription key when making requests"),
+    (401, "Invalid ApiKey"),
+    (401, "No API key found in request"),
+    (403, "Your IP address is not allowed"),
+    (403, "CSRF Failed: CSRF token missing."),
+    (401, "Missing CSRF token"),
+    (403, "captcha required"),
+    (401, "Invalid client secret"),
+    # what we sent
+    (401, "Missing Authorization Header"),
+    (401, "No auth token"),
+    (401, "No authorization token was found"),
+    (401, "Format is Authorization: Bearer [token]"),
+    (401, "Refresh token is required"),
+    (401, "Refresh token not found in cookies"),
+    (401, "Authentication credentials were not provided."),
+    (401, "Full authentication is required to access this resource"),
+    (401, "Invalid content-type. Must be application/json."),
+    (403, 'Method "POST" not allowed.'),
+    # where we knocked
+    (403, "Missing Authentication Token"),
+    (403, "Forbidden"),
+    (403, "Forbidden resource"),
+    (403, "Access Denied"),
+    (403, "unauthorized"),
+    (403, "You do not have permission to perform this action."),
+    (403, "You cannot consume this service"),
+    (403, "User is not authorized to access this resource with an explicit deny"),
+    (401, "mfa_required"),
+]
+
+
+@pytest.mark.parametrize(("status", "said"), ABOUT_US)
+def test_refusal_about_us(status: int, said: str) -> None:
+    """A refusal of the caller, the request or the path is a matter of settings and leaves the credential alone."""
+    assert verdict("refresh", status, {"message": said}) == "CONFIG"
+
+
+def test_gateways_by_their_marks() -> None:
+    """Gateways that mark their own answers are not taken for the token endpoint behind them."""
+    body = {"message": "Unauthorized"}
+    assert verdict("refresh", 401, body) == "REJECTED"
+    assert verdict("refresh", 401, body, x_amzn_ErrorType="UnauthorizedException") == "CONFIG"
+    assert verdict("refresh", 401, body, X_Kong_Response_Latency="1") == "CONFIG"
+    assert verdict("refresh", 401, "", WWW_Authenticate='Key realm="kong"') == "CONFIG"
+    assert verdict("refresh", 401, "", WWW_Authenticate="Bearer resource_metadata=https://up/x") == "CONFIG"
+    assert verdict("refresh", 403, {"cloudflare_error": True, "title": "Error 1020: Access denied"}) == "CONFIG"
+    assert verdict("refresh", 403, {"url": "https://geo.captcha-delivery.com/captcha/?initialCid=x"}) == "CONFIG"
+    assert verdict("refresh", 403, {"blockScript": "/PXabc/captcha/captcha.js", "appId": "PXabc"}) == "CONFIG"
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "Too many failed login attempts, please try again in 1 minute."),
+        (403, "Out of call volume quota. Quota will be replenished in 00:10:00."),
+        (403, "API rate limit exceeded for 192.0.2.1."),
+        (422, "Too many login attempts. Please try again in 59 seconds."),
+        (401, "Your account is locked due to multiple failed login attempts. Please try again after 5 minute(s)"),
+        (401, "Your account is temporarily locked."),
+        (400, "Down for maintenance"),
+    ],
+)
+def test_busy(status: int, said: str) -> None:
+    """What time heals is not given up, by whatever status it comes."""
+    for where in ("login", "refresh"):
+        assert verdict(where, status, {"message": said}) == "TRANSIENT"
+
+
+@pytest.mark.parametrize("header", ["X-RateLimit-Remaining", "RateLimit-Remaining"])
+def test_busy_by_header(header: str) -> None:
+    """A refusal with no requests left is taken for a rate limit."""
+    assert verdict("refresh", 403, {"message": "no"}, **{header: "0"}) == "TRANSIENT"
+    assert verdict("refresh", 403, {"message": "no"}, **{header: "10"}) == "REJECTED"
+
+
+STATES = [
+    *("Your account is locked.", "User account is disabled.", "account_inactive", "Inactive user", "USER_DISABLED"),
+    *("Account has expired", "The user bob@example.com has been suspended.", "Sorry, your account was deleted"),
+]
+
+
+@pytest.mark.parametrize("said", STATES)
+def test_account(said: str) -> None:
+    """The account's state, said in a whole sentence or code, locks the credential."""
+    for status in (400, 401, 403):
+        assert verdict("login", status, {"detail": said}) == verdict("refresh", status, {"detail": said}) == "LOCKED"
+    assert verdict("api", 401, {"detail": said}) == verdict("api", 423, {"detail": said}) == "LOCKED"
+    assert verdict("api", 403, {"detail": said}) == "PASS"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "E-mail is not verified.",
+        "LOGIN_USER_NOT_VERIFIED",
+        "Your account is not activated yet.",
+        "Email not confirmed",
+    ],
+)
+def test_unconfirmed(said: str) -> None:
+    """An account that waits to be confirmed needs a human too."""
+    assert verdict("login", 400, {"detail": said}) == "LOCKED"
+
+
+@pytest.mark.parametrize("said", ["Document is locked", "The account is being edited by bob"])
+def test_other_locks(said: str) -> None:
+    """A 423 about something else than the account is the caller's business."""
+    assert verdict("api", 423, {"detail": said}) == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (401, {"message": "No API key found in request"}, "PASS"),
+        (401, {"message": "Invalid API key or access token"}, "EXPIRED"),
+        (401, {"msg": "Fresh token required"}, "PASS"),
+        (401, {"message": "Session expired, please try again later"}, "EXPIRED"),
+        (401, {"message": "Too many requests"}, "PASS"),
+        (401, {"msg": "Missing CSRF token"}, "PASS"),
+        (403, {"code": "jwt_auth_invalid_token", "message": "Expired token"}, "EXPIRED"),
+        (403, {"errors": [{"message": "Invalid token.", "extensions": {"code": "INVALID_TOKEN"}}]}, "EXPIRED"),
+        (403, {"message": "The access token provided has expired"}, "EXPIRED"),
+        (403, {"detail": "Authentication credentials were not provided."}, "EXPIRED"),
+        (403, {"message": "Forbidden"}, "PASS"),
+        (403, {"message": "invalid csrf token"}, "PASS"),
+        (400, {"code": 209, "error": "Invalid session token"}, "EXPIRED"),
+        (422, {"error": "jwt expired"}, "EXPIRED"),
+        (400, {"message": "Invalid token"}, "PASS"),
+        (422, {"message": "Invalid coupon token"}, "PASS"),
+        (498, "", "EXPIRED"),
+        (440, "", "EXPIRED"),
+        (419, {"message": "CSRF token mismatch."}, "PASS"),
+    ],
+)
+def test_calls(status: int, body: Any, expected: str) -> None:
+    """A call is repeated where another token could help, by whatever status, and only there."""
+    assert verdict("api", status, body) == expected
+
+
+@pytest.mark.parametrize("challenge", ['Basic realm="wall"', "Negotiate", "NTLM", 'Digest realm="x"', "Key"])
+def test_challenges_no_token_answers(challenge: str) -> None:
+    """A 401 that asks for something else than a token does not cost a refresh, unless it takes a token too."""
+    assert verdict("api", 401, "", WWW_Authenticate=challenge) == "PASS"
+    assert verdict("api", 401, "", WWW_Authenticate=f"{challenge}, Bearer") == "EXPIRED"
