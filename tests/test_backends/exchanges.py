@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,6 +15,7 @@ from requests import PreparedRequest
 
 from jwt_upstream.backends import Backend, Outcome
 from jwt_upstream.tokens import TokenPair
+from tests.test_wire_cases import CASES, answer
 
 API = "https://api.example.com/"
 CLIENT = {"client_id": "us", "client_secret": "s3cret"}
@@ -29,6 +31,23 @@ def exchange(
         server.post(re.compile(".*"), json=body, status=status, headers=headers)
         outcome = backend.refresh(OLD) if where == "refresh" else backend.login(PERSON if backend.login_asks else {})
         return server.calls[0].request, outcome
+
+
+def replay(
+    backend: Backend, url: str, case_id: str, login: Mapping[str, str] | None = None, pair: TokenPair = OLD
+) -> tuple[PreparedRequest, Outcome]:
+    """Log in, or refresh where no login is given, at a URL which gives the answer of a case; returns as above."""
+    said = answer(next(case for case in CASES if case["id"] == case_id))
+    kind = said.headers.pop("Content-Type", "text/plain")
+    with responses.RequestsMock() as server:
+        server.post(url, status=said.status_code, body=said.content, content_type=kind, headers=dict(said.headers))
+        outcome = backend.refresh(pair) if login is None else backend.login(login)
+        return server.calls[0].request, outcome
+
+
+def fields(request: PreparedRequest) -> dict[str, Any]:
+    """Return the fields that were sent, be it as JSON or as a form."""
+    return dict(json.loads(request.body or "")) if "json" in request.headers["Content-Type"] else form(request)
 
 
 def form(request: PreparedRequest) -> dict[str, str]:

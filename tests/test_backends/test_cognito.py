@@ -12,7 +12,7 @@ import pytest
 
 from jwt_upstream.backends import CognitoBackend, Verdict
 from jwt_upstream.tokens import TokenPair
-from tests.test_backends.exchange import PAIR, exchange, fields, lifetime
+from tests.test_backends.exchanges import OLD, fields, minutes, replay
 
 URL = "https://cognito-idp.eu-central-1.amazonaws.com/"
 OPTIONS = {"region": "eu-central-1", "client_id": "1example23456789"}
@@ -33,7 +33,7 @@ def token(**claims: Any) -> str:
 
 def test_login() -> None:
     """Amazon's JSON goes to the region's host, and names the operation in a header."""
-    request, outcome = exchange(BACKEND, URL, "cognito-own-login-ok", LOGIN)
+    request, outcome = replay(BACKEND, URL, "cognito-own-login-ok", LOGIN)
     assert fields(request) == {
         "AuthFlow": "USER_PASSWORD_AUTH",
         "ClientId": "1example23456789",
@@ -42,24 +42,24 @@ def test_login() -> None:
     assert request.headers["Content-Type"] == "application/x-amz-json-1.1"
     assert request.headers["X-Amz-Target"] == "AWSCognitoIdentityProviderService.InitiateAuth"
     assert outcome.pair
-    assert (outcome.pair.refresh[:5], lifetime(outcome)) == ("eyJjd", 3600)
+    assert (outcome.pair.refresh[:5], minutes(outcome.pair.access_expires_at)) == ("eyJjd", 60)
 
 
 def test_refresh() -> None:
     """A refresh differs by its flow; without a refresh token in the answer, the old one stays good."""
-    request, outcome = exchange(BACKEND, URL, "cognito-refresh-ok")
+    request, outcome = replay(BACKEND, URL, "cognito-refresh-ok")
     assert fields(request) == {
         "AuthFlow": "REFRESH_TOKEN_AUTH",
         "ClientId": "1example23456789",
         "AuthParameters": {"REFRESH_TOKEN": "r1"},
     }
     assert outcome.pair
-    assert (outcome.pair.refresh, lifetime(outcome)) == ("", 3600)
+    assert (outcome.pair.refresh, minutes(outcome.pair.access_expires_at)) == ("", 60)
 
 
 def test_login_of_a_client_with_secret() -> None:
     """The name that logs in is signed with the client's secret, which is not sent."""
-    request, _ = exchange(WITH_SECRET, URL, "cognito-own-login-ok", LOGIN)
+    request, _ = replay(WITH_SECRET, URL, "cognito-own-login-ok", LOGIN)
     assert fields(request)["AuthParameters"]["SECRET_HASH"] == secret_hash("bob@example.com")
     assert b"s3cret" not in (request.body or b"")  # type: ignore[operator]
 
@@ -74,7 +74,7 @@ def test_login_of_a_client_with_secret() -> None:
 )
 def test_refresh_of_a_client_with_secret(claims: dict[str, str], username: str) -> None:
     """The name in the stored token is signed: the pool's own, which an e-mail address is an alias of."""
-    request, _ = exchange(WITH_SECRET, URL, "cognito-refresh-ok", pair=TokenPair(token(**claims), "r1"))
+    request, _ = replay(WITH_SECRET, URL, "cognito-refresh-ok", pair=TokenPair(token(**claims), "r1"))
     assert fields(request)["AuthParameters"] == {"REFRESH_TOKEN": "r1", "SECRET_HASH": secret_hash(username)}
 
 
@@ -88,7 +88,7 @@ def test_rotation() -> None:
         refresh_headers={"X-Amz-Target": "AWSCognitoIdentityProviderService.GetTokensFromRefreshToken"},
         refresh_fields={"ClientId": "{client_id}", "ClientSecret": "{client_secret}", "RefreshToken": "{refresh}"},
     )
-    request, outcome = exchange(backend, URL, "cognito-own-refresh-rotated")
+    request, outcome = replay(backend, URL, "cognito-own-refresh-rotated")
     assert fields(request) == {"ClientId": "1example23456789", "ClientSecret": "s3cret", "RefreshToken": "r1"}
     assert request.headers["X-Amz-Target"].endswith(".GetTokensFromRefreshToken")
     assert outcome.pair
@@ -97,10 +97,10 @@ def test_rotation() -> None:
 
 def test_challenge() -> None:
     """A login that goes on to a next step says which one."""
-    _, outcome = exchange(BACKEND, URL, "cognito-own-login-new-password", LOGIN)
+    _, outcome = replay(BACKEND, URL, "cognito-own-login-new-password", LOGIN)
     assert (outcome.verdict, outcome.reason) == (Verdict.LOCKED, "HTTP 200: NEW_PASSWORD_REQUIRED")
 
 
 def test_without_client() -> None:
     """Without client and region nothing is sent, and it is said what is missing."""
-    assert CognitoBackend("pool", "https://api.example.com/").refresh(PAIR).reason.endswith("lacks client_id, region")
+    assert CognitoBackend("pool", "https://api.example.com/").refresh(OLD).reason.endswith("lacks client_id, region")

@@ -8,23 +8,23 @@ import pytest
 from requests import Response
 
 from jwt_upstream.backends import DirectusBackend, Verdict
-from tests.test_backends.exchange import exchange, fields, lifetime
+from tests.test_backends.exchanges import fields, minutes, replay
 
 BACKEND = DirectusBackend("cms", "https://cms.example.com/")
 
 
 def test_login() -> None:
     """JSON with ``mode``, without which a refresh would answer by cookie; lifetimes are milliseconds."""
-    request, outcome = exchange(
+    request, outcome = replay(
         BACKEND, "https://cms.example.com/auth/login", "directus-login-ok", {"username": "b@x.org", "password": "p"}
     )
     assert fields(request) == {"email": "b@x.org", "password": "p", "mode": "json"}
-    assert lifetime(outcome) == 900
+    assert minutes(outcome.pair.access_expires_at) == 15
 
 
 def test_refresh() -> None:
     """A refresh names its mode too."""
-    request, outcome = exchange(BACKEND, "https://cms.example.com/auth/refresh", "directus-own-refresh-ok")
+    request, outcome = replay(BACKEND, "https://cms.example.com/auth/refresh", "directus-own-refresh-ok")
     assert fields(request) == {"refresh_token": "r1", "mode": "json"}
     assert outcome.pair
     assert outcome.pair.refresh.startswith("yuOJ")

@@ -8,7 +8,7 @@ from requests import PreparedRequest, Response
 
 from jwt_upstream.backends import PocketBaseBackend, Verdict
 from jwt_upstream.tokens import TokenPair
-from tests.test_backends.exchange import PAIR, exchange, fields
+from tests.test_backends.exchanges import OLD, fields, replay
 
 BACKEND = PocketBaseBackend("pb", "https://pb.example.com/", collection="_superusers")
 PATH = "https://pb.example.com/api/collections/_superusers/"
@@ -16,7 +16,7 @@ PATH = "https://pb.example.com/api/collections/_superusers/"
 
 def test_login() -> None:
     """A login names the collection in its path; the token's end is in its claims."""
-    request, outcome = exchange(
+    request, outcome = replay(
         BACKEND, f"{PATH}auth-with-password", "pocketbase-own-login-ok", {"username": "bob", "password": "p"}
     )
     assert fields(request) == {"identity": "bob", "password": "p"}
@@ -26,7 +26,7 @@ def test_login() -> None:
 
 def test_refresh() -> None:
     """A token renews itself: it goes as it is in the header, without a body."""
-    request, outcome = exchange(BACKEND, f"{PATH}auth-refresh", "pocketbase-refresh-ok", pair=TokenPair("a1"))
+    request, outcome = replay(BACKEND, f"{PATH}auth-refresh", "pocketbase-refresh-ok", pair=TokenPair("a1"))
     assert (request.body, request.headers["Authorization"]) == (None, "a1")
     assert outcome.verdict is Verdict.OK
     assert (BACKEND.needs_refresh_token, BACKEND.can_refresh(TokenPair("a1"))) == (False, True)
@@ -36,7 +36,7 @@ def test_call() -> None:
     """A call carries the token without a scheme."""
     request = PreparedRequest()
     request.prepare(method="GET", url=PATH)
-    BACKEND.authorize(request, PAIR)
+    BACKEND.authorize(request, OLD)
     assert request.headers["Authorization"] == "a1"
 
 

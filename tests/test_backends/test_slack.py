@@ -10,7 +10,7 @@ import pytest
 from jwt_upstream.backends import SlackBackend, Verdict
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.tokens import TokenPair
-from tests.test_backends.exchange import exchange, fields, lifetime
+from tests.test_backends.exchanges import fields, minutes, replay
 from tests.upstream import Answer, Seen, Upstream
 
 URL = "https://slack.com/api/oauth.v2.access"
@@ -27,15 +27,19 @@ BASIC = "Basic " + base64.b64encode(b"4b39e9.75:s3cret").decode()
 )
 def test_login(case: str, access: str, refresh: str) -> None:
     """The code goes with the client's Basic; a bot's tokens are taken before the user's."""
-    request, outcome = exchange(BACKEND, URL, case, {"code": "c1"})
+    request, outcome = replay(BACKEND, URL, case, {"code": "c1"})
     assert (fields(request), request.headers["Authorization"]) == ({"code": "c1"}, BASIC)
     assert outcome.pair
-    assert (outcome.pair.access, outcome.pair.refresh, lifetime(outcome)) == (access, refresh, 43200)
+    assert (outcome.pair.access, outcome.pair.refresh, minutes(outcome.pair.access_expires_at)) == (
+        access,
+        refresh,
+        720,
+    )
 
 
 def test_refresh() -> None:
     """A refresh goes to the same method."""
-    request, outcome = exchange(BACKEND, URL, "slack-refresh-ok")
+    request, outcome = replay(BACKEND, URL, "slack-refresh-ok")
     assert fields(request) == {"grant_type": "refresh_token", "refresh_token": "r1"}
     assert (request.headers["Authorization"], outcome.verdict) == (BASIC, Verdict.OK)
 

@@ -8,7 +8,7 @@ import pytest
 from requests import Response
 
 from jwt_upstream.backends import StrapiBackend, Verdict
-from tests.test_backends.exchange import exchange, fields
+from tests.test_backends.exchanges import fields, replay
 
 BACKEND = StrapiBackend("cms", "https://cms.example.com/api/")
 LOGIN = {"username": "bob", "password": "p"}
@@ -20,7 +20,7 @@ LOGIN = {"username": "bob", "password": "p"}
 )
 def test_login(case: str, has_refresh: bool) -> None:
     """One token of 30 days, or with ``jwtManagement`` two, the second in the body or a cookie."""
-    request, outcome = exchange(BACKEND, "https://cms.example.com/api/auth/local", case, LOGIN)
+    request, outcome = replay(BACKEND, "https://cms.example.com/api/auth/local", case, LOGIN)
     assert fields(request) == {"identifier": "bob", "password": "p"}
     assert outcome.pair
     assert (bool(outcome.pair.refresh), bool(outcome.pair.access_expires_at)) == (has_refresh, True)
@@ -28,7 +28,7 @@ def test_login(case: str, has_refresh: bool) -> None:
 
 def test_refresh() -> None:
     """A refresh goes to a path of its own."""
-    request, outcome = exchange(BACKEND, "https://cms.example.com/api/auth/refresh", "strapi-own-refresh-ok")
+    request, outcome = replay(BACKEND, "https://cms.example.com/api/auth/refresh", "strapi-own-refresh-ok")
     assert fields(request) == {"refreshToken": "r1"}
     assert (outcome.verdict, bool(outcome.pair and outcome.pair.refresh)) == (Verdict.OK, True)
 
