@@ -12,11 +12,11 @@ _GUEST = r"^(You are not allowed to perform this request|Only (superusers|admins
 
 
 class PocketBaseBackend(Backend):
-    """PocketBase; checked against its source, 0.22.27 and 0.39.11.
+    """PocketBase; checked against its source, 0.22.27 and 0.39.11, and a running 0.40.6.
 
     ``collection`` is the one that the account is in, "_superusers" for instance. There is no refresh token: a token is
-    renewed by itself, while it is good. An ended one makes no error but a guest, who may get a 403, a 404 or an empty
-    list, so tokens are renewed before their end (``refresh_leeway``); for pauses longer than a token lives, set
+    renewed by itself, while it is good. An ended one makes no error but a guest, who may get a 400, 403 or 404 or an
+    empty list, so tokens are renewed before their end (``refresh_leeway``); for pauses longer than a token lives, set
     ``LOGIN``.
     """
 
