@@ -10,14 +10,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import django
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -27,11 +26,11 @@ from jwt_upstream.models import Credential, Event
 from jwt_upstream.tokens import TokenPair
 from tests import crash_workers, workers
 from tests.crash_workers import FOREVER, await_ready, go_on, line, until
+from tests.database import connections_to_the_server, cut, is_sqlite, lock_for, own_number
+from tests.mails import mailing_to, subjects
 from tests.upstream import Answer, Seen, Upstream
 
 pytestmark = pytest.mark.slow
-
-is_sqlite = connection.vendor == "sqlite"
 
 Worker = subprocess.Popen[str]
 Start = Callable[..., Worker]
@@ -40,6 +39,8 @@ CLAIM_SECONDS = 2.4
 DEADLINE = 1.2
 #: How long after a claim has lapsed the last survivor has its answer; tenths of a second on an idle machine.
 MARGIN = 4.0
+#: How long the database is away while a new pair waits to be written.
+AWAY_SECONDS = 20.0
 
 
 @pytest.fixture
@@ -55,20 +56,6 @@ def start(client: UpstreamClient, settings: Any, tmp_path: Path) -> Iterator[Sta
             return worker
 
         yield start
-
-
-def mailing_to(folder: Path) -> dict[str, Any]:
-    """Return the settings that write mails to files."""
-    backend = "django.core.mail.backends.filebased.EmailBackend"
-    if django.VERSION >= (6, 1):
-        return {"MAILERS": {"default": {"BACKEND": backend, "OPTIONS": {"file_path": str(folder)}}}}
-    return {"EMAIL_BACKEND": backend, "EMAIL_FILE_PATH": str(folder)}
-
-
-def subjects(folder: Path) -> list[str]:
-    """Return the subject of every mail that was sent."""
-    lines = [row for file in folder.glob("*.log") for row in file.read_text().splitlines()]
-    return [row.removeprefix("Subject: ") for row in lines if row.startswith("Subject: ")]
 
 
 def kinds() -> list[str]:
@@ -245,69 +232,9 @@ def client_works(upstream: Upstream) -> bool:
 # -- the database is away
 
 
-@contextmanager
-def locked() -> Iterator[None]:
-    """Hold the row; on SQLite the whole file, for readers too."""
-    if is_sqlite:
-        with connection.cursor() as cursor:
-            cursor.execute("BEGIN EXCLUSIVE")
-            yield
-            cursor.execute("ROLLBACK")
-    else:
-        with transaction.atomic():
-            list(Credential.objects.select_for_update())
-            yield
-
-
-def lock_for(seconds: float) -> threading.Thread:
-    """Lock the database for a while; returns once it is."""
-    is_locked = threading.Event()
-
-    def hold() -> None:
-        with locked():
-            is_locked.set()
-            threading.Event().wait(seconds)
-        connection.close()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert is_locked.wait(FOREVER)
-    return thread
-
-
-def connections_to_the_server() -> set[int]:
-    """Return the server's numbers of all connections to this database."""
-    if is_sqlite:
-        return set()
-    asks = {
-        "postgresql": "SELECT pid FROM pg_stat_activity WHERE datname = current_database()",
-        "mysql": "SELECT id FROM information_schema.processlist WHERE db = database()",
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(asks[connection.vendor])
-        return {number for (number,) in cursor.fetchall()}
-
-
-def own_number() -> int:
-    """Return the server's number of this thread's connection."""
-    function = {"postgresql": "pg_backend_pid()", "mysql": "connection_id()", "sqlite": "0"}[connection.vendor]
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {function}")
-        return int(cursor.fetchone()[0])
-
-
-def cut(numbers: set[int]) -> None:
-    """Have the server end connections."""
-    with connection.cursor() as cursor:
-        for number in numbers:
-            cursor.execute(
-                "SELECT pg_terminate_backend(%s)" if connection.vendor == "postgresql" else "KILL %s", [number]
-            )
-
-
 def test_connection_cut_and_row_locked(start: Start, upstream: Upstream) -> None:
     """A worker whose connection was cut during the call stores the pair once the database lets it; it asks once."""
-    seconds = 5.0
+    seconds = AWAY_SECONDS if is_sqlite else 5.0  # for servers see below
     upstream.expire()
     worker = start("call")
     await_ready(worker)
@@ -402,7 +329,7 @@ def road() -> Iterator[Road]:
 @pytest.mark.parametrize("when", ["during the call", "while it is written"])
 def test_server_away(start: Start, upstream: Upstream, request: pytest.FixtureRequest, when: str) -> None:
     """A pair that comes while the database server is out of reach is stored as soon as it is back."""
-    seconds = 3.0
+    seconds = AWAY_SECONDS if when == "during the call" else 3.0
     road: Road = request.getfixturevalue("road")
     url = urlsplit(os.environ["DATABASE_URL"])
     by_road = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{road.port}").geturl()

@@ -56,7 +56,8 @@ class Upstream:
     """Logs in at ``login``, refreshes at ``refresh``, guards every other path with the access token.
 
     ``answers[path]`` overrides the answer of a path: an Answer, or a function of the request which returns one or
-    None. A refresh token used twice revokes everything (``reuses`` counts).
+    None. A refresh token used twice revokes everything (``reuses`` counts). Access tokens end after ``lifetime``
+    seconds, which the answers say unless ``announces`` is false.
     """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
@@ -73,8 +74,11 @@ class Upstream:
         #: Keep the length and SHA-256 of bodies in place of the bodies.
         self.digests = False
         self.lifetime: float | None = None
+        self.announces = True
+        self.rotated_at: list[float] = []
         self.user, self.password = "bob", "correct horse"
         self._numbers = itertools.count(1)
+        self._ends_at = float("inf")
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -102,11 +106,12 @@ class Upstream:
         """Make a new pair, the only good one."""
         number = next(self._numbers)
         self.access = {f"access-{number}"}
+        self._ends_at = time.monotonic() + (self.lifetime or 1e9)
         self.refresh = f"refresh-{number}"
         return {"access": f"access-{number}", "refresh": self.refresh, **self._lifetime()}
 
     def _lifetime(self) -> dict[str, Any]:
-        return {} if self.lifetime is None else {"expires_in": self.lifetime}
+        return {} if self.lifetime is None or not self.announces else {"expires_in": self.lifetime}
 
     def expire(self) -> None:
         """Let no access token be good any more."""
@@ -150,10 +155,11 @@ class Upstream:
             if used != self.refresh:
                 return Answer(401, {"detail": "Token is invalid or expired", "code": "token_not_valid"})
             self.spent.add(used)
+            self.rotated_at.append(time.time())
             return Answer(200, self.issue())
 
     def _call(self, seen: Seen) -> Answer:
-        if seen.token not in self.access:
+        if seen.token not in self.access or time.monotonic() >= self._ends_at:
             return Answer(401, {"detail": "Given token not valid", "code": "token_not_valid"})
         return Answer(200, {"path": seen.path, "token": seen.token})
 

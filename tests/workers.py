@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import django
@@ -46,7 +47,7 @@ def together(*workers: subprocess.Popen[str]) -> list[Any]:
     return [finish(worker) for worker in workers]
 
 
-def finish(worker: subprocess.Popen[str], timeout: float = 60.0) -> Any:
+def finish(worker: subprocess.Popen[str], timeout: float = 120.0) -> Any:
     """Wait for a worker and return what it printed."""
     out, err = worker.communicate(timeout=timeout)
     assert worker.returncode == 0, err
@@ -81,6 +82,31 @@ def upload(path: str, pieces: int) -> dict[str, Any]:
     statuses.append(client.post("generator/", data=(b"x" * 1_000_000 for _ in range(pieces))).status_code)
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {"statuses": statuses, "grown": grown / 1024}
+
+
+def stream(
+    threads: int, seconds: float = 0.0, count: int = 0, pause: float = 0.0, aliases: Sequence[str] = ("up",)
+) -> list[list[Any]]:
+    """Call from several threads, at one upstream after the other, for ``seconds`` or ``count`` times in each thread.
+
+    Returns [alias, outcome, begun at, ended at] of each call; a new client makes it, as in a view.
+    """
+    from jwt_upstream.client import UpstreamClient
+
+    results: list[list[Any]] = []
+    end = time.time() + seconds
+
+    def call() -> None:
+        for number in itertools.count():
+            alias, began = aliases[number % len(aliases)], time.time()
+            if (number >= count) if count else (began >= end):
+                return
+            outcome = _outcome(lambda alias=alias: UpstreamClient(alias).get("orders/").status_code)
+            results.append([alias, outcome, began, time.time()])
+            time.sleep(pause)
+
+    _in_threads(threads, call)
+    return results
 
 
 def _outcome(call: Callable[[], Any]) -> Any:
