@@ -16,6 +16,7 @@ from jwt_upstream import logins, memory, refresh, states
 from jwt_upstream.backends import Verdict
 from jwt_upstream.backends.bodies import drain
 from jwt_upstream.changes import Changes
+from jwt_upstream.exceptions import CredentialError
 from jwt_upstream.memory import Memory
 from jwt_upstream.models import Credential
 from jwt_upstream.origin_session import OriginSession
@@ -93,10 +94,15 @@ class UpstreamClient(OriginSession):
         return new
 
     def _renew(self, used: Memory) -> Memory:
-        changes, row = Changes.count, self._run(self._row)
-        pair = self._run(partial(refresh.stored, row))
-        if pair.access == used.pair.access and not refresh.is_left_alone(row, timezone.now()):
-            pair = refresh.refresh(row, rejected=pair.access, run=self._run)
+        changes = Changes.count
+        try:
+            row = self._run(self._row)
+            pair = self._run(partial(refresh.stored, row))
+            if pair.access == used.pair.access and not refresh.is_left_alone(row, timezone.now()):
+                pair = refresh.refresh(row, rejected=pair.access, run=self._run)
+        except CredentialError:
+            Changes.note()  # whoever recorded it, no client of this process goes on with what it remembers
+            raise
         return self._remember(row, pair, changes)
 
     # -- sending

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
-import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from django.utils import timezone
 
 from jwt_upstream.backends import Backend, LexikBackend, OAuth2Backend, SimpleJWTBackend, Verdict
 from jwt_upstream.tokens import TokenPair
-from tests.raw_server import Behaviour, RawServer, reset, say
+from tests.raw_server import Behaviour, RawServer, reset, say, self_signed
 from tests.upstream import Answer, Upstream
 
 CREDENTIALS = {"username": "bob", "password": "hunter2"}
@@ -253,7 +247,7 @@ def test_nobody_there(url: str) -> None:
 @pytest.mark.parametrize("verify", [True, "/no/such/file.pem"])
 def test_certificate(tmp_path: Path, verify: bool | str) -> None:
     """A certificate that can't be verified is our settings' fault, and nothing is sent."""
-    with RawServer(say(HEAD + b"\r\n{}"), _context(tmp_path)) as server:
+    with RawServer(say(HEAD + b"\r\n{}"), self_signed(tmp_path)) as server:
         outcome = Backend("up", server.url, verify=verify).refresh(TokenPair("a1", "r1"))
         assert (outcome.verdict, b"".join(server.received)) == (Verdict.CONFIG, b"")
 
@@ -262,10 +256,10 @@ def test_tls(tmp_path: Path) -> None:
     """With the right certificate the answer comes through TLS, and under the deadline too."""
     body = json.dumps({"access": "a2"}).encode()
     answer = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
-    with RawServer(say(answer), _context(tmp_path)) as server:
+    with RawServer(say(answer), self_signed(tmp_path)) as server:
         backend = Backend("up", server.url, verify=str(tmp_path / "certificate.pem"))
         assert backend.refresh(TokenPair("a1", "r1")).verdict is Verdict.OK
-    with RawServer(say(HEAD, pause=2.0), _context(tmp_path)) as server:
+    with RawServer(say(HEAD, pause=2.0), self_signed(tmp_path)) as server:
         backend = Backend("up", server.url, verify=str(tmp_path / "certificate.pem"), deadline=0.4)
         assert "no complete answer" in backend.refresh(TokenPair("a1", "r1")).reason
 
@@ -289,19 +283,3 @@ def test_field_that_no_json_can_hold(server: Upstream) -> None:
     with pytest.raises(TypeError, match="not JSON serializable") as caught:
         Backend("up", server.url, login_fields={"a": b"bytes"}).login({})
     assert "requests" not in str(caught.getrepr(style="short"))
-
-
-def _context(folder: Path) -> ssl.SSLContext:
-    """Make a self-signed certificate for 127.0.0.1."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), timezone.now()
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
-    builder = builder.add_extension(x509.BasicConstraints(True, None), True)
-    certificate = builder.sign(key, hashes.SHA256())
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, *plain))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
-    return context

@@ -105,17 +105,18 @@ def test_marks_of_many_threads(client: UpstreamClient, upstream: Upstream) -> No
     assert [event.kind for event in Credential.objects.get().events.all()] == ["locked", "logged_in"]
 
 
-def test_locked_by_another_process(client: UpstreamClient, upstream: Upstream) -> None:
-    """A process that remembers a token which another one has found locked asks the upstream once more at most."""
+@pytest.mark.parametrize(("state", "message"), [("locked", "Account is disabled."), ("rejected", "Expired.")])
+def test_found_out_by_another_process(client: UpstreamClient, upstream: Upstream, state: str, message: str) -> None:
+    """A process that remembers a token which another one has found useless asks the upstream once more at most."""
     other = UpstreamClient("up")
     client.get("orders/")
     row = Credential.objects.get()
     with connection.cursor() as cursor:  # of which this process's clients hear nothing
-        told = "UPDATE jwt_upstream_credential SET state = 'locked', failed_fingerprint = %s"
-        cursor.execute(told, [row.pair.fingerprint])
-    upstream.answers["/orders/"] = Answer(401, {"message": "Account is disabled."})
+        told = "UPDATE jwt_upstream_credential SET state = %s, failed_fingerprint = %s"
+        cursor.execute(told, [state, row.pair.fingerprint])
+    upstream.answers["/orders/"] = Answer(401, {"message": message})
     for each in (client, client, other, other):
-        with pytest.raises(AccountLocked):
+        with pytest.raises((AccountLocked, CredentialRejected)):
             each.get("orders/")
     assert len(upstream.calls("/orders/")) == 2
     assert [event.kind for event in row.events.all()] == ["logged_in"]
