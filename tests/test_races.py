@@ -67,9 +67,9 @@ def test_sustained(client: UpstreamClient, upstream: Upstream, settings: Any) ->
     401 tells. At either no token is replaced twice, and no more than one refresh is made per (half a) lifetime.
     """
     seconds, lifetime = 30.0, 2.0
-    upstream.lifetime = lifetime
+    upstream.lifetime = upstream.lasts = lifetime
     with Upstream() as silent:
-        silent.lifetime, silent.announces = lifetime, False
+        silent.lasts = lifetime
         settings.JWT_UPSTREAM["silent"] = {**settings.JWT_UPSTREAM["up"], "BASE_URL": silent.url}
         for alias in ("up", "silent"):
             UpstreamClient(alias).login(username=upstream.user, password=upstream.password)

@@ -56,8 +56,8 @@ class Upstream:
     """Logs in at ``login``, refreshes at ``refresh``, guards every other path with the access token.
 
     ``answers[path]`` overrides the answer of a path: an Answer, or a function of the request which returns one or
-    None. A refresh token used twice revokes everything (``reuses`` counts). Access tokens end after ``lifetime``
-    seconds, which the answers say unless ``announces`` is false.
+    None. A refresh token used twice revokes everything (``reuses`` counts). Answers say ``lifetime``,
+    if it is given; tokens end after ``lasts`` seconds.
     """
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
@@ -74,7 +74,7 @@ class Upstream:
         #: Keep the length and SHA-256 of bodies in place of the bodies.
         self.digests = False
         self.lifetime: float | None = None
-        self.announces = True
+        self.lasts = float("inf")
         self.rotated_at: list[float] = []
         self.user, self.password = "bob", "correct horse"
         self._numbers = itertools.count(1)
@@ -106,12 +106,12 @@ class Upstream:
         """Make a new pair, the only good one."""
         number = next(self._numbers)
         self.access = {f"access-{number}"}
-        self._ends_at = time.monotonic() + (self.lifetime or 1e9)
+        self._ends_at = time.monotonic() + self.lasts
         self.refresh = f"refresh-{number}"
         return {"access": f"access-{number}", "refresh": self.refresh, **self._lifetime()}
 
     def _lifetime(self) -> dict[str, Any]:
-        return {} if self.lifetime is None or not self.announces else {"expires_in": self.lifetime}
+        return {} if self.lifetime is None else {"expires_in": self.lifetime}
 
     def expire(self) -> None:
         """Let no access token be good any more."""
