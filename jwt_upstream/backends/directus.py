@@ -28,6 +28,7 @@ class DirectusBackend(Backend):
     message_paths = ("errors.0.message",)
     rules = (
         Rule(Verdict.LOCKED, json=_CODE, pattern=r"^USER_SUSPENDED$"),
+        Rule(Verdict.REJECTED, ("login", "refresh"), json=_CODE, pattern=r"^INVALID_(CREDENTIALS|OTP|TOKEN)$"),
         # The licence's limits, of users for instance; the ones on requests are 429.
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json=_CODE, pattern=r"^LIMIT_EXCEEDED$"),
         Rule(Verdict.CONFIG, ("login", "refresh"), json=_CODE, pattern=_CONFIG),

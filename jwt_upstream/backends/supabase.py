@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from .base import Backend
 from .verdicts import Rule, Verdict, Where
 
+_KEY = r"\bAPI keys?\b|^Invalid authentication credentials$"
+
 
 def _coded(verdict: Verdict, where: Sequence[Where], pattern: str) -> Iterator[Rule]:
     # In API version 2024-01-01, which one may ask for by a header, the body has it elsewhere.
@@ -59,11 +61,13 @@ class SupabaseBackend(Backend):
         ),
         # Another refresh of the same session is under way; a hook of the project's own is slow.
         *_coded(Verdict.TRANSIENT, ("login", "refresh"), r"^(conflict|hook_timeout\w*|over_\w+_limit)$"),
+        # The gateway's; the Auth server has its text in ``msg``.
+        Rule(Verdict.CONFIG, ("login", "refresh"), (401, 403), json="message", pattern=_KEY),
         *_coded(Verdict.EXPIRED, ("api",), r"^(bad_jwt|session_(not_found|expired))$"),
         # Of a user with a second factor, for a change of password.
         *_coded(Verdict.PASS, ("api",), r"^insufficient_aal$"),
         # The gateway's, and the Auth server's until 2024: another key or role is wanted, not another token.
-        Rule(Verdict.PASS, ("api",), (401,), json="message", pattern=r"\bAPI keys?\b"),
+        Rule(Verdict.PASS, ("api",), (401,), json="message", pattern=_KEY),
         Rule(Verdict.PASS, ("api",), (401,), json="msg", pattern=r"^User not allowed$"),
         # Storage.
         Rule(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from requests import PreparedRequest
+from requests import PreparedRequest, Response
 
 from jwt_upstream.backends import SupabaseBackend, Verdict
 from tests.test_backends.exchanges import OLD, fields, minutes, replay
@@ -35,6 +35,13 @@ def test_call() -> None:
     request.prepare(method="GET", url="https://xyz.supabase.co/rest/v1/orders")
     BACKEND.authorize(request, OLD)
     assert (request.headers["Authorization"], request.headers["apikey"]) == ("Bearer a1", "sb_publishable_1")
+
+
+def test_key_that_the_gateway_refuses() -> None:
+    """Kong's word for a wrong key, in self-hosted projects, gives no token up."""
+    response = Response()
+    response.status_code, response._content = 401, b'{"message": "Invalid authentication credentials"}'
+    assert BACKEND.verdict("refresh", response) is Verdict.CONFIG
 
 
 def test_without_key() -> None:
