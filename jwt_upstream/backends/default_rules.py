@@ -40,7 +40,8 @@ _NOT_NOW = (
 _NOT_HERE = r"\bip\b.{0,99}\brestrict|\bissuer\b|\bclient\b.{0,99}\bnot allowed to\b"
 _BUSY = (
     r"too[ _-]?many|\brate[ _-]?limit|throttl|\bquota\b|(try|retry) again (in|later|after)|retry later|temporar"
-    r"|system problem|unavailable|maintenance|overload|\b(request|connection|gateway) time(d )?[ _-]?out"
+    r"|system problem|internal (server )?error|something went wrong|unavailable|maintenance|overload"
+    r"|\b(request|connection|gateway) time(d )?[ _-]?out"
 )
 _STEP_UP = r"\b(fresh token|step[ -]?up)\b|(mfa|2fa|otp|(two|multi)[ _-]?factor)\b.{0,40}\brequired|mfa_required"
 
@@ -49,6 +50,8 @@ _CALLER = (
     r"(api|subscription|consumer|application|developer)[ _-]?(key|id)\b|\bclient[ _-]?(id|key|secret|credentials|auth)"
     r"|client certificate|csrf|xsrf|captcha|\bbots?\b|\bwaf\b|\borigin\b.{0,40}\ballowed"
     r"|\bip\b.{0,40}\b(allow|block|denied|forbidden|restrict|white|permit)"
+    r"|\b(tenant|realm|workspace)\b.{0,40}\b(not (found|exist|enabled)|unknown|disabled|invalid)"
+    r"|\b(unknown|invalid) (tenant|realm|workspace)\b"
 )
 #: Our request is at fault: something is missing, or it came to the wrong place.
 _REQUEST = (

@@ -91,6 +91,8 @@ ABOUT_US = [
     (401, "Full authentication is required to access this resource"),
     (401, "Invalid content-type. Must be application/json."),
     (403, 'Method "POST" not allowed.'),
+    (401, "Tenant not found"),
+    (403, "unknown realm"),
     # where we knocked
     (403, "Missing Authentication Token"),
     (403, "Forbidden"),
@@ -133,6 +135,7 @@ def test_gateways_by_their_marks() -> None:
         (401, "Your account is locked due to multiple failed login attempts. Please try again after 5 minute(s)"),
         (401, "Your account is temporarily locked."),
         (400, "Down for maintenance"),
+        (401, "Internal server error"),
     ],
 )
 def test_busy(status: int, said: str) -> None:
