@@ -11,7 +11,7 @@ _LIMITS = r"^(rateLimitExceeded|userRateLimitExceeded|dailyLimitExceeded\w*|quot
 
 
 class FirebaseBackend(Backend):
-    """Firebase; checked against the emulator of firebase-tools 15.34.2 and the reference (REST, v1).
+    """Firebase; checked against the emulator of firebase-tools 15.34.2, running, and the reference (REST, v1).
 
     ``username`` is an e-mail address, ``api_key`` the project's Web API key. Logins and refreshes go to two hosts of
     Google's, which differ in format and in the names of their fields; ``BASE_URL`` is the API that takes the ID
