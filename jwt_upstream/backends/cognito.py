@@ -22,7 +22,7 @@ _DEAD = r"^(Access Token has (expired|been revoked)|Invalid (Access )?Token\b|Co
 
 
 class CognitoBackend(Backend):
-    """Cognito user pools by ``InitiateAuth``; checked against botocore 1.44.8 and moto 5.2.5, running (API 2016-04-18).
+    """Cognito user pools by ``InitiateAuth``; checked against botocore 1.44.8 and a running moto 5.2.5 (2016-04-18).
 
     A client with a secret signs the username with each login and refresh (``SECRET_HASH``); for a refresh that is the
     name in the stored access token, which needn't be what was logged in with. ``BASE_URL`` is the API that takes the
