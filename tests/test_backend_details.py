@@ -17,6 +17,7 @@ import pytest
 import requests
 from requests import Response
 
+from jwt_upstream import backends
 from jwt_upstream.backends import Backend, OAuth2Backend, Rule, Verdict, get_backend
 from jwt_upstream.backends.bodies import body, drain
 from jwt_upstream.backends.failures import cause, masked
@@ -100,6 +101,16 @@ def test_options_of_an_own_backend() -> None:
     assert list(OwnBackend("up", URL, colour=5, either=[1]).check()) == []
     (found,) = OwnBackend("up", URL, either=7).check()
     assert found == "option 'either' must be a dict or a list, each an integer"
+
+
+@pytest.mark.parametrize("name", [name for name in backends.__all__ if name.endswith("Backend")])
+def test_backends_without_options(name: str, settings: Any) -> None:
+    """Every backend can read answers before anybody has said what it needs for asking."""
+    settings.JWT_UPSTREAM = {"up": {"BACKEND": f"jwt_upstream.backends.{name}", "BASE_URL": URL}}
+    backend = get_backend("up")
+    assert backend.verdict("refresh", answer(503)) is Verdict.TRANSIENT
+    if backend.missing():
+        assert backend.refresh(TokenPair("a1", "r1")).verdict is Verdict.CONFIG
 
 
 def test_wrong_grant() -> None:

@@ -21,7 +21,6 @@ class Auth0Backend(OAuth2Backend):
     login_path = "https://{domain}/oauth/token"
     client_authentication = "post"
     retry_at_headers = ("X-RateLimit-Reset",)
-    _requires = ("client_id", "domain")
     _grant_options = ("scope", "audience")
     rules = (
         # A blocked user is 401 ``unauthorized``, as is one whom a rule refuses, or 403 ``invalid_grant`` at a refresh.

@@ -26,7 +26,6 @@ class EntraBackend(OAuth2Backend):
     tenant: str = ""
     login_path = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"
     client_authentication = "post"
-    _requires = ("client_id", "tenant")
     _refresh_options = ("scope",)
     rules = (
         # By number only: the texts change, and an app must work without either.

@@ -20,7 +20,6 @@ class GoogleBackend(OAuth2Backend):
     grant_type = "authorization_code"
     login_fields = {"code": "{code}", "redirect_uri": "{redirect_uri}"}
     message_paths = ("error_description", "error_subtype", "error.message", "error")
-    _requires = ("client_id",)
     rules = (
         Rule(Verdict.LOCKED, ("refresh",), (400, 401, 403), json="error_description", pattern=_ACCOUNT),
         # What google-auth tries again whatever the status; the code may stand in either field.

@@ -20,7 +20,6 @@ class KeycloakBackend(OAuth2Backend):
     realm: str = ""
     login_path = "realms/{realm}/protocol/openid-connect/token"
     client_authentication = "post"  # serves clients with and without a secret
-    _requires = ("client_id", "realm")
     rules = (
         Rule(Verdict.LOCKED, ("login", "refresh"), (400, 401), json="error_description", pattern=_ACCOUNT),
         Rule(Verdict.LOCKED, ("api",), (401,), json="error_description", pattern=r"^User disabled$"),  # userinfo

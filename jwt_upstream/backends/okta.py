@@ -23,7 +23,6 @@ class OktaBackend(OAuth2Backend):
     login_path = "https://{domain}/oauth2/{authorization_server}/v1/token"
     message_paths = ("error_description", "errorSummary", "error")
     retry_at_headers = ("X-Rate-Limit-Reset",)
-    _requires = ("client_id", "domain")
     rules = (
         Rule(Verdict.LOCKED, _ASKING, (401, 403, 423), json="errorCode", pattern=_ACCOUNT_CODES),
         Rule(Verdict.LOCKED, _ASKING, (400, 403), json="error_description", pattern=_ACCOUNT),

@@ -19,7 +19,6 @@ class OryBackend(OAuth2Backend):
     login_path = "oauth2/token"
     grant_type = "authorization_code"
     login_fields = {"code": "{code}", "redirect_uri": "{redirect_uri}"}
-    _requires = ("client_id",)
     rules = (
         # Two refreshes at once: one of them got the new pair.
         Rule(Verdict.TRANSIENT, ("refresh",), (400,), json="error_description", pattern=_CONCURRENT),

@@ -46,7 +46,7 @@ class Questions:
     api_key: str = ""
 
     base_url = ""
-    #: The text options without which nothing can be asked.
+    #: The text options without which nothing can be asked, beside those that the paths name.
     _requires: tuple[str, ...] = ()
 
     @classmethod
@@ -56,10 +56,14 @@ class Questions:
 
     def missing(self) -> Iterable[str]:
         """Return the names of the options that nothing can be asked without and that are empty."""
-        names = dict.fromkeys(self._requires)
+        names = dict.fromkeys((*self._requires, *self._located_by("login_path"), *self._located_by("refresh_path")))
         if self.client_authentication != "none":
             names |= {"client_id": None}
         return [name for name in names if not getattr(self, name)]
+
+    def _located_by(self, path: str) -> list[str]:
+        """Return the options that a path names, such as a realm's."""
+        return [name for name in placeholders_within({path: getattr(self, path)}) if name in self._texts]
 
     def _check_questions(self) -> Iterable[str]:
         if self.body_format not in {"json", "form"}:
@@ -69,7 +73,8 @@ class Questions:
         if self.client_authentication not in {"none", "basic", "post"}:
             yield f"client_authentication must be 'none', 'basic' or 'post', not {self.client_authentication!r}"
         for name in ("login_path", "refresh_path"):
-            if "://" in getattr(self, name) and not is_web_address(self.url(getattr(self, name))):
+            path, is_known = getattr(self, name), all(getattr(self, option) for option in self._located_by(name))
+            if "://" in path and is_known and not is_web_address(self.url(path)):
                 yield f"{name} is neither a path nor an http address"
         for name in sorted(self._refresh_asks - {"refresh", "access"}):
             yield f"a refresh may ask for {{refresh}}, {{access}} and text options, not for {{{name}}}"

@@ -20,7 +20,6 @@ class SalesforceBackend(OAuth2Backend):
     login_path = "services/oauth2/token"
     client_authentication = "post"
     message_paths = ("error_description", "0.message", "error")
-    _requires = ("client_id",)
     rules = (
         Rule(Verdict.LOCKED, _ASKING, (400, 401, 403), json="error", pattern=r"^inactive_(user|org)$"),
         Rule(Verdict.LOCKED, _ASKING, (400, 401, 403), json="error_description", pattern=_INACTIVE),

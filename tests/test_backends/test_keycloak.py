@@ -49,10 +49,11 @@ def test_offline_token() -> None:
 
 
 def test_keycloak_on_another_host() -> None:
-    """The whole address may stand in login_path, with the realm in it."""
+    """The whole address may stand in login_path, with the realm in it or without."""
     path = "https://sso.example.com/auth/realms/{realm}/protocol/openid-connect/token"
     request, _ = exchange(KeycloakBackend("sso", API, **{**OPTIONS, "login_path": path}), "refresh", GRANTED)
     assert request.url == "https://sso.example.com/auth/realms/demo%20shop/protocol/openid-connect/token"
+    assert not KeycloakBackend("sso", API, **CLIENT, login_path="https://sso.example.com/token").missing()
 
 
 @pytest.mark.parametrize("missing", ["realm", "client_id"])
