@@ -11,18 +11,25 @@ import pytest
 from requests import Response
 
 from jwt_upstream.backends import (
+    AspNetIdentityBackend,
     Auth0Backend,
     Backend,
     CognitoBackend,
+    DeviseBackend,
     DirectusBackend,
     DjangoOAuthToolkitBackend,
+    DRFJWTBackend,
     EntraBackend,
+    FastAPIBackend,
     FirebaseBackend,
+    FlaskJWTExtendedBackend,
     GitHubBackend,
     GoogleBackend,
     HubSpotBackend,
     KeycloakBackend,
+    LaravelJWTBackend,
     LexikBackend,
+    NestJSBackend,
     OAuth2Backend,
     OktaBackend,
     OryBackend,
@@ -34,6 +41,7 @@ from jwt_upstream.backends import (
     StrapiBackend,
     SupabaseBackend,
     Verdict,
+    WordPressJWTBackend,
 )
 
 FILES = sorted((Path(__file__).parent / "wire_cases").glob("*.json"))
@@ -67,8 +75,22 @@ OAUTH2 = (
     *("xero", "quickbooks"),
 )
 #: Gateways, and servers without a class of their own.
-PLAIN = ("nginx", "kong", "azure-apim", "spring-resource-server", "express-jwt", "fastify-jwt", "synthetic")
+PLAIN = (
+    *("nginx", "kong", "azure-apim", "aws-api-gateway", "gateways"),
+    *("spring-resource-server", "express-jwt", "fastify-jwt", "synthetic"),
+)
 BACKENDS: dict[str, type[Backend]] = {
+    "aspnet-identity-api": AspNetIdentityBackend,
+    "aspnet-jwtbearer": AspNetIdentityBackend,
+    "devise-jwt": DeviseBackend,
+    "dj-rest-auth": SimpleJWTBackend,
+    "drf-jwt": DRFJWTBackend,
+    "fastapi-tutorial": FastAPIBackend,
+    "fastapi-users": FastAPIBackend,
+    "flask-jwt-extended": FlaskJWTExtendedBackend,
+    "laravel-jwt-auth": LaravelJWTBackend,
+    "nestjs": NestJSBackend,
+    "wp-jwt-auth": WordPressJWTBackend,
     "lexik": LexikBackend,
     "gesdinet": LexikBackend,
     "simplejwt": SimpleJWTBackend,

@@ -13,18 +13,25 @@ from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.tokens import Secrets
 
+from .aspnet_identity import AspNetIdentityBackend
 from .auth0 import Auth0Backend
 from .base import Backend
 from .cognito import CognitoBackend
+from .devise import DeviseBackend
 from .directus import DirectusBackend
 from .django_oauth_toolkit import DjangoOAuthToolkitBackend
+from .drf_jwt import DRFJWTBackend
 from .entra import EntraBackend
+from .fastapi import FastAPIBackend
 from .firebase import FirebaseBackend
+from .flask_jwt_extended import FlaskJWTExtendedBackend
 from .github import GitHubBackend
 from .google import GoogleBackend
 from .hubspot import HubSpotBackend
 from .keycloak import KeycloakBackend
+from .laravel_jwt import LaravelJWTBackend
 from .lexik import LexikBackend
+from .nestjs import NestJSBackend
 from .oauth2 import OAuth2Backend
 from .okta import OktaBackend
 from .origins import is_web_address
@@ -37,20 +44,28 @@ from .slack import SlackBackend
 from .strapi import StrapiBackend
 from .supabase import SupabaseBackend
 from .verdicts import Outcome, Rule, Verdict
+from .wordpress_jwt import WordPressJWTBackend
 
 __all__ = [
+    "AspNetIdentityBackend",
     "Auth0Backend",
     "Backend",
     "CognitoBackend",
+    "DRFJWTBackend",
+    "DeviseBackend",
     "DirectusBackend",
     "DjangoOAuthToolkitBackend",
     "EntraBackend",
+    "FastAPIBackend",
     "FirebaseBackend",
+    "FlaskJWTExtendedBackend",
     "GitHubBackend",
     "GoogleBackend",
     "HubSpotBackend",
     "KeycloakBackend",
+    "LaravelJWTBackend",
     "LexikBackend",
+    "NestJSBackend",
     "OAuth2Backend",
     "OktaBackend",
     "OryBackend",
@@ -64,6 +79,7 @@ __all__ = [
     "StrapiBackend",
     "SupabaseBackend",
     "Verdict",
+    "WordPressJWTBackend",
     "get_backend",
     "make_backend",
 ]

@@ -59,8 +59,8 @@ _REQUEST = (
     r"|\b(in|from) (the )?(request|cookies?|body|headers?|payload)\b|full authentication is required"
     r"|^missing\b(?!.*\b(invalid|expired)\b)|^no (auth|bearer|token|jwt)[a-z]*\b(?!.*\b(valid|match))"
     r"|^(?!.*\bvalid\b).*\b(token|header|field|parameter|username|email|password|credentials|body)\b"
-    r".{0,20}\b((is|are) (missing|required)|not (been )?(provided|supplied|given|sent|present|included)\b)"
-    r"|\bmust (include|provide|contain)\b"
+    r".{0,20}\b((is|are) (missing|required|empty)|not (been )?(provided|supplied|given|sent|present|included)\b)"
+    r"|\bmust (include|provide|contain)\b|^no valid refresh token found|\bcookie not (found|set)|sign in or sign up"
 )
 #: A guard's words, of a caller that it knows or doesn't; a token endpoint says something of the token.
 _GUARD = (

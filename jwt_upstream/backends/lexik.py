@@ -34,6 +34,11 @@ class LexikBackend(Backend):
         Rule(Verdict.TRANSIENT, json="message", pattern=r"^Too many failed login attempts", status=(401,)),
         Rule(Verdict.TRANSIENT, json="message", pattern=r"due to a system problem", status=(401,)),
         Rule(
-            Verdict.CONFIG, where=("refresh",), json="message", pattern=r"^Missing JWT Refresh Token$", status=(401,)
+            Verdict.CONFIG,
+            where=("login", "refresh"),
+            json="message",
+            # The second of Symfony's own, where a guard found nothing to look at.
+            pattern=r"^Missing JWT Refresh Token$|^Authentication credentials could not be found",
+            status=(401,),
         ),
     )

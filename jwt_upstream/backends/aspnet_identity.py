@@ -1,0 +1,24 @@
+"""ASP.NET Core Identity's API endpoints."""
+
+from __future__ import annotations
+
+from .base import Backend
+from .verdicts import Rule, Verdict
+
+
+class AspNetIdentityBackend(Backend):
+    """ASP.NET Core Identity (``MapIdentityApi``); checked against the source of 8 to 10.
+
+    Its tokens are opaque and tell their lifetime. A refresh gives a new pair and leaves the old one good. A refusal to
+    refresh has no body, whatever the reason, and a locked account goes on refreshing.
+    """
+
+    login_path = "login"
+    refresh_path = "refresh"
+    login_fields = {"email": "{username}", "password": "{password}"}
+    refresh_fields = {"refreshToken": "{refresh}"}
+    access_paths = ("accessToken",)
+    refresh_paths = ("refreshToken",)
+    expires_in_paths = ("expiresIn",)
+    # SignInResult.ToString(); "Failed" is a wrong password, "RequiresTwoFactor" one that is not enough.
+    rules = (Rule(Verdict.LOCKED, ("login",), (401,), json="detail", pattern=r"^(LockedOut|NotAllowed)$"),)

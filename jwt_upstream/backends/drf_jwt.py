@@ -1,0 +1,37 @@
+"""Django REST framework with drf-jwt."""
+
+from __future__ import annotations
+
+from .base import Backend
+from .verdicts import Rule, Verdict
+
+
+class DRFJWTBackend(Backend):
+    """drf-jwt, and djangorestframework-jwt that it came from; checked against 1.19.2.
+
+    There is one token: a refresh sends the access token, which must not have expired, and keeps its first day: after
+    seven days a login is due. All refusals are 400, with the text in ``non_field_errors``.
+    """
+
+    login_path = "api-token-auth/"
+    refresh_path = "api-token-refresh/"
+    refresh_fields = {"token": "{access}"}
+    access_paths = ("token",)
+    refresh_paths = ()
+    rules = (
+        Rule(
+            Verdict.LOCKED,
+            json=("detail", "non_field_errors"),
+            status=(400, 401, 403),
+            pattern=r"^User (account is disabled|doesn't exist)\.?$",
+        ),
+        Rule(
+            Verdict.REJECTED,
+            ("refresh",),
+            (400,),
+            json="non_field_errors",
+            pattern=r"^(Token|Refresh) has expired|^Token is blacklisted|^Error decoding token|^Invalid token",
+        ),
+        Rule(Verdict.REJECTED, ("login",), (400,), json="non_field_errors", pattern=r"^Unable to log ?in"),
+        Rule(Verdict.EXPIRED, ("api",), (403,), json="detail", pattern=r"^(Token is|You have been) blacklisted"),
+    )

@@ -1,0 +1,42 @@
+"""FastAPI: the shape of its security tutorial, and fastapi-users."""
+
+from __future__ import annotations
+
+from .base import Backend
+from .verdicts import Rule, Verdict
+
+
+class FastAPIBackend(Backend):
+    """FastAPI; checked against its tutorial, the source of 0.121 and 0.122, and fastapi-users 15.0.5.
+
+    Logs in with a form, as FastAPI's ``OAuth2PasswordRequestForm`` wants it. Neither has a refresh: give the upstream
+    a ``LOGIN``, or name an application's own by ``refresh_path``. fastapi-users logs in at ``auth/jwt/login``.
+    """
+
+    login_path = "token"
+    body_format = "form"
+    login_fields = {"grant_type": "password", "username": "{username}", "password": "{password}"}
+    refresh_format = "json"
+    access_paths = ("access_token",)
+    refresh_paths = ("refresh_token",)
+    rules = (
+        Rule(Verdict.LOCKED, ("api", "login"), (400, 401, 403), json="detail", pattern=r"^Inactive user$"),
+        Rule(Verdict.LOCKED, ("login",), (400,), json="detail", pattern=r"^LOGIN_USER_NOT_VERIFIED$"),
+        Rule(
+            Verdict.REJECTED,
+            ("login",),
+            (400,),
+            json="detail",
+            pattern=r"^(Incorrect (username|email) or password|LOGIN_BAD_CREDENTIALS)$",
+        ),
+        # The tutorial's 401 for a scope that the token lacks.
+        Rule(Verdict.PASS, ("api",), (401,), json="detail", pattern=r"^Not enough permissions$"),
+        # HTTPBearer's status for a missing or strange header before FastAPI 0.122.
+        Rule(
+            Verdict.EXPIRED,
+            ("api",),
+            (403,),
+            json="detail",
+            pattern=r"^(Not authenticated|Invalid authentication credentials)$",
+        ),
+    )

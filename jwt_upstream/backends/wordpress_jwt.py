@@ -1,0 +1,38 @@
+"""WordPress with one of the plugins that log in at ``jwt-auth/v1/token``."""
+
+from __future__ import annotations
+
+from .base import Backend
+from .verdicts import Rule, Verdict, Where
+
+_ASKING: tuple[Where, ...] = ("login", "refresh")
+
+
+class WordPressJWTBackend(Backend):
+    """WordPress; checked against the source of JWT Authentication for WP REST API 1.3 and JWT Auth (Useful Team) 3.
+
+    The first has no refresh, and tokens of a week. The second has tokens of ten minutes and hands out a refresh token
+    as a cookie at login, which is good for thirty days and isn't replaced by a refresh.
+    """
+
+    login_path = "jwt-auth/v1/token"
+    refresh_path = ""
+    refresh_fields = {}
+    refresh_headers = {"Cookie": "refresh_token={refresh}"}
+    access_paths = ("token", "data.token")
+    refresh_paths = ("cookie:refresh_token",)
+    rules = (
+        Rule(Verdict.CONFIG, _ASKING, json="code", pattern=r"^jwt_auth_(bad_config|unsupported_|no_auth_|missing_)"),
+        Rule(Verdict.CONFIG, _ASKING, json="code", pattern=r"\bempty_(username|password)$"),
+        # WordPress for sites of many users; plugins that let users in by hand.
+        Rule(Verdict.LOCKED, _ASKING, json="code", pattern=r"\b(spammer_account|pending_approval|denied_access)$"),
+        Rule(Verdict.LOCKED, ("api",), (401, 403), json="code", pattern=r"^jwt_auth_user_not_found$"),
+        Rule(Verdict.PASS, ("api",), json="code", pattern=r"^jwt_auth_(bad_config|unsupported_)"),
+        Rule(
+            Verdict.EXPIRED,
+            ("api",),
+            (401, 403),
+            json="code",
+            pattern=r"^jwt_auth_((invalid|obsolete)_token|(bad|no)_auth_header|bad_iss|bad_request)$",
+        ),
+    )
