@@ -97,6 +97,7 @@ def _aware(name: str, moment: Any) -> datetime | None:
     return moment
 
 
+@sensitive_variables()
 def claims(token: str) -> dict[str, Any]:
     """Return what a JWT says, unverified; nothing for anything which is not a JWT."""
     try:

@@ -8,6 +8,8 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
+from django.views.decorators.debug import sensitive_variables
+
 from jwt_upstream.tokens import TokenPair, claims
 
 from .base import Backend
@@ -88,6 +90,7 @@ class CognitoBackend(Backend):
         said = claims(pair.access)
         return self._signed(super().refresh_body(pair), str(said.get("username") or said.get("cognito:username", "")))
 
+    @sensitive_variables()
     def _signed(self, fields: dict[str, Any], username: str) -> dict[str, Any]:
         if self.client_secret and "AuthParameters" in fields:
             # The developer guide, "Computing secret hash values".
