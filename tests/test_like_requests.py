@@ -22,7 +22,9 @@ from requests_toolbelt import threaded
 from requests_toolbelt.adapters.source import SourceAddressAdapter
 from requests_toolbelt.downloadutils import stream
 from requests_toolbelt.utils import dump
+from urllib3 import HTTPResponse
 
+from jwt_upstream import backends
 from jwt_upstream.backends.bodies import LIMIT
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import AccountLocked
@@ -200,6 +202,18 @@ def test_only_rules_that_look_at_success_read_of_it(client: UpstreamClient, upst
         upstream.expire()
         assert UpstreamClient("up").get("orders/").json()["ok"] == bool(rules)
         assert upstream.refreshes == refreshes
+
+
+BACKENDS = [each for each in vars(backends).values() if isinstance(each, type) and issubclass(each, backends.Backend)]
+
+
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_which_backends_read_of_success(kind: type[backends.Backend]) -> None:
+    """Slack says in a 200 that a token has ended, and so does GraphQL of Directus; nobody else's answers pay."""
+    response = requests.Response()
+    response.status_code, response.raw = 200, HTTPResponse(io.BytesIO(b'{"ok": true}'), preload_content=False)
+    kind("up", "https://up.example.com/").verdict("api", response)
+    assert bool(response._content_consumed) == (kind in {backends.SlackBackend, backends.DirectusBackend})
 
 
 @pytest.mark.parametrize(

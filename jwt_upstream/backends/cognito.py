@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 from jwt_upstream.tokens import TokenPair, claims
 
 from .base import Backend
-from .verdicts import Rule, Verdict
+from .verdicts import REFUSALS, Rule, Verdict
 
 _LOCKED = r"^User is (disabled|not enabled)|^User account has expired|must be reset by an administrator"
 _BUSY = (
@@ -55,9 +55,14 @@ class CognitoBackend(Backend):
     message_paths = ("message", "Message", "ChallengeName", "__type")
     _requires = ("client_id", "region")
     rules = (
-        Rule(Verdict.LOCKED, json="message", pattern=_LOCKED),
-        Rule(Verdict.LOCKED, json="__type", pattern=r"\b(UserNotConfirmed|PasswordResetRequired)Exception$"),
-        Rule(Verdict.LOCKED, ("api", "refresh"), json="__type", pattern=r"\bUserNotFoundException$"),
+        Rule(Verdict.LOCKED, status=REFUSALS, json="message", pattern=_LOCKED),
+        Rule(
+            Verdict.LOCKED,
+            status=REFUSALS,
+            json="__type",
+            pattern=r"\b(UserNotConfirmed|PasswordResetRequired)Exception$",
+        ),
+        Rule(Verdict.LOCKED, ("api", "refresh"), REFUSALS, json="__type", pattern=r"\bUserNotFoundException$"),
         # A 200 without tokens: the next step of a login, which only a person can take.
         Rule(Verdict.LOCKED, ("login",), json="ChallengeName", pattern=r"^NEW_PASSWORD_REQUIRED$"),
         Rule(Verdict.REJECTED, ("login",), json="ChallengeName"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .verdicts import Rule, Verdict
+from .verdicts import REFUSALS, Rule, Verdict
 
 _CODE = "errors.0.extensions.code"
 _CONFIG = r"^(INVALID_IP|INVALID_PROVIDER|INVALID_PROVIDER_CONFIG|RESOURCE_RESTRICTED|FORBIDDEN)$"
@@ -27,12 +27,13 @@ class DirectusBackend(Backend):
     lifetime_unit = "ms"
     message_paths = ("errors.0.message",)
     rules = (
-        Rule(Verdict.LOCKED, json=_CODE, pattern=r"^USER_SUSPENDED$"),
+        Rule(Verdict.LOCKED, status=REFUSALS, json=_CODE, pattern=r"^USER_SUSPENDED$"),
         Rule(Verdict.REJECTED, ("login", "refresh"), json=_CODE, pattern=r"^INVALID_(CREDENTIALS|OTP|TOKEN)$"),
         # The licence's limits, of users for instance; the ones on requests are 429.
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json=_CODE, pattern=r"^LIMIT_EXCEEDED$"),
         Rule(Verdict.CONFIG, ("login", "refresh"), json=_CODE, pattern=_CONFIG),
-        Rule(Verdict.EXPIRED, ("api",), json=_CODE, pattern=r"^(TOKEN_EXPIRED|INVALID_TOKEN)$"),
+        # GraphQL says it in a 200.
+        Rule(Verdict.EXPIRED, ("api",), (200, *REFUSALS), json=_CODE, pattern=r"^(TOKEN_EXPIRED|INVALID_TOKEN)$"),
         # A 401 too, and no fresh token would help: the address may not come in; a second factor was wrong.
-        Rule(Verdict.PASS, ("api",), json=_CODE, pattern=r"^INVALID_(IP|OTP)$"),
+        Rule(Verdict.PASS, ("api",), REFUSALS, json=_CODE, pattern=r"^INVALID_(IP|OTP)$"),
     )

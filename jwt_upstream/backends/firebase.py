@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .verdicts import Rule, Verdict
+from .verdicts import REFUSALS, Rule, Verdict
 
 _REFUSED = r"^(INVALID_LOGIN_CREDENTIALS|INVALID_PASSWORD|INVALID_EMAIL|EMAIL_NOT_FOUND|INVALID_CUSTOM_TOKEN)\b"
 _BUSY = r"^(TOO_MANY_ATTEMPTS_TRY_LATER|QUOTA_EXCEEDED|RESOURCE_EXHAUSTED)\b"
@@ -31,8 +31,8 @@ class FirebaseBackend(Backend):
     message_paths = ("error.message",)
     _requires = ("api_key",)
     rules = (
-        Rule(Verdict.LOCKED, json="error.message", pattern=r"^USER_DISABLED\b"),
-        Rule(Verdict.LOCKED, ("api", "refresh"), json="error.message", pattern=r"^USER_NOT_FOUND\b"),
+        Rule(Verdict.LOCKED, status=REFUSALS, json="error.message", pattern=r"^USER_DISABLED\b"),
+        Rule(Verdict.LOCKED, ("api", "refresh"), REFUSALS, json="error.message", pattern=r"^USER_NOT_FOUND\b"),
         Rule(Verdict.LOCKED, ("login",), json="error.message", pattern=r"^PASSWORD_DOES_NOT_MEET_REQUIREMENTS\b"),
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json="error.message", pattern=_BUSY),
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json="error.errors.0.reason", pattern=_LIMITS),

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .base import Backend
-from .verdicts import Rule, Verdict, Where
+from .verdicts import REFUSALS, Rule, Verdict, Where
 
 _KEY = r"\bAPI keys?\b|^Invalid authentication credentials$"
 
 
 def _coded(verdict: Verdict, where: Sequence[Where], pattern: str) -> Iterator[Rule]:
+    status = REFUSALS if "api" in where else ()
     # In API version 2024-01-01, which one may ask for by a header, the body has it elsewhere.
-    yield Rule(verdict, where, json="error_code", pattern=pattern)
-    yield Rule(verdict, where, header="x-sb-error-code", pattern=pattern)
+    yield Rule(verdict, where, status, json="error_code", pattern=pattern)
+    yield Rule(verdict, where, status, header="x-sb-error-code", pattern=pattern)
 
 
 class SupabaseBackend(Backend):

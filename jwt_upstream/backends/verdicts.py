@@ -16,6 +16,9 @@ from jwt_upstream.tokens import TokenPair
 from .bodies import LIMIT, body, lookup
 
 Where = Literal["api", "login", "refresh"]
+
+#: What servers refuse by. A rule for calls names them where it can: else it reads of every successful answer too.
+REFUSALS = (400, 401, 403, 404, 409, 422, 423)
 #: How much of a value is searched; what a server says of an error is shorter.
 _LONGEST = 2000
 
