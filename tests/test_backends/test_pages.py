@@ -1,0 +1,37 @@
+"""The documentation's page on each backend: what it has, and that its settings work as they stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from jwt_upstream.backends import make_backend
+
+PAGES = sorted((Path(__file__).parents[2] / "docs" / "backends").glob("*.rst"))
+HEADINGS = ["Settings to copy", "What it sends", "How it recognises each event", "What the server hides"]
+
+
+def settings_to_copy(page: Path) -> dict[str, Any]:
+    """Return the first block of settings on a page, with something for each secret."""
+    match = re.search(r"Settings to copy\n=+\n(?s:.*?)code-block:: python\n\n((?: {4}.*\n|\n)+)", page.read_text())
+    assert match, page.name
+    written: dict[str, Any] = eval("{" + dedent(match[1]) + "}", {"env": str.lower})
+    return written
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_headings(page: Path) -> None:
+    """Every page says the same things in the same order."""
+    assert re.findall(r"^(\w.+)\n=+$", page.read_text(), re.MULTILINE)[1:] == HEADINGS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_settings_to_copy(page: Path) -> None:
+    """What is there to be copied is complete, and each option exists."""
+    for alias, written in settings_to_copy(page).items():
+        backend = make_backend(alias, written)
+        assert (list(backend.check()), list(backend.missing())) == ([], [])
