@@ -180,6 +180,16 @@ def test_many_workers(automatic: UpstreamClient, upstream: Upstream) -> None:
     assert len(upstream.calls("/login")) == 1
 
 
+@pytest.mark.slow
+def test_wrong_password_of_many_workers(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """A password that is refused is tried once, however many workers there are."""
+    upstream.password = "changed"
+    results = workers.together(*(workers.start("stream", threads=4, count=5) for _ in range(3)))
+    outcomes = {outcome.partition(":")[0] for result in results for _, outcome, *_ in result}
+    assert outcomes == {"CredentialRejected"}
+    assert len(upstream.calls("/login")) == 1
+
+
 @pytest.mark.parametrize(
     ("login", "problem"),
     [

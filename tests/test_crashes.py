@@ -186,6 +186,16 @@ def test_killed_at_an_upstream_with_grace(start: Start, upstream: Upstream, tmp_
     assert subjects(tmp_path) == []
 
 
+def test_killed_where_a_login_is_configured(start: Start, upstream: Upstream, settings: Any, tmp_path: Path) -> None:
+    """A pair that died with a worker is made good by one automatic login, and no human hears of it."""
+    settings.JWT_UPSTREAM["up"]["LOGIN"] = {"username": upstream.user, "password": upstream.password}
+    outcomes, _ = crash(start, upstream, "rotated")
+    assert [outcome for outcome, _ in outcomes] == [200] * 4
+    assert (upstream.refreshes, len(upstream.calls("/login"))) == (2, 1)
+    assert kinds() == ["interrupted", "logged_in"]
+    assert subjects(tmp_path) == []
+
+
 # -- interrupted
 
 

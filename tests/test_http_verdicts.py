@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -234,6 +236,19 @@ def test_trouble_of_the_network(trouble: str) -> None:
 def test_no_time_left(server: Upstream) -> None:
     """Nothing is sent once the time is up, as after a freeze: another worker may have spent the token by then."""
     outcome = Backend("up", server.url, deadline=1e-9).refresh(TokenPair("a1", "r1"))
+    assert (outcome.verdict, outcome.is_ambiguous, server.seen) == (Verdict.TRANSIENT, False, [])
+
+
+def test_slow_name_lookup(server: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent after a look-up of the host's name that outlasted the deadline: the claim may have lapsed."""
+    look_up = socket.getaddrinfo
+
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.5)
+        return look_up(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    outcome = Backend("up", server.url, deadline=0.2).refresh(TokenPair("a1", "r1"))
     assert (outcome.verdict, outcome.is_ambiguous, server.seen) == (Verdict.TRANSIENT, False, [])
 
 
