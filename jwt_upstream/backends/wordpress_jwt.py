@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .verdicts import Rule, Verdict, Where
+from .verdicts import REFUSALS, Rule, Verdict, Where
 
 _ASKING: tuple[Where, ...] = ("login", "refresh")
 
@@ -27,7 +27,7 @@ class WordPressJWTBackend(Backend):
         # WordPress for sites of many users; plugins that let users in by hand.
         Rule(Verdict.LOCKED, _ASKING, json="code", pattern=r"\b(spammer_account|pending_approval|denied_access)$"),
         Rule(Verdict.LOCKED, ("api",), (401, 403), json="code", pattern=r"^jwt_auth_user_not_found$"),
-        Rule(Verdict.PASS, ("api",), json="code", pattern=r"^jwt_auth_(bad_config|unsupported_)"),
+        Rule(Verdict.PASS, ("api",), REFUSALS, json="code", pattern=r"^jwt_auth_(bad_config|unsupported_)"),
         Rule(
             Verdict.EXPIRED,
             ("api",),
