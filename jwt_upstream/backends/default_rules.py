@@ -74,7 +74,7 @@ _NOT_ALLOWED = r"\bnot (authori[sz]ed|allowed|permitted) to\b(?!.*\b((log|sign)[
 _STATES = r"(disabled|locked|suspended|blocked|banned|deactivated|inactive|deleted|closed|terminated|expired)"
 _BE = r"((?!token|session|password|key|licen)[\w.@+-]+ )?(is|has|has been|was)"
 #: The account's state as a whole sentence or code; "before your account is locked" is something else.
-_ACCOUNT = (
+ACCOUNT = (
     rf"^(sorry,? )?((your|this|the) )?(user|account|user account)( {_BE})?[ _.-]{_STATES}[.!]?$"
     rf"|^{_STATES}[ _](user|account)[.!]?$"
 )
@@ -108,7 +108,7 @@ _GATE = r"\bapi[ _-]?key\b|subscription key|authentication credentials (were not
 DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(Verdict.LOCKED, json="message", pattern=r"^Account is disabled\.?$", status=(400, 401, 403, 423)),
     # 423 alone may be a document that somebody else is editing (RFC 4918, section 11.3).
-    Rule(Verdict.LOCKED, _API, (401, 423), json=WORDS, pattern=_ACCOUNT),
+    Rule(Verdict.LOCKED, _API, (401, 423), json=WORDS, pattern=ACCOUNT),
     # RFC 6750 section 3.1 and RFC 9470: another token of the same kind would be refused as well.
     Rule(Verdict.PASS, _API, header="WWW-Authenticate", pattern=r"\berror=\"?insufficient_"),
     Rule(Verdict.PASS, _API, (401,), header="WWW-Authenticate", pattern=_NO_TOKEN),
@@ -140,7 +140,7 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(Verdict.CONFIG, _ASKING, (401, 403), json="cloudflare_error"),
     Rule(Verdict.CONFIG, _ASKING, (403,), json=("url", "blockScript"), pattern="captcha"),
     Rule(Verdict.CONFIG, _ASKING, (401, 403), header="WWW-Authenticate", pattern=rf"resource_metadata|{_NO_TOKEN}"),
-    Rule(Verdict.LOCKED, _ASKING, (400, 401, 403, 422, 423), json=WORDS, pattern=f"{_ACCOUNT}|{_UNCONFIRMED}"),
+    Rule(Verdict.LOCKED, _ASKING, (400, 401, 403, 422, 423), json=WORDS, pattern=f"{ACCOUNT}|{_UNCONFIRMED}"),
     Rule(Verdict.REJECTED, ("refresh",), (400, 401, 403, 422), json=WORDS, pattern=_REFRESH_TOKEN),
     Rule(Verdict.REJECTED, ("refresh",), (400, 422), json=WORDS, pattern=_TOKEN_OVER),
     Rule(Verdict.REJECTED, ("login",), (400, 404, 422), json=WORDS, pattern=_PASSWORD),

@@ -17,12 +17,4 @@ class DjangoOAuthToolkitBackend(OAuth2Backend):
     rules = (
         # A view under ``protected_resource`` answers 403 with nothing in it to a dead token, and to a missing scope.
         Rule(Verdict.EXPIRED, ("api",), (403,), pattern=r"^\s*$"),
-        # Projects with SessionAuthentication listed first answer 403 where 401 belongs (no challenge to send).
-        Rule(
-            Verdict.EXPIRED,
-            ("api",),
-            (403,),
-            json="detail",
-            pattern=r"^Authentication credentials were not provided",
-        ),
     )

@@ -11,11 +11,12 @@ from jwt_upstream.tokens import TokenPair
 
 from .base import Backend
 from .bodies import lookup
+from .default_rules import ACCOUNT
 from .templates import filled, placeholders
 from .verdicts import Rule, Verdict, Where
 
-# What Spring Security says of a user's account (messages.properties), where a server passes it on.
-_ACCOUNT = r"^User (is disabled|account (is locked|has expired)|credentials have expired)\.?$"
+# Said with ``invalid_grant``, the last by Spring Security (messages.properties), which some servers pass on.
+_ACCOUNT = rf"{ACCOUNT}|^User credentials have expired\.?$"
 
 
 class OAuth2Backend(Backend):

@@ -68,6 +68,8 @@ def test_only_invalid_grant_rejects(status: int, error: str, verdict: Verdict) -
         ("ip restricted", Verdict.CONFIG),
         ("Invalid token issuer. Expected 'https://x'", Verdict.CONFIG),
         ("User account is locked", Verdict.LOCKED),
+        ("User credentials have expired", Verdict.LOCKED),
+        ("account_disabled", Verdict.LOCKED),
     ],
 )
 def test_invalid_grant_that_means_something_else(description: str, verdict: Verdict) -> None:
