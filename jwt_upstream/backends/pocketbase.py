@@ -36,6 +36,6 @@ class PocketBaseBackend(Backend):
         Rule(Verdict.CONFIG, ("login", "refresh"), (403,), json="message"),
         Rule(Verdict.REJECTED, ("login",), (400,), json="message", pattern=r"^Failed to authenticate\.?$"),
         Rule(Verdict.REJECTED, ("login",), (401,), json="mfaId"),
-        Rule(Verdict.REJECTED, ("refresh",), (401,), json="message", pattern=r"\brequires valid\b.*\btoken\b"),
+        Rule(Verdict.REJECTED, ("refresh",), (401,), json="message", pattern=r"\brequires valid\b.{0,99}\btoken\b"),
         Rule(Verdict.EXPIRED, ("api",), (403,), json="message", pattern=_GUEST),
     )
