@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jwt_upstream import backends
 from jwt_upstream.backends import make_backend
 
 PAGES = sorted((Path(__file__).parents[2] / "docs" / "backends").glob("*.rst"))
@@ -35,3 +36,11 @@ def test_settings_to_copy(page: Path) -> None:
     for alias, written in settings_to_copy(page).items():
         backend = make_backend(alias, written)
         assert (list(backend.check()), list(backend.missing())) == ([], [])
+
+
+def test_no_backend_lacks_a_page() -> None:
+    """Each class is told of on some page, the plain one beside the pages."""
+    told = {
+        name for page in PAGES for name in re.findall(r"autoclass:: jwt_upstream\.backends\.(\w+)", page.read_text())
+    }
+    assert told == {name for name in backends.__all__ if name.endswith("Backend")} - {"Backend"}
