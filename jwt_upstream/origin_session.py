@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from copy import copy
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, cast
 from urllib.parse import urljoin
 
 from requests import PreparedRequest, Request, Response
@@ -17,6 +17,13 @@ from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.backends.origins import origin
 from jwt_upstream.exceptions import ForeignOrigin
 from jwt_upstream.sending import has_left, mark_as_left, unchanged
+
+
+class _KeepNothing(DefaultCookiePolicy):
+    """Takes no cookie of the upstream: one could outrank the token, or mix up two accounts."""
+
+    def set_ok(self, *_: Any) -> bool:
+        return False
 
 
 class OriginSession(AsyncVerbs):
@@ -34,9 +41,8 @@ class OriginSession(AsyncVerbs):
         self.proxies = dict(backend.proxies or {})
         # Does nothing, but with it requests doesn't look for a password in .netrc, which would replace the token.
         self.auth = unchanged
-        if not backend.keep_cookies:
-            # A cookie of the upstream could outrank the token, or mix up two accounts.
-            self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._cookie_policy = DefaultCookiePolicy() if backend.keep_cookies else _KeepNothing()
+        self.cookies.set_policy(self._cookie_policy)
         adapter = retries.adapter(backend.retries, backend.retry_pause_max)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
@@ -63,7 +69,9 @@ class OriginSession(AsyncVerbs):
             located.params = ""
         if not request.headers and None not in self.headers.values():
             located.headers = None  # type: ignore[assignment]
-        return super().prepare_request(located)
+        prepared = super().prepare_request(located)
+        cast(CookieJar, prepared._cookies).set_policy(self._cookie_policy)  # for the next hop of a redirect
+        return prepared
 
     def _joined(self, url: str) -> str:
         try:

@@ -228,6 +228,10 @@ def test_authorization_of_the_caller(client: UpstreamClient, upstream: Upstream,
     """A caller's own Authorization is refused, with a word on what to do."""
     with pytest.raises(requests.exceptions.InvalidHeader, match="remove yours"):
         client.get("orders/", **how)
+    for name, value in how.items():
+        setattr(client, name, value)
+    with pytest.raises(requests.exceptions.InvalidHeader, match="remove yours"):
+        client.get("orders/")
     assert upstream.seen == []
 
 
@@ -292,11 +296,18 @@ def test_long_401_can_be_read(client: UpstreamClient, upstream: Upstream) -> Non
 
 
 def test_timeout(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
-    """A call without a timeout of its own has the backend's."""
+    """A call without a timeout of its own, or with None, has the backend's, and so has each hop of a redirect."""
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["timeout"] = (1, 0.1)
-    upstream.answers["/slow/"] = Answer(200, {}, delay=1.0)
-    with pytest.raises(requests.ReadTimeout):
-        client.get("slow/")
+    upstream.answers["/slow/"] = Answer(200, {}, delay=0.5)
+    upstream.answers["/old/"] = redirect("/slow/")
+    for call in (
+        lambda: client.get("slow/"),
+        lambda: client.get("slow/", timeout=None),
+        lambda: client.get("old/"),
+        lambda: client.send(requests.Request("GET", f"{upstream.url}slow/").prepare()),
+    ):
+        with pytest.raises(requests.ReadTimeout):
+            call()
     assert client.get("slow/", timeout=5).status_code == 200
 
 

@@ -223,11 +223,15 @@ def cookies(upstream: Upstream) -> list[str | None]:
 
 
 def test_cookies(client: UpstreamClient, upstream: Upstream) -> None:
-    """Cookies of the upstream are not kept, not even on a redirect's next call; those given with a call are sent."""
+    """Cookies of the upstream are not kept, not even for the next hop; those given with a call or client are sent."""
+    upstream.answers["/old/"] = Answer(302, {}, {"Set-Cookie": "hop=theirs; Path=/", "Location": "/orders/"})
     upstream.answers["/orders/"] = Answer(200, {}, {"Set-Cookie": "session=theirs; Path=/"})
-    response = client.get("orders/")
-    assert response.cookies["session"] == "theirs"
-    client.get("orders/", cookies={"mine": "1"})
+    response = client.get("old/")
+    assert [past.cookies.items() for past in [*response.history, response]] == [
+        [("hop", "theirs")],
+        [("session", "theirs")],
+    ]
+    client.get("old/", cookies={"mine": "1"})
     client.cookies.set("ours", "2")
     client.get("orders/")
     assert cookies(upstream) == [None, "mine=1", "ours=2"]
@@ -246,6 +250,9 @@ def test_cookies_that_are_asked_for(client: UpstreamClient, upstream: Upstream, 
     for each in (keeping, tenant, UpstreamClient("up"), keeping, tenant):
         assert each.get("orders/").status_code == 200
     assert cookies(upstream) == [None, None, None, "session=access-1", "session=tenant"]
+    upstream.answers["/old/"] = Answer(302, {}, {"Set-Cookie": "hop=theirs; Path=/", "Location": "/orders/"})
+    UpstreamClient("up").get("old/")
+    assert cookies(upstream)[-1] == "hop=theirs"
 
 
 def test_cookie_of_a_401(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
