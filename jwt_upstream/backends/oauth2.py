@@ -32,7 +32,8 @@ class OAuth2Backend(Backend):
     support only this, or that don't decode the special characters of a secret. A client without a secret uses "post"
     as well.
 
-    Of all error codes only ``invalid_grant`` rejects a refresh token; what else a server says belongs into ``rules``.
+    A refresh token is rejected by ``invalid_grant``, or by words that speak of it; another code alone, with 401 or 403
+    too, is about the client. What else your server says belongs into ``rules``.
     """
 
     login_path = "token"
