@@ -121,21 +121,21 @@ class Answers:
         if not access:
             raise ValueError("the answer holds no access token")
         refresh = self._find(response, self.refresh_paths)
-        ends = (self._ends("access", response, access, now), self._ends("refresh", response, refresh, now))
+        ends = (self.ends("access", response, access, now), self.ends("refresh", response, refresh, now))
         access_end, refresh_end = (next((end for _, _, end in told if end), None) for told in ends)
         return TokenPair(access, refresh, access_end, refresh_end)
 
     def _find(self, response: Response, paths: Iterable[str]) -> str:
-        return next((text for _, text in self._texts_at(response, paths) if text), "")
+        return next((text for _, text in self.tokens_at(response, paths) if text), "")
 
-    def _texts_at(self, response: Response, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+    def tokens_at(self, response: Response, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Yield each path with the token that stands there, "" for none."""
         for path in paths:
             value = lookup(response, path)
             # In a header, and from some servers in the body as well, the scheme comes with the token.
             yield path, _BEARER.sub("", value.strip()) if isinstance(value, str) else ""
 
-    def _ends(
+    def ends(
         self, which: Which, response: Response, token: str, now: datetime
     ) -> Iterator[tuple[str, Any, datetime | None]]:
         """Yield where the end of a token may be told, what is told there, and the end; the first one counts."""

@@ -72,6 +72,8 @@ class Backend(Questions, Answers):
         self._options = options
         #: What to log in with when there is nothing to refresh with; empty where a person does that.
         self.automatic_login = Secrets()
+        #: Where answers are kept for whoever explains them; None: nowhere, since they hold tokens.
+        self.kept: list[tuple[Where, Response]] | None = None
         for name in options.keys() & self.option_types().keys():
             value = options[name]
             # Settings that come from JSON or the environment have lists, requests wants tuples.
@@ -140,7 +142,9 @@ class Backend(Questions, Answers):
                 # A field that no JSON can hold, for one. The frames of requests, which hold all fields, go nowhere.
                 raise error.with_traceback(None) from None
             else:
-                outcome = self._outcome(where, response, started, [*secrets, self.client_secret, self.api_key])
+                outcome = self.outcome(where, response, started, secrets)
+                if self.kept is not None:
+                    self.kept.append((where, response))
         return replace(outcome, seconds=time.monotonic() - clock)
 
     @sensitive_variables()
@@ -167,8 +171,13 @@ class Backend(Questions, Answers):
         return Outcome(Verdict.TRANSIENT, cause(error), is_ambiguous=deadline.is_connected)
 
     @sensitive_variables()
-    def _outcome(self, where: Where, response: Response, now: datetime, secrets: Iterable[str]) -> Outcome:
+    def outcome(self, where: Where, response: Response, now: datetime, secrets: Iterable[str] = ()) -> Outcome:
+        """Return what an answer to a login or refresh comes to; ``now`` is when it was asked for.
+
+        The reason shows neither ``secrets`` nor those of the settings.
+        """
         verdict, pair, reason = self.verdict(where, response), None, ""
+        secrets = [*secrets, self.client_secret, self.api_key]
         if verdict is Verdict.OK:
             try:
                 pair = self.token_pair(where, response, now)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping
@@ -19,9 +17,10 @@ from jwt_upstream import logins
 from jwt_upstream.backends import get_backend
 from jwt_upstream.backends.failures import masked
 from jwt_upstream.exceptions import UpstreamError, UpstreamNotConfigured
+from jwt_upstream.management import prompts
 from jwt_upstream.models import Credential
 from jwt_upstream.texts import left, moment
-from jwt_upstream.tokens import Secrets, TokenPair, end_at, fingerprint
+from jwt_upstream.tokens import TokenPair, end_at, fingerprint
 
 _TOKENS = {"access": ("access", "access_token", "token"), "refresh": ("refresh", "refresh_token")}
 _ENDS = ("access_expires_at", "refresh_expires_at")
@@ -42,13 +41,9 @@ class Command(BaseCommand):
         """Take everything but secrets, which a process list would show."""
         parser.add_argument("alias", help="The upstream, as JWT_UPSTREAM names it.")
         parser.add_argument("--account", default="default", help='Which of several accounts (default: "default").')
-        parser.add_argument("--username", help="The username, where the upstream asks for one.")
+        prompts.add_username(parser)
         stdin = parser.add_mutually_exclusive_group()
-        stdin.add_argument(
-            "--password-stdin",
-            action="store_true",
-            help="Read the password from standard input (one line for each secret that the login asks for).",
-        )
+        prompts.add_password_stdin(stdin)
         stdin.add_argument(
             "--tokens-stdin",
             action="store_true",
@@ -69,70 +64,16 @@ class Command(BaseCommand):
 
     @sensitive_variables()
     def _log_in(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
-        asks = get_backend(alias).login_asks
-        if options["username"] and "username" not in asks:
-            raise CommandError(f"A login at {alias} asks for no username.")
-        given = Secrets(username=options["username"] or "")
-        if options["password_stdin"]:
-            given.update(_secrets_from_stdin(name for name in asks if name != "username"))
-        credentials = Secrets({name: given.get(name) or _value(name) for name in asks})
-        return logins.login(alias, account, credentials, by=_by())
+        credentials = prompts.credentials(alias, get_backend(alias).login_asks, options)
+        return logins.login(alias, account, credentials, by=prompts.by("upstream_login"))
 
     @sensitive_variables()
     def _adopt(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
         if options["username"]:
             raise CommandError("--username goes with a login, not with --tokens-stdin.")
         get_backend(alias)
-        _refuse_terminal("--tokens-stdin", "a JSON object, such as < tokens.json")
-        return logins.adopt(alias, account, _pair(sys.stdin.read()), by=_by())
-
-
-def _by() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # containers run under ids that have no name
-        user = f"uid {os.getuid()}"
-    return f"upstream_login by {user}"
-
-
-def _is_terminal() -> bool:
-    return bool(sys.stdin) and sys.stdin.isatty()
-
-
-def _refuse_terminal(option: str, what: str) -> None:
-    # What is typed there would be shown.
-    if _is_terminal():
-        raise CommandError(f"{option} reads {what} from a pipe or file, not from the terminal.")
-
-
-@sensitive_variables()
-def _secrets_from_stdin(names: Iterable[str]) -> Secrets:
-    _refuse_terminal("--password-stdin", "the password")
-    given = Secrets({name: sys.stdin.readline().rstrip("\r\n") for name in names})
-    if not given or not all(given.values()):
-        missing = ", ".join(name for name, value in given.items() if not value) or "no secret is asked for"
-        raise CommandError(f"--password-stdin: standard input doesn't fit: {missing}.")
-    return given
-
-
-@sensitive_variables()
-def _value(name: str) -> str:
-    variable = f"JWT_UPSTREAM_{name.upper()}"
-    value = os.environ.get(variable) or _asked(name, variable)
-    if not value:
-        raise CommandError(f"No {name} given; nothing was stored.")
-    return value
-
-
-def _asked(name: str, variable: str) -> str:
-    how = "--username" if name == "username" else "--password-stdin"
-    if not _is_terminal():
-        raise CommandError(f"No {name}, and no terminal to ask for it: give {how} or set {variable}.")
-    prompt = f"{name.replace('_', ' ').capitalize()}: "
-    try:
-        return input(prompt) if name == "username" else getpass.getpass(prompt)
-    except (EOFError, KeyboardInterrupt):
-        raise CommandError("Cancelled; nothing was stored.") from None
+        prompts.refuse_terminal("--tokens-stdin", "a JSON object, such as < tokens.json")
+        return logins.adopt(alias, account, _pair(sys.stdin.read()), by=prompts.by("upstream_login"))
 
 
 @sensitive_variables()

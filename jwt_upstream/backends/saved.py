@@ -1,0 +1,69 @@
+"""Answers that were saved, or made for a test, as ``requests`` would have received them; asks nobody."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Mapping
+from http.client import HTTPException, parse_headers
+from io import BytesIO
+
+from requests import Response
+from urllib3 import HTTPResponse
+from urllib3.exceptions import HTTPError
+
+_STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: [^\r\n]*)?\r?\n")
+_NO_ANSWER = "this is no HTTP answer: it must begin with a status line such as 'HTTP/1.1 401 Unauthorized' (curl -i)"
+
+
+def answer(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Response:
+    """Return a response that was read to its end."""
+    response = Response()
+    response.status_code = status
+    response.headers.update(headers or {})
+    response._content, response._content_consumed = body, True
+    return response
+
+
+def parsed(saved: bytes) -> Response:
+    """Read an answer as ``curl -i`` prints it: status line, headers, an empty line, the body; LF or CRLF.
+
+    What comes before the last status line (``100 Continue``, a proxy's greeting, redirects) is passed over. Raises
+    ValueError, without showing what it read, for what is no such text.
+    """
+    rest = _as_bytes(saved)
+    if not _STATUS_LINE.match(rest):
+        raise ValueError(_NO_ANSWER)
+    while match := _STATUS_LINE.match(rest):
+        status, stream = int(match[1]), BytesIO(rest[match.end() :])
+        headers = _headers(stream)
+        rest = stream.read()
+    return answer(status, headers, _unpacked(headers, rest))
+
+
+def _as_bytes(saved: bytes) -> bytes:
+    # A shell of Windows redirects as UTF-16.
+    if saved.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        saved = saved.decode("utf-16", errors="replace").encode()
+    saved = saved.removeprefix(codecs.BOM_UTF8).lstrip()
+    return saved if b"\n" in saved else saved + b"\n"
+
+
+def _headers(stream: BytesIO) -> dict[str, str]:
+    try:
+        message = parse_headers(stream)
+    except HTTPException as error:
+        raise ValueError(f"the headers can't be read: {type(error).__name__}") from None
+    if message.defects:
+        names = ", ".join(message.keys()) or "none"
+        raise ValueError(f"the headers end in a line that is no header; read so far: {names}")
+    return {name: ", ".join(message.get_all(name, ())) for name in message}
+
+
+def _unpacked(headers: Mapping[str, str], body: bytes) -> bytes:
+    # curl unpacks with --compressed only, and leaves the header as it was.
+    packed = {name: text for name, text in headers.items() if name.lower() == "content-encoding"}
+    try:
+        return HTTPResponse(BytesIO(body), headers=packed, preload_content=False).read(decode_content=True)
+    except HTTPError:
+        return body
