@@ -81,10 +81,11 @@ def _upstreams() -> Iterator[CheckMessage]:
         yield Error("JWT_UPSTREAM must be a dict of upstreams.", hint=hint, id="jwt_upstream.E001")
         return
     for alias, written in conf.upstreams.items():
-        yield from _upstream(alias, written)
+        yield from check_upstream(alias, written)
 
 
-def _upstream(alias: str, written: Any) -> Iterator[CheckMessage]:
+def check_upstream(alias: str, written: Any) -> Iterator[CheckMessage]:
+    """Yield what is wrong with the settings of one upstream."""
     where = f"JWT_UPSTREAM[{alias!r}]"
     if not isinstance(alias, str) or not 0 < len(alias) <= _LONGEST_ALIAS:
         hint = f"Give it a name of at most {_LONGEST_ALIAS} characters."

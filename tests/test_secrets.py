@@ -185,6 +185,16 @@ def test_values(leaky: Upstream, shown: list[str]) -> None:
     shown += [str(caught.value)]
 
 
+def probe(alias: str, shown: list[str], **options: Any) -> None:
+    """Have an answer explained, whether it is a good one or not."""
+    out = io.StringIO()
+    try:
+        call_command("upstream_probe", alias, stdout=out, stderr=out, **options)
+    except CommandError as error:
+        report(error, shown)
+    shown.append(out.getvalue())
+
+
 def test_commands(leaky: Upstream, shown: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor do the commands, whether they succeed or fail."""
     out = io.StringIO()
@@ -197,6 +207,19 @@ def test_commands(leaky: Upstream, shown: list[str], monkeypatch: pytest.MonkeyP
     arguments = {"username": "bob", "password_stdin": True, "stdout": out, "stderr": out}
     failing(lambda: call_command("upstream_login", "up", **arguments), shown)
     call_command("dumpdata", "jwt_upstream", stdout=out)
+    probe("up", shown)
+    probe("up", shown, refresh=True)
+    probe("up", shown, api="orders/")
+    monkeypatch.setenv("JWT_UPSTREAM_USERNAME", "bob")
+    monkeypatch.setenv("JWT_UPSTREAM_PASSWORD", PASSWORD)
+    probe("up", shown, login=True)
+    leaky.answers["/token"] = lambda _: Answer(200, leaky.issue())
+    probe("up", shown, login=True, json=True)
+    probe("up", shown, login=True, store=True)
+    leaky.answers["/orders/"] = echo(400, "no")
+    probe("up", shown, api="orders/")
+    leaky.answers["/token"] = echo(400, "invalid_grant")
+    probe("up", shown, refresh=True)
     shown.append(out.getvalue())
 
 

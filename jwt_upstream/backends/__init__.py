@@ -96,10 +96,7 @@ def get_backend(alias: str) -> Backend:
 
     Raises UpstreamNotConfigured, with the first thing that is wrong.
     """
-    try:
-        written = conf.upstreams[alias]
-    except (KeyError, TypeError):
-        raise UpstreamNotConfigured(_unknown(alias)) from None
+    written = written_settings(alias)
     known = _made.get(alias)
     if known is not None and known[0] == written:
         return known[1]
@@ -109,6 +106,14 @@ def get_backend(alias: str) -> Backend:
     # A copy, so that settings which are changed in place are noticed as well.
     _made[alias] = (deepcopy(written), backend)
     return backend
+
+
+def written_settings(alias: str) -> Mapping[str, Any]:
+    """Return what settings say of an upstream, unchecked; raises UpstreamNotConfigured for an unknown alias."""
+    try:
+        return conf.upstreams[alias]
+    except (KeyError, TypeError):
+        raise UpstreamNotConfigured(_unknown(alias)) from None
 
 
 @sensitive_variables()

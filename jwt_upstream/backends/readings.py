@@ -125,8 +125,3 @@ def _fields(value: Any, path: str = "") -> Iterator[str]:
         yield from _fields(value[0], f"{path}.0" if path else "0")
     elif value is not None or path:
         yield f"{path or '.'} ({_KINDS.get(type(value), 'null')})"
-
-
-def looked_at(backend: Backend, which: Which) -> str:
-    """Name the places where a token was looked for."""
-    return ", ".join(getattr(backend, f"{which}_paths")) or "nothing"

@@ -13,6 +13,7 @@ from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError
 
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: [^\r\n]*)?\r?\n")
+_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # RFC 9110, section 5.1
 _NO_ANSWER = "this is no HTTP answer: it must begin with a status line such as 'HTTP/1.1 401 Unauthorized' (curl -i)"
 
 
@@ -54,8 +55,9 @@ def _headers(stream: BytesIO) -> dict[str, str]:
         message = parse_headers(stream)
     except HTTPException as error:
         raise ValueError(f"the headers can't be read: {type(error).__name__}") from None
-    if message.defects:
-        names = ", ".join(message.keys()) or "none"
+    good = [name for name in message if _NAME.fullmatch(name)]
+    if message.defects or len(good) < len(message):
+        names = ", ".join(good) or "none"
         raise ValueError(f"the headers end in a line that is no header; read so far: {names}")
     return {name: ", ".join(message.get_all(name, ())) for name in message}
 

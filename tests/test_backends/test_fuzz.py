@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, get_args
 from urllib.parse import urlencode
 
@@ -18,6 +19,8 @@ from requests import Response
 from jwt_upstream import backends
 from jwt_upstream.backends import Backend, Rule, Verdict
 from jwt_upstream.backends.failures import retry_after
+from jwt_upstream.backends.readings import read
+from jwt_upstream.backends.saved import parsed
 from jwt_upstream.backends.verdicts import Where
 
 #: Every one that is exported, so that a new one is fuzzed too.
@@ -135,6 +138,8 @@ def judge(backend: Backend, where: Where, response: Response) -> Verdict:
     verdict = backend.verdict(where, response)
     assert backend.explain(where, response).verdict is verdict
     assert 0 < len(backend.reason(response)) < 250
+    reading = read(backend, where, response)
+    assert (reading.verdict is verdict or verdict is Verdict.OK, str(reading).isprintable()) == (True, True)
     pause = retry_after(response, timezone.now(), backend.retry_after_max, backend.retry_at_headers)
     assert pause is None or 0 <= pause <= backend.retry_after_max
     try:
@@ -207,6 +212,18 @@ def test_holds(holds: Property, kind: type[Backend]) -> None:
 def test_holds_for_many(holds: Property, kind: type[Backend]) -> None:
     """So it is with many more answers."""
     check(holds, kind, many)
+
+
+lines = st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/2 401 ", b"", b"A: b", b" folded", b"Content-Encoding: gzip"])
+saved_files = st.binary(max_size=60) | st.lists(lines | st.binary(max_size=20), max_size=9).map(b"\r\n".join)
+
+
+@few
+@given(saved_files)
+def test_saved_answer(content: bytes) -> None:
+    """A file of anything is an answer or a ValueError."""
+    with suppress(ValueError):
+        judge(made(Backend), "login", parsed(content))
 
 
 # -- how long it may take, in time of this thread's own, so that a busy machine makes no difference

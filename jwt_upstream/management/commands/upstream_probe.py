@@ -1,0 +1,125 @@
+"""``manage.py upstream_probe``: what would be sent to an upstream, and what its answers mean; shows no secret."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import textwrap
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from django.core.checks import ERROR, CheckMessage
+from django.core.management.base import BaseCommand, CommandError
+from django.core.serializers.json import DjangoJSONEncoder
+
+from jwt_upstream.backends import Backend, Verdict, get_backend, make_backend, written_settings
+from jwt_upstream.backends.previews import Preview, previews
+from jwt_upstream.checks import check_upstream
+from jwt_upstream.exceptions import UpstreamNotConfigured
+from jwt_upstream.management import prompts
+from jwt_upstream.management.probe_pages import as_data, preview_lines, reading_lines
+from jwt_upstream.management.probes import PROBES, Probe
+from jwt_upstream.texts import paragraph
+
+_WHAT = {"login": "A login", "refresh": "A refresh", "api": "A call"}
+_NOTE = (
+    "Nothing was sent. {name} stands for what is filled in, […] for what may be secret. To go on: --login, --refresh, "
+    "--api PATH, or --response FILE --where login, refresh or api."
+)
+
+
+class Command(BaseCommand):
+    """Shows what a configured backend sends, and explains what the upstream answers."""
+
+    help = (
+        "Show what would be sent to an upstream and what is wrong with its settings; nothing is sent. With one of the "
+        "options below, explain an answer: its verdict, the rule that gave it, the tokens that were found, and what "
+        "comes of it. Secrets are never shown. The exit code is 1 if the settings have errors, or the verdict is not "
+        "OK."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take what to ask, or a saved answer."""
+        parser.add_argument("alias", help="The upstream, as JWT_UPSTREAM names it.")
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument("--login", action="store_true", help="Log in, and store nothing unless --store is given.")
+        how.add_argument(
+            "--refresh",
+            action="store_true",
+            help="Refresh the stored credential as the app does: this spends the refresh token and stores the new "
+            "pair, and a refusal has all its consequences.",
+        )
+        how.add_argument(
+            "--api", metavar="PATH", help="GET a path with the stored credential, as UpstreamClient does."
+        )
+        how.add_argument("--response", metavar="FILE", help='Send nothing: read what "curl -i" printed ("-": stdin).')
+        parser.add_argument("--where", choices=("login", "refresh", "api"), help="What --response is an answer to.")
+        parser.add_argument("--store", action="store_true", help="Store the pair that --login gets.")
+        parser.add_argument("--account", default="default", help='Which of several accounts (default: "default").')
+        prompts.add_username(parser)
+        prompts.add_password_stdin(parser)
+        parser.add_argument("--json", action="store_true", help="Print JSON.")
+
+    def handle(self, *args: Any, alias: str, **options: Any) -> None:
+        """Show, or ask and explain."""
+        _check_options(options)
+        how = next((name for name in PROBES if options[name]), "")
+        try:
+            if how:
+                backend = get_backend(alias)
+                self._explain(backend, PROBES[how](backend, options), options)
+            else:
+                self._preview(alias, options)
+        except UpstreamNotConfigured as error:
+            raise CommandError(str(error)) from error
+
+    def _preview(self, alias: str, options: Mapping[str, Any]) -> None:
+        written = written_settings(alias)
+        problems, backend = list(check_upstream(alias, written)), make_backend(alias, written)
+        requests = previews(backend)
+        if options["json"]:
+            told = [{"id": each.id, "message": each.msg, "hint": each.hint} for each in problems]
+            self._print_json({"problems": told, "requests": {name: asdict(each) for name, each in requests.items()}})
+        else:
+            self._print_preview(backend, problems, requests)
+        if number := sum(problem.level >= ERROR for problem in problems):
+            raise CommandError(f"{number} error{'s' * (number > 1)} in the settings of {alias}.")
+
+    def _print_preview(self, backend: Backend, problems: list[CheckMessage], requests: Mapping[str, Preview]) -> None:
+        width = shutil.get_terminal_size().columns
+        self.stdout.write(f"{backend.alias}: {type(backend).__name__} at {backend.base_url}")
+        if not problems:
+            self.stdout.write("Nothing is missing or wrong in its settings.")
+        for problem in problems:
+            style = self.style.ERROR if problem.level >= ERROR else self.style.WARNING
+            self.stdout.write(style(f"{problem.msg}\n") + paragraph(str(problem.hint), width))
+        for name, preview in requests.items():
+            self.stdout.write("\n".join(["", f"{_WHAT[name]} would send:", "", *preview_lines(preview, width)]))
+        self.stdout.write("\n" + textwrap.fill(_NOTE, width, break_on_hyphens=False))
+
+    def _explain(self, backend: Backend, probe: Probe, options: Mapping[str, Any]) -> None:
+        readings = probe.readings
+        if options["json"]:
+            self._print_json({"answers": [as_data(each, backend) for each in readings], "said": probe.said})
+        else:
+            width = shutil.get_terminal_size().columns
+            for reading in readings:
+                self.stdout.write("\n".join([*reading_lines(reading, backend, width), ""]))
+            if probe.said:
+                self.stdout.write(textwrap.fill(probe.said, width, break_on_hyphens=False))
+        if not readings or readings[-1].verdict is not Verdict.OK:
+            what = f"the verdict is {readings[-1].verdict.name}" if readings else "there is no answer"
+            raise CommandError(f"{backend.alias}: {what}.")
+
+    def _print_json(self, value: Any) -> None:
+        self.stdout.write(json.dumps(value, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False))
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    if bool(options["response"]) != bool(options["where"]):
+        raise CommandError("--response and --where login, refresh or api go together.")
+    for name in ("store", "username", "password_stdin"):
+        if options[name] and not options["login"]:
+            raise CommandError(f"--{name.replace('_', '-')} goes with --login.")

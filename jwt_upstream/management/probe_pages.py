@@ -1,0 +1,99 @@
+"""What ``upstream_probe`` prints: requests as they would be sent, and what an answer was read as."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from django.utils import timezone
+
+from jwt_upstream.backends import Backend
+from jwt_upstream.backends.answers import Which
+from jwt_upstream.backends.previews import Preview
+from jwt_upstream.backends.readings import FoundToken, Reading
+from jwt_upstream.management.consequences import consequence
+from jwt_upstream.texts import left, moment
+
+_LABEL = 16
+
+
+def preview_lines(preview: Preview, width: int) -> Iterator[str]:
+    """Yield a request, indented, its body as wide as there is room."""
+    if preview.problem:
+        yield f"    {preview.problem}"
+        return
+    yield f"    {preview.method} {preview.url}"
+    for name, text in preview.headers:
+        yield f"    {name}: {text}"
+    if preview.body:
+        yield ""
+        yield textwrap.indent(_folded(preview.body, width - 4), " " * 4)
+
+
+def _folded(body: str, width: int) -> str:
+    if len(body) <= width:
+        return body
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return body.replace("&", "\n&")
+
+
+def reading_lines(reading: Reading, backend: Backend, width: int) -> Iterator[str]:
+    """Yield what an answer was read as and what comes of it, a labelled paragraph each."""
+    kind = reading.media_type or "no Content-Type"
+    yield f"The answer to {_asked(reading)}: HTTP {reading.status}, {kind}, {reading.size} bytes"
+    yield ""
+    for label, text in _told(reading, backend):
+        yield textwrap.fill(
+            text,
+            width,
+            initial_indent=f"  {label:<{_LABEL}}",
+            subsequent_indent=" " * (_LABEL + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+
+
+def _asked(reading: Reading) -> str:
+    return "a call" if reading.where == "api" else f"a {reading.where}"
+
+
+def _told(reading: Reading, backend: Backend) -> Iterator[tuple[str, str]]:
+    yield "verdict", reading.verdict.name
+    if reading.rule:
+        yield "by rule", f"{reading.source}: {json.dumps(reading.rule.as_written(), ensure_ascii=False)}"
+    else:
+        yield "by default", reading.source
+    yield "said", reading.reason
+    yield from reading.headers.items()
+    if reading.where != "api" and reading.status < 300:
+        yield from _token("access", reading.access, backend)
+        yield from _token("refresh", reading.refresh, backend)
+    if reading.fields:
+        yield "body holds", ", ".join(reading.fields)
+    yield "comes of it", consequence(reading, backend)
+
+
+def _token(which: Which, token: FoundToken | None, backend: Backend) -> Iterator[tuple[str, str]]:
+    if token is None:
+        paths = ", ".join(getattr(backend, f"{which}_paths")) or "nothing"
+        yield f"{which} token", f"none; looked at {paths}"
+        return
+    kind = "a JWT" if token.is_jwt else "no JWT"
+    told = f"{token.length} characters, {kind}, fingerprint {token.fingerprint}"
+    yield f"{which} token", f"at {token.path}: {told}"
+    if token.ends_at:
+        yield "", f"until {moment(token.ends_at)} ({left(token.ends_at, timezone.now())}), by {token.end_told_by}"
+    else:
+        yield "", "no end is told" + ("; it is used until a call gets a 401" if which == "access" else "")
+
+
+def as_data(reading: Reading, backend: Backend) -> dict[str, Any]:
+    """Return a reading for JSON."""
+    rule = reading.rule.as_written() if reading.rule else None
+    told = {"verdict": reading.verdict.name, "rule": rule, "consequence": consequence(reading, backend)}
+    return {**asdict(reading), **told}
