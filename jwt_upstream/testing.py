@@ -1,12 +1,19 @@
-"""An aid for the tests of projects which call upstreams: being logged in without a login."""
+"""Aids for the tests of projects which call upstreams: being logged in without a login, and upstreams' answers."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import timedelta
+from os import PathLike
+from pathlib import Path
+from typing import Any
 
 from django.utils import timezone
+from requests import Response
 
 from jwt_upstream import logins
+from jwt_upstream.backends import saved
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
 
@@ -34,3 +41,22 @@ def logged_in(
     end = None if expires_in is None else timezone.now() + timedelta(seconds=expires_in)
     pair = TokenPair(access=access, refresh=refresh, access_expires_at=end)
     return logins.adopt(alias, account, pair, by="jwt_upstream.testing")
+
+
+def answer(status: int, headers: Mapping[str, str] | None = None, body: Any = None) -> Response:
+    """Return what ``requests`` would have received, to be judged by a backend of your own.
+
+    ``body`` is bytes, a text, None for none, or a value that is sent as JSON.
+    """
+    headers = dict(headers or {})
+    if isinstance(body, str):
+        body = body.encode()
+    elif body is not None and not isinstance(body, bytes):
+        headers.setdefault("Content-Type", "application/json")
+        body = json.dumps(body).encode()
+    return saved.answer(status, headers, body or b"")
+
+
+def saved_answer(file: str | PathLike[str]) -> Response:
+    """Return the answer that a file holds, as ``curl -i`` prints it; raises ValueError for what is none."""
+    return saved.parsed(Path(file).read_bytes())

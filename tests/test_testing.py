@@ -1,6 +1,9 @@
-"""The aid for users' tests, used as its docstring says."""
+"""The aids for users' tests, used as their docstrings say."""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
 
 import pytest
 import responses
@@ -8,7 +11,7 @@ import responses
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.models import Credential
-from jwt_upstream.testing import logged_in
+from jwt_upstream.testing import answer, logged_in, saved_answer
 from jwt_upstream.tokens import TokenPair
 
 API = "https://crm.example.com/api"
@@ -46,3 +49,24 @@ def test_unknown_alias(db: None) -> None:
     """A test for an upstream that is not configured fails with a word about it."""
     with pytest.raises(UpstreamNotConfigured, match="no upstream 'nope'"):
         logged_in("nope")
+
+
+@pytest.mark.parametrize(
+    ("body", "content"),
+    [(None, b""), (b"\xff", b"\xff"), ("ü", "ü".encode()), ([], b"[]"), ({"a": 1}, b'{"a": 1}')],
+)
+def test_answer(body: Any, content: bytes) -> None:
+    """An answer is made of a few values, as if it had been received."""
+    made = answer(401, {"X-Odd": "1"}, body)
+    assert (made.status_code, made.content, made.headers["x-odd"]) == (401, content, "1")
+    assert ("Content-Type" in made.headers) == isinstance(body, list | dict)
+
+
+def test_saved_answer(tmp_path: Path) -> None:
+    """An answer is read from a file of curl's."""
+    file = tmp_path / "answer.txt"
+    file.write_text('HTTP/2 403\nContent-Type: application/json\n\n{"a": 1}')
+    assert (saved_answer(file).status_code, saved_answer(str(file)).json()) == (403, {"a": 1})
+    file.write_text("nothing")
+    with pytest.raises(ValueError, match="no HTTP answer"):
+        saved_answer(file)

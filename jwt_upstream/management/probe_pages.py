@@ -17,7 +17,7 @@ from jwt_upstream.backends.readings import FoundToken, Reading
 from jwt_upstream.management.consequences import consequence
 from jwt_upstream.texts import left, moment
 
-_LABEL = 16
+_LABEL = 18
 
 
 def preview_lines(preview: Preview, width: int) -> Iterator[str]:
@@ -48,13 +48,19 @@ def reading_lines(reading: Reading, backend: Backend, width: int) -> Iterator[st
     yield f"The answer to {_asked(reading)}: HTTP {reading.status}, {kind}, {reading.size} bytes"
     yield ""
     for label, text in _told(reading, backend):
-        yield textwrap.fill(
-            text,
-            width,
-            initial_indent=f"  {label:<{_LABEL}}",
-            subsequent_indent=" " * (_LABEL + 2),
-            break_long_words=False,
-            break_on_hyphens=False,
+        head, indent = f"  {label:<{_LABEL - 1}} ", " " * (_LABEL + 2)
+        # A rule is to be copied in one piece.
+        yield (
+            f"{indent}{text}"
+            if text.startswith("{")
+            else textwrap.fill(
+                text,
+                width,
+                initial_indent=head,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
         )
 
 
@@ -65,7 +71,8 @@ def _asked(reading: Reading) -> str:
 def _told(reading: Reading, backend: Backend) -> Iterator[tuple[str, str]]:
     yield "verdict", reading.verdict.name
     if reading.rule:
-        yield "by rule", f"{reading.source}: {json.dumps(reading.rule.as_written(), ensure_ascii=False)}"
+        yield "by rule", reading.source
+        yield "", json.dumps(reading.rule.as_written(), ensure_ascii=False)
     else:
         yield "by default", reading.source
     yield "said", reading.reason

@@ -1,0 +1,79 @@
+"""What the documentation shows was run: its code works, and its commands print what it says."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from django.core.management import CommandError, call_command
+
+DOCS = Path(__file__).parent.parent / "docs"
+CRM = {"BACKEND": "jwt_upstream.backends.LexikBackend", "BASE_URL": "https://crm.example.com/api/"}
+
+
+def blocks(page: str, language: str) -> Iterator[str]:
+    """Yield a page's code blocks in a language, dedented."""
+    pattern = rf"\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)"
+    for block in re.findall(pattern, (DOCS / page).read_text() + "\n"):
+        yield textwrap.dedent(block).strip() + "\n"
+
+
+def test_own_backend(tmp_path: Path) -> None:
+    """The backend of the page passes the tests of the page, and its settings pass Django's checks."""
+    for block in [*blocks("own_backend.rst", "python"), *blocks("own_backend.rst", "text")]:
+        first, _, code = block.partition("\n")
+        file = tmp_path / first.removeprefix("# ")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text((file.read_text() if file.exists() else "") + code)
+    settings = tmp_path / "settings.py"
+    settings.write_text(f"from tests.settings import *\n{settings.read_text()}")
+    path = os.pathsep.join([str(tmp_path), str(DOCS.parent)])
+    environment = {**os.environ, "PYTHONPATH": path, "DJANGO_SETTINGS_MODULE": "settings"}
+    for command, said in (("pytest -q -p no:cacheprovider tests", "10 passed"), ("django check", "no issues")):
+        arguments = [sys.executable, "-m", *command.split()]
+        done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, said in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A terminal of 80 columns in an empty folder, on the day on which the page was written."""
+    settings.JWT_UPSTREAM = {"crm": CRM}
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    with time_machine.travel(datetime(2026, 12, 1, 9, tzinfo=UTC), tick=False):
+        yield
+
+
+def run(command: str) -> str:
+    """Return what a command of the page prints."""
+    out, failed = io.StringIO(), ""
+    name, *arguments = command.removeprefix("python manage.py ").split()
+    try:
+        call_command(name, *arguments, stdout=out)
+    except CommandError as error:
+        failed = f"CommandError: {error}\n"
+    return out.getvalue() + failed
+
+
+def test_probing(terminal: None) -> None:
+    """Each command of the page prints exactly what the page says."""
+    commands = 0
+    for step in re.split(r"^\$ ", "".join(blocks("probing.rst", "console")), flags=re.MULTILINE)[1:]:
+        command, _, shown = step.partition("\n")
+        if command.startswith("cat "):
+            Path(command.removeprefix("cat ")).write_text(shown)
+        else:
+            commands += 1
+            assert run(command).strip() == shown.strip()
+    assert commands == 3
