@@ -586,7 +586,7 @@ def test_rule_of_a_class(saved: Callable[..., str], settings: Any) -> None:
     told = json.loads(probe("up", "--response", file, "--where", "refresh", "--json")[0])["answers"][0]
     rule = Rule.parse(told["rule"])
     assert told["source"].startswith("LexikBackend rules[")
-    assert (rule.verdict, rule.json) == (Verdict.LOCKED, "message")
+    assert (rule.verdict, told["rule"]["json"]) == (Verdict.LOCKED, "message")
 
 
 @pytest.mark.parametrize("width", [80, 120])
