@@ -43,6 +43,8 @@ _BUSY = (
     r"|system problem|internal (server )?error|something went wrong|unavailable|maintenance|overload"
     r"|\b(request|connection|gateway) time(d )?[ _-]?out"
 )
+#: The same from servers that speak their own language although English is asked for.
+_BUSY_ABROAD = r"réessayer|problème système|zu viele|später noch|systemproblem|demasiad|inténtelo|problema del sistema"
 _STEP_UP = r"\b(fresh token|step[ -]?up)\b|(mfa|2fa|otp|(two|multi)[ _-]?factor)\b.{0,40}\brequired|mfa_required"
 
 #: Who we are to a gateway, before any user or token is looked at.
@@ -103,7 +105,10 @@ _TOKEN_DEAD = (
 #: Where other tokens are as likely, it must say which.
 _ACCESS_DEAD = rf"^(?=.*((access|auth|authentication|authorization|bearer|session)[ _-]?token|jwt))({_TOKEN_DEAD})"
 # What a gateway or a guard in front says: it misses the application's key or right, and has seen no token.
-_GATE = r"\bapi[ _-]?key\b|subscription key|authentication credentials (were not|are missing|not found)|not configured"
+_GATE = (
+    r"\bapi[ _-]?key\b|subscription key|not configured"
+    r"|authentication credentials (were not|are missing|(could )?not (be )?found)"
+)
 
 DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(Verdict.LOCKED, json="message", pattern=r"^Account is disabled\.?$", status=(400, 401, 403, 423)),
@@ -133,6 +138,7 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(Verdict.TRANSIENT, _ASKING, (401, 403), header="X-RateLimit-Remaining", pattern=r"^0$"),
     Rule(Verdict.TRANSIENT, _ASKING, (401, 403), header="RateLimit-Remaining", pattern=r"^0$"),
     Rule(Verdict.TRANSIENT, _ASKING, _REFUSED, pattern=_BUSY),
+    Rule(Verdict.TRANSIENT, _ASKING, _REFUSED, json=WORDS, pattern=_BUSY_ABROAD),
     # Gateways that say who speaks: AWS; Kong, by a header which answers from behind it don't have; Cloudflare; the
     # bot walls of DataDome and PerimeterX; a resource that names its metadata (RFC 9728) is no token endpoint.
     Rule(Verdict.CONFIG, _ASKING, (401, 403), header="x-amzn-ErrorType"),

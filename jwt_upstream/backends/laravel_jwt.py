@@ -34,6 +34,8 @@ class LaravelJWTBackend(Backend):
             pattern=r"can no longer be refreshed|has been blacklisted|^token_(expired|invalid)$"
             r"|^Token Signature could not be verified|^Could not decode token|^(Wrong number of|Malformed) ",
         ),
+        # To a call that doesn't ask for JSON, Laravel says the same by sending it to the login page.
+        Rule(Verdict.EXPIRED, ("api",), (302,), header="Location", pattern=r"/login/?$"),
         # 0.5 calls a token that is damaged or missing a bad request.
         Rule(Verdict.EXPIRED, ("api",), (400,), json="error", pattern=r"^token_(invalid|not_provided|absent)$"),
     )

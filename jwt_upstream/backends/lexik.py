@@ -5,7 +5,23 @@ from __future__ import annotations
 from .base import Backend
 from .verdicts import Rule, Verdict
 
-_ACCOUNT = r"^(Account is (disabled|locked)|(Account has|Credentials have) expired|Username could not be found)\.?$"
+# Symfony's texts (translations/security.*.xlf) in English, which is asked for, and in the languages of many sites that
+# answer in their own one whatever is asked for. Those of the two bundles are never translated.
+_ACCOUNT = (
+    r"^(Account is (disabled|locked)|(Account has|Credentials have) expired|Username could not be found"
+    r"|Le compte (est (désactivé|bloqué)|a expiré)|Les identifiants ont expiré|Le nom d'utilisateur n'a pas pu être"
+    r"|Der Account ist (deaktiviert|gesperrt|abgelaufen)|Die Zugangsdaten sind abgelaufen"
+    r"|Der Benutzername wurde nicht)"
+)
+_HIDDEN = r"^(Invalid credentials|Identifiants invalides|Fehlerhafte Zugangsdaten)\.?$"
+_NOT_NOW = (
+    r"^(Too many failed login attempts|Plusieurs tentatives de connexion|Zu viele fehlgeschlagene Anmeldeversuche)"
+    r"|due to a system problem|problème système|wegen eines Systemproblems"
+)
+_NOTHING_SENT = (
+    r"^(Missing JWT Refresh Token$|Authentication credentials could not be found"
+    r"|Les identifiants d'authentification n'ont|Es konnten keine Zugangsdaten gefunden)"
+)
 
 
 class LexikBackend(Backend):
@@ -23,22 +39,8 @@ class LexikBackend(Backend):
     refresh_expires_at_paths = ("refresh_token_expiration",)
     rules = (
         Rule(Verdict.LOCKED, json="message", pattern=_ACCOUNT, status=(401, 403)),
-        Rule(
-            Verdict.LOCKED,
-            where=("api", "refresh"),
-            json="message",
-            pattern=r"^Invalid credentials\.?$",
-            status=(401,),
-        ),
+        Rule(Verdict.LOCKED, ("api", "refresh"), (401,), json="message", pattern=_HIDDEN),
         # Both are 401 and neither is about the password or the token: throttled; their user provider is down.
-        Rule(Verdict.TRANSIENT, json="message", pattern=r"^Too many failed login attempts", status=(401,)),
-        Rule(Verdict.TRANSIENT, json="message", pattern=r"due to a system problem", status=(401,)),
-        Rule(
-            Verdict.CONFIG,
-            where=("login", "refresh"),
-            json="message",
-            # The second of Symfony's own, where a guard found nothing to look at.
-            pattern=r"^Missing JWT Refresh Token$|^Authentication credentials could not be found",
-            status=(401,),
-        ),
+        Rule(Verdict.TRANSIENT, json="message", pattern=_NOT_NOW, status=(401,)),
+        Rule(Verdict.CONFIG, ("login", "refresh"), (401,), json="message", pattern=_NOTHING_SENT),
     )
