@@ -64,7 +64,6 @@ class CognitoBackend(Backend):
         ),
         Rule(Verdict.LOCKED, ("api", "refresh"), REFUSALS, json="__type", pattern=r"\bUserNotFoundException$"),
         # A 200 without tokens: the next step of a login, which only a person can take.
-        Rule(Verdict.LOCKED, ("login",), json="ChallengeName", pattern=r"^NEW_PASSWORD_REQUIRED$"),
         Rule(Verdict.REJECTED, ("login",), json="ChallengeName"),
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json="__type", pattern=_BUSY),
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json="message", pattern=r"^Password attempts exceeded"),

@@ -98,7 +98,7 @@ def test_rotation() -> None:
 def test_challenge() -> None:
     """A login that goes on to a next step says which one."""
     _, outcome = replay(BACKEND, URL, "cognito-own-login-new-password", LOGIN)
-    assert (outcome.verdict, outcome.reason) == (Verdict.LOCKED, "HTTP 200: NEW_PASSWORD_REQUIRED")
+    assert (outcome.verdict, outcome.reason) == (Verdict.REJECTED, "HTTP 200: NEW_PASSWORD_REQUIRED")
 
 
 def test_without_client() -> None:
