@@ -20,6 +20,7 @@ help:
 	@echo "make demo          see it work, on SQLite (DEMO_ARGS=--exit: end after the story)"
 	@echo "make test          run the tests, on SQLite or the database of DATABASE_URL (PYTEST_ARGS=…)"
 	@echo "make test-races    run the slow ones: crashes, storms, long races"
+	@echo "make bench-resilience   measure what they show (BENCH_ARGS=--json FILE)"
 	@echo "make lint types migrations package docs    what CI checks besides"
 	@echo "make clean         remove what these have made"
 
@@ -50,6 +51,10 @@ test: $(TEST_READY)
 
 test-races: $(TEST_READY)
 	$(CLEAN) .venv/bin/python -m pytest -m slow $(PYTEST_ARGS)
+
+.PHONY: bench-resilience
+bench-resilience: $(TEST_READY)
+	$(CLEAN) .venv/bin/python -m benchmarks.resilience $(BENCH_ARGS)
 
 .venv-dev/ready: requirements/base.txt requirements/demo.txt requirements/test.txt requirements/dev.txt requirements/docs.txt | python
 	$(PYTHON) -m venv .venv-dev

@@ -1,0 +1,261 @@
+"""Measures what the race tests show: one refresh per expiry, shared failures, crashes, trouble, locked accounts.
+
+Run by ``make bench-resilience``, on SQLite or the database of DATABASE_URL; prints a table, and writes JSON with
+``--json``. The workers, the upstream and the ways to break things are those of the tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from statistics import median
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.db import connection  # noqa: E402
+from django.test.utils import setup_databases, setup_test_environment, teardown_databases  # noqa: E402
+
+from jwt_upstream.client import UpstreamClient  # noqa: E402
+from jwt_upstream.exceptions import AccountLocked  # noqa: E402
+from jwt_upstream.models import Credential, Event, Outage  # noqa: E402
+from tests import crash_workers, workers  # noqa: E402
+from tests.crash_workers import await_ready, go_on  # noqa: E402
+from tests.database import connections_to_the_server, is_sqlite, lock_for, long_transactions, own_number  # noqa: E402
+from tests.upstream import Answer, Seen, Upstream  # noqa: E402
+
+Figures = dict[str, Any]
+
+
+@contextmanager
+def logged_in() -> Iterator[Upstream]:
+    """Give a fresh upstream at which a fresh credential is logged in."""
+    for model in (Event, Credential, Outage):
+        model.objects.all().delete()  # type: ignore[attr-defined]
+    with Upstream() as upstream:
+        told = {"BASE_URL": upstream.url, "OPTIONS": {"refresh_fields": {"refresh": "{refresh}"}}}
+        settings.JWT_UPSTREAM = {"up": told}
+        UpstreamClient("up").login(username=upstream.user, password=upstream.password)
+        upstream.seen.clear()
+        yield upstream
+
+
+def fleet(processes: int, **told: Any) -> list[list[Any]]:
+    """Run ``stream`` in several processes; return [alias, outcome, begun at, ended at] of all calls."""
+    started = [workers.start("stream", **told) for _ in range(processes)]
+    return [call for result in workers.together(*started) for call in result]
+
+
+def ms(seconds: float) -> int:
+    return round(1000 * seconds)
+
+
+# -- 1. one refresh per expiry
+
+
+def herd() -> Figures:
+    """8 processes × 8 threads with an expired token, a refresh of 2 s."""
+    with logged_in() as upstream:
+        upstream.expire()
+        before, seen = connections_to_the_server(), {}
+
+        def refreshing(_: Seen) -> None:
+            time.sleep(1.9)
+            seen["connections"] = len(connections_to_the_server() - before - {own_number()}) - 64
+            seen["transactions"] = long_transactions()
+            time.sleep(0.1)
+
+        upstream.answers["/refresh"] = refreshing
+        calls = fleet(8, threads=8, count=1)
+        waited = sorted(ended - upstream.rotated_at[0] for *_, ended in calls)
+        return {
+            "refreshes": upstream.refreshes,
+            "reuses": upstream.reuses,
+            "calls that succeeded, of 64": sum(outcome == 200 for _, outcome, *_ in calls),
+            "median waiter, ms after the refresh's end": ms(median(waited)),
+            "last waiter, ms after the refresh's end": ms(waited[-1]),
+            "connections beyond the callers' own": None if is_sqlite else max(0, seen["connections"]),
+            "transactions open while they wait": None if is_sqlite else seen["transactions"],
+        }
+
+
+def sustained() -> Figures:
+    """30 s with tokens of 2 s that a 401 ends, 4 processes × 4 threads."""
+    with logged_in() as upstream:
+        upstream.lasts = 2.0
+        upstream.expire()
+        calls = fleet(4, threads=4, seconds=30.0, pause=0.02)
+        lasted = max(ended for *_, ended in calls) - min(began for *_, began, _ in calls)
+        return {
+            "calls": len(calls),
+            "calls that failed": sum(outcome != 200 for _, outcome, *_ in calls),
+            "refreshes": upstream.refreshes,
+            "lifetimes": round(lasted / 2.0, 1),
+            "reuses": upstream.reuses,
+        }
+
+
+# -- 2. followers
+
+
+def shared_failure() -> Figures:
+    """2 processes × 8 threads, a refresh that fails after 5 s."""
+    with logged_in() as upstream:
+        upstream.expire()
+        upstream.answers["/refresh"] = Answer(503, delay=5.0)
+        calls = fleet(2, threads=8, count=1)
+        waits = [ended - began for *_, began, ended in calls]
+        return {"attempts": upstream.refreshes, "longest wait, ms": ms(max(waits)), "callers": len(calls)}
+
+
+def busy() -> Figures:
+    """3 processes × 4 threads, JWT_UPSTREAM_WAIT_SECONDS = 1, a refresh of 5 s."""
+    with logged_in() as upstream:
+        upstream.expire()
+        upstream.refresh_delay = 5.0
+        calls = fleet(3, threads=4, count=1, settings={"JWT_UPSTREAM_WAIT_SECONDS": 1.0})
+        return {
+            "RefreshBusy, of 12": sum("RefreshBusy" in str(outcome) for _, outcome, *_ in calls),
+            "longest wait, ms": ms(max(ended - began for *_, began, ended in calls)),
+            "failures recorded": Event.objects.filter(kind="failed").count(),
+        }
+
+
+# -- 4. crashes
+
+
+def killed() -> Figures:
+    """kill -9 of the refreshing worker, before its call; claims of 3 s; 2 processes × 4 threads wait for it."""
+    told = {"JWT_UPSTREAM_CLAIM_SECONDS": 3.0}
+    with logged_in() as upstream:
+        upstream.expire()
+        settings.JWT_UPSTREAM["up"]["OPTIONS"]["deadline"] = 1.5
+        victim = crash_workers.start("call", stop_at="claimed", settings=told)
+        survivors = [workers.start("stream", threads=4, count=1, settings=told) for _ in range(2)]
+        await_ready(victim, *survivors)
+        go_on(victim)
+        os.waitid(os.P_PID, victim.pid, os.WSTOPPED | os.WNOWAIT)
+        lapses_at = Credential.objects.get().claim_expires_at
+        assert lapses_at is not None
+        go_on(*survivors)
+        victim.send_signal(signal.SIGKILL)
+        victim.communicate()
+        calls = [call for survivor in survivors for call in workers.finish(survivor)]
+        return {
+            "refreshes": upstream.refreshes,
+            "calls that succeeded, of 8": sum(outcome == 200 for _, outcome, *_ in calls),
+            "last survivor, ms after the claim lapsed": ms(max(call[3] for call in calls) - lapses_at.timestamp()),
+        }
+
+
+def database_away() -> Figures:
+    """The row (on SQLite the file) is locked for 20 s when the answer comes."""
+    with logged_in() as upstream:
+        upstream.expire()
+
+        def refreshing(_: Seen) -> None:
+            lock_for(20.0)
+            freed_at.append(time.time() + 20.0)
+
+        freed_at: list[float] = []
+        upstream.answers["/refresh"] = refreshing
+        worker = crash_workers.start("call", settings={"JWT_UPSTREAM_WAIT_SECONDS": 40.0})
+        await_ready(worker)
+        go_on(worker)
+        outcome = workers.finish(worker)
+        return {
+            "refreshes": upstream.refreshes,
+            "call succeeded": outcome == "access-2",
+            "stored and answered, ms after the database was back": ms(time.time() - freed_at[0]),
+        }
+
+
+# -- 6. trouble
+
+
+def down() -> Figures:
+    """3 s of 503, 3 processes × 4 threads at up to 20 calls a second each."""
+    with logged_in() as upstream:
+        upstream.expire()
+        heals_at: list[float] = []
+
+        def refreshing(_: Seen) -> Answer | None:
+            heals_at[:] = heals_at or [time.time() + 3.0]
+            return Answer(503) if time.time() < heals_at[0] else None
+
+        upstream.answers["/refresh"] = refreshing
+        calls = fleet(3, threads=4, seconds=9.0, pause=0.05)
+        failed = [ended - began for _, outcome, began, ended in calls if outcome != 200]
+        return {
+            "calls": len(calls),
+            "attempts while it was down": upstream.refreshes - 1,
+            "RefreshUnavailable": len(failed),
+            "median time to that error, ms": ms(median(failed)),
+            "recovered, ms after it healed": ms(upstream.rotated_at[0] - heals_at[0]),
+        }
+
+
+# -- 7. locked
+
+
+def locked() -> Figures:
+    """200 calls of 4 processes × 5 threads after the account was locked."""
+    with logged_in() as upstream:
+        upstream.answers["/orders/"] = Answer(401, {"message": "Account is disabled."})
+        with suppress(AccountLocked):
+            UpstreamClient("up").get("orders/")
+        found = len(upstream.seen)
+        calls = fleet(4, threads=5, count=10)
+        return {
+            "requests that found it out": found,
+            "AccountLocked, of 200": sum(str(outcome).startswith("AccountLocked") for _, outcome, *_ in calls),
+            "requests by the 200 calls": len(upstream.seen) - found,
+            "median time to the error, ms": ms(median(ended - began for *_, began, ended in calls)),
+            "events": Event.objects.filter(kind="locked").count(),
+        }
+
+
+SCENARIOS: dict[str, Callable[[], Figures]] = {
+    "1": herd,
+    "1, for 30 s": sustained,
+    "2": shared_failure,
+    "2, bounded": busy,
+    "4, kill -9": killed,
+    "4, database away": database_away,
+    "6": down,
+    "7": locked,
+}
+
+
+def main() -> None:
+    """Measure every scenario and print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", help="a file to write the figures to")
+    arguments = parser.parse_args()
+    results: dict[str, Any] = {"database": connection.vendor, "django": django.__version__, "figures": {}}
+    setup_test_environment()
+    databases = setup_databases(verbosity=0, interactive=False)
+    try:
+        for point, scenario in SCENARIOS.items():
+            print(f"\n{point}: {scenario.__doc__}")
+            results["figures"][point] = figures = scenario()
+            for name, figure in figures.items():
+                print(f"    {name:<55} {'-' if figure is None else figure}", flush=True)
+    finally:
+        teardown_databases(databases, verbosity=0)
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            json.dump(results, file, indent=2)
+
+
+if __name__ == "__main__":
+    main()
