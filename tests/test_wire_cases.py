@@ -1,4 +1,7 @@
-"""Answers of real servers, from their sources and documentation or captured from running ones: what each means."""
+"""Answers of real servers, from their sources and documentation or captured from running ones: what each means.
+
+In one that says ``"verified": false`` the words were not looked up: its codes are the server's, its texts may differ.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ _ACCOUNT = r"^((The )?account (has been |is )?(deleted|disabled|suspended|restri
 
 
 class GoogleBackend(OAuth2Backend):
-    """Google; checked against its documentation and google-auth 2 as of 2026.
+    """Google; checked against what google-auth 2 handles and what users report, as of 2026.
 
     Google has no password grant: a person consents in a browser, and a login takes the ``code`` that comes of it, with
     the ``redirect_uri`` that was used. A refresh answers without a refresh token; the first one stays good.

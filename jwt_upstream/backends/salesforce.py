@@ -10,7 +10,7 @@ _INACTIVE = r"^(inactive (user|org\w*)|(user|organization) is inactive)$"
 
 
 class SalesforceBackend(OAuth2Backend):
-    """Salesforce; checked against its documentation (API 60 and later) and what its users report.
+    """Salesforce; checked against its list of OAuth errors and what users report, as of 2026.
 
     ``BASE_URL`` is My Domain, ``https://example.my.salesforce.com/``, which serves tokens and the API. Answers state
     no lifetime: a session ends some time after its last use (2 hours unless set otherwise), so a 401 tells. The
