@@ -57,17 +57,20 @@ def in_threads(count: int, call: Callable[[int], Any]) -> list[Any]:
         return list(pool.map(work, range(count)))
 
 
-def test_threads(client: UpstreamClient, upstream: Upstream) -> None:
+@pytest.mark.parametrize("status", [401, 422])
+def test_threads(client: UpstreamClient, upstream: Upstream, settings: Any, status: int) -> None:
     """It is so for many threads, each with several clients, as well."""
-    refuse(upstream)
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["refresh_on"] = [422]
+    refuse(upstream, status)
 
     def call(_: int) -> set[int]:
         return {UpstreamClient("up").get("never/").status_code for _ in range(5)}
 
-    assert in_threads(8, call) == [{401}] * 8
+    assert in_threads(8, call) == [{status}] * 8
     assert (upstream.refreshes, upstream.reuses) == (1, 0)
 
 
+@pytest.mark.slow
 def test_processes(client: UpstreamClient, upstream: Upstream) -> None:
     """And for several processes."""
     refuse(upstream)
