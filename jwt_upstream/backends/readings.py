@@ -67,7 +67,8 @@ def read(backend: Backend, where: Where, response: Response, secrets: Iterable[s
     outcome = _outcome(backend, where, response, now, [*secrets, *backend.automatic_login.values()])
     explanation = backend.explain(where, response)
     # Of a backend with a method of its own, which no rule accounts for.
-    is_explained = explanation.verdict is backend.verdict(where, response)
+    verdict = backend.verdict(where, response)
+    is_explained = explanation.verdict is verdict
     source = explanation.source if is_explained else f"{type(backend).__name__}.verdict"
     pair = outcome.pair
     return Reading(
@@ -77,7 +78,7 @@ def read(backend: Backend, where: Where, response: Response, secrets: Iterable[s
         len(body(response)),
         _telling_headers(backend, response),
         outcome.verdict,
-        source if outcome.verdict is backend.verdict(where, response) else outcome.reason,
+        source if outcome.verdict is verdict else outcome.reason,
         explanation.rule if is_explained else None,
         outcome.reason,
         outcome.retry_after,
