@@ -39,9 +39,10 @@ _NOT_NOW = (
 )
 _NOT_HERE = r"\bip\b.{0,99}\brestrict|\bissuer\b|\bclient\b.{0,99}\bnot allowed to\b"
 _BUSY = (
-    r"too[ _-]?many|\brate[ _-]?limit|throttl|\bquota\b|(try|retry) again (in|later|after)|retry later|temporar"
+    r"too[ _-]?many(?! (segments|parts))|\brate[ _-]?limit|throttl|\bquota\b"
+    r"|(try|retry) again (in|later|after)|retry later|temporar"
     r"|system problem|internal (server )?error|something went wrong|unavailable|maintenance|overload"
-    r"|\b(request|connection|gateway) time(d )?[ _-]?out"
+    r"|\b(request|connection|gateway) time(d )?[ _-]?out|could not connect|connection (refused|reset)|database error"
 )
 #: The same from servers that speak their own language although English is asked for.
 _BUSY_ABROAD = r"réessayer|problème système|zu viele|später noch|systemproblem|demasiad|inténtelo|problema del sistema"
@@ -53,7 +54,8 @@ _CALLER = (
     r"|client certificate|csrf|xsrf|captcha|\bbots?\b|\bwaf\b|\borigin\b.{0,40}\ballowed"
     r"|\bip\b.{0,40}\b(allow|block|denied|forbidden|restrict|white|permit)"
     r"|\b(tenant|realm|workspace)\b.{0,40}\b(not (found|exist|enabled)|unknown|disabled|invalid)"
-    r"|\b(unknown|invalid) (tenant|realm|workspace)\b"
+    r"|\b(unknown|invalid) (tenant|realm|workspace)\b|\b(your|this) (country|region)\b|user[ -]agent\b|firewall"
+    r"|security policy|https (is )?required|request signature|\bclock skew|\bnonce\b"
 )
 #: Our request is at fault: something is missing, or it came to the wrong place.
 _REQUEST = (
@@ -62,14 +64,15 @@ _REQUEST = (
     r"|^missing\b(?!.*\b(invalid|expired)\b)|^no (auth|bearer|token|jwt)[a-z]*\b(?!.*\b(valid|match))"
     r"|^(?!.*\bvalid\b).*\b(token|header|field|parameter|username|email|password|credentials|body)\b"
     r".{0,20}\b((is|are) (missing|required|empty)|not (been )?(provided|supplied|given|sent|present|included)\b)"
-    r"|\bmust (include|provide|contain)\b|^no valid refresh token found|\bcookie not (found|set)|sign in or sign up"
+    r"|\bmust (include|provide|contain|be (provided|supplied|sent))\b"
+    r"|^no valid refresh token found|\bcookie not (found|set)|sign in or sign up"
 )
 #: A guard's words, of a caller that it knows or doesn't; a token endpoint says something of the token.
 _GUARD = (
     r"^(403:? )?(unauthori[sz]ed|forbidden( resource)?|access (is )?denied|(request )?(forbidden|blocked)"
     r"|permission[ _]denied)[.!]?$"
     r"|\bpermissions?\b.{0,40}\b(to|for|required|denied)\b|insufficient (scope|permission|privilege|right)"
-    r"|cannot consume this service"
+    r"|cannot consume this service|\baction is unauthori[sz]ed|^not authenticated"
 )
 _NOT_ALLOWED = r"\bnot (authori[sz]ed|allowed|permitted) to\b(?!.*\b((log|sign)[ -]?in|authenticate)\b)"
 
@@ -87,7 +90,7 @@ _UNCONFIRMED = (
 _PASSWORD = (
     r"\b(invalid|incorrect|wrong|bad)\b(?!.*\bclient)[\w ,/-]{0,60}\b(credentials?|password|login)\b"
     r"|unable to log ?in with|(bad|invalid|incorrect|wrong)_(login_|user_)?(credentials|password)"
-    r"|credentials do not match"
+    r"|credentials do not match|\b(user|account) (was )?(not found|does( not|n't) exist)"
 )
 _REFRESH_TOKEN = (
     r"^(?!.*\b(request|cookies?|body|headers?|payload)\b)"
@@ -162,4 +165,6 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     ),
     Rule(Verdict.CONFIG, _ASKING, (401, 403), json=WORDS, pattern=f"{_CALLER}|{_REQUEST}|{_STEP_UP}|{_NOT_ALLOWED}"),
     Rule(Verdict.CONFIG, _ASKING, (403,), json=WORDS, pattern=_GUARD),
+    # Of a refresh it may be about the token that came as a bearer; a login carries none.
+    Rule(Verdict.CONFIG, ("login",), (401,), json=WORDS, pattern=r"^unauthenticated\.?$"),
 )
