@@ -78,6 +78,7 @@ def answer(status: int = 200, value: Any = None, **headers: str) -> Response:
             "a rule's where must be of api, login, refresh, ",
         ),
         ({"rules": [{"verdict": "LOCKED", "where": []}]}, "a rule's where must be of api, login, refresh, not "),
+        ({"rules": [{"verdict": "LOCKED", "header": 5}]}, "a rule's header must be a string, not 5"),
         ({"rules": [{"verdict": "LOCKED", "status": "423"}]}, "a rule's status must be int or a list of them"),
         ({"rules": [{"verdict": "LOCKED", "json": 5}]}, "a rule's json must be str or a list of them, not 5"),
         ({"rules": [{"verdict": "LOCKED", "pattern": "("}]}, "a rule's pattern is no regular expression: "),
