@@ -22,6 +22,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from jwt_upstream.client import UpstreamClient
+from jwt_upstream.conf import conf
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.tokens import TokenPair
 from tests import crash_workers, workers
@@ -242,6 +243,11 @@ def client_works(upstream: Upstream) -> bool:
 # -- the database is away
 
 
+def is_answer(outcome: str, seconds: float) -> bool:
+    """Whether a caller got the new token after so long, or was told in time that it takes longer than callers wait."""
+    return outcome == "access-2" if seconds < conf.wait_seconds else outcome.startswith("RefreshBusy: ")
+
+
 def test_connection_cut_and_row_locked(start: Start, upstream: Upstream) -> None:
     """A worker whose connection was cut during the call stores the pair once the database lets it; it asks once."""
     seconds = AWAY_SECONDS if is_sqlite else 5.0  # for servers see below
@@ -261,7 +267,7 @@ def test_connection_cut_and_row_locked(start: Start, upstream: Upstream) -> None
     First(upstream, refreshing)
     began = time.monotonic()
     go_on(worker)
-    assert workers.finish(worker) == "access-2"
+    assert is_answer(workers.finish(worker), seconds)
     assert time.monotonic() - began > seconds
     assert is_sqlite or were_cut
     assert upstream.refreshes == 1
@@ -362,7 +368,7 @@ def test_server_away(start: Start, upstream: Upstream, request: pytest.FixtureRe
     assert not threading.Event().wait(seconds)
     assert Credential.objects.get().generation == 1
     road.is_open = True
-    assert workers.finish(worker) == "access-2"
+    assert is_answer(workers.finish(worker), seconds)
     assert upstream.refreshes == 1
     assert Credential.objects.get().pair.refresh == "refresh-2"
     assert kinds() == ["refreshed"]

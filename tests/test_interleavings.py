@@ -200,7 +200,7 @@ class Refreshing(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("examples", [15, pytest.param(150, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [15, pytest.param(50, marks=pytest.mark.slow)])
 def test_interleavings(upstream: Upstream, examples: int) -> None:
     """Whatever the order: no token is spent twice, no newer pair lost, no good one given up, no change goes untold."""
     run_state_machine_as_test(
