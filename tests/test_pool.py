@@ -14,6 +14,7 @@ import requests
 from django.db import connections
 
 from jwt_upstream.client import UpstreamClient
+from jwt_upstream.exceptions import BodyNotReplayable
 from jwt_upstream.tokens import TokenPair
 from tests.upstream import Answer, Seen, Upstream
 
@@ -56,6 +57,20 @@ def test_threads(client: UpstreamClient, upstream: Upstream) -> None:
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(call, range(200))) == {200}
     assert upstream.connections - before <= 8
+
+
+def test_body_that_can_be_sent_only_once(client: UpstreamClient, upstream: Upstream) -> None:
+    """The 401 that an error hands to the caller was read, so its connection is free, read by the caller or not."""
+    client.get("orders/")
+    before = upstream.connections
+    upstream.expire()
+    upstream.answers["/refused/"] = Answer(401, {"detail": "x" * 20_000})
+    with pytest.raises(BodyNotReplayable) as caught:
+        client.post("refused/", data=iter([b"once"]), stream=True)
+    client.get("orders/")
+    assert upstream.connections - before == 1  # the refresh's
+    assert caught.value.response is not None
+    assert caught.value.response.json() == {"detail": "x" * 20_000}
 
 
 def test_shared_client(client: UpstreamClient, upstream: Upstream) -> None:

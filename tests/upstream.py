@@ -52,6 +52,12 @@ class Seen:
         return json.loads(self.body)
 
 
+class _Server(ThreadingHTTPServer):
+    # More than the usual five at the same moment, whom a busy machine would reset.
+    request_queue_size = 128
+    daemon_threads = True
+
+
 class Upstream:
     """Logs in at ``login``, refreshes at ``refresh``, guards every other path with the access token.
 
@@ -80,8 +86,7 @@ class Upstream:
         self._numbers = itertools.count(1)
         self._ends_at = float("inf")
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._scheme = "https" if context else "http"
         if context:
             # The handshake comes with the first read, in each connection's own thread.
