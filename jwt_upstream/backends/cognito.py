@@ -64,7 +64,13 @@ class CognitoBackend(Backend):
         ),
         Rule(Verdict.LOCKED, ("api", "refresh"), REFUSALS, json="__type", pattern=r"\bUserNotFoundException$"),
         # A 200 without tokens: the next step of a login, which only a person can take.
-        Rule(Verdict.REJECTED, ("login",), json="ChallengeName"),
+        Rule(
+            Verdict.REJECTED,
+            ("login",),
+            (200,),
+            json="ChallengeName",
+            pattern=r"MFA|OTP|AUTH|PASSWORD|CHALLENGE",
+        ),
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json="__type", pattern=_BUSY),
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json="message", pattern=r"^Password attempts exceeded"),
         Rule(

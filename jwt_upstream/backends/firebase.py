@@ -37,7 +37,7 @@ class FirebaseBackend(Backend):
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json="error.message", pattern=_BUSY),
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json="error.errors.0.reason", pattern=_LIMITS),
         Rule(Verdict.REJECTED, ("login",), json="error.message", pattern=_REFUSED),
-        Rule(Verdict.REJECTED, ("login",), json="mfaPendingCredential"),
+        Rule(Verdict.REJECTED, ("login",), status=(200,), json="mfaPendingCredential", pattern=r"^[\w.~+/=-]{4,}$"),
         Rule(
             Verdict.REJECTED, ("refresh",), json="error.message", pattern=r"^(INVALID_REFRESH_TOKEN|TOKEN_EXPIRED)\b"
         ),
