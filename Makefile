@@ -14,13 +14,14 @@ ifneq ($(filter mysql%,$(DATABASE_URL)),)
 DRIVER = requirements/mysql.txt
 endif
 
-.PHONY: help demo test test-races lint types migrations package docs clean python
+.PHONY: help demo test test-races test-live lint types migrations package docs clean python
 
 help:
 	@echo "make demo          see it work, on SQLite (DEMO_ARGS=--exit: end after the story)"
 	@echo "make test          run the tests, on SQLite or the database of DATABASE_URL (PYTEST_ARGS=…)"
 	@echo "make test-races    run the slow ones: crashes, storms, long races"
 	@echo "make bench-resilience   measure what they show (BENCH_ARGS=--json FILE)"
+	@echo "make test-live     run the tests against servers that others wrote (Python, Node.js; Ruby where it is)"
 	@echo "make lint types migrations package docs    what CI checks besides"
 	@echo "make clean         remove what these have made"
 
@@ -55,6 +56,21 @@ test-races: $(TEST_READY)
 .PHONY: bench-resilience
 bench-resilience: $(TEST_READY)
 	$(CLEAN) .venv/bin/python -m benchmarks.resilience $(BENCH_ARGS)
+.venv-live/ready: requirements/live.txt | python
+	$(PYTHON) -m venv .venv-live
+	.venv-live/bin/python $(PIP) -r $<
+	touch $@
+
+NODE_SERVERS = tests/live/servers/node
+NODE_NEEDED = Node.js 20.19 or later with npm is needed for make test-live (Debian: apt-get install nodejs npm)
+
+$(NODE_SERVERS)/node_modules/ready: $(NODE_SERVERS)/package-lock.json
+	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' && npm --version >/dev/null || { echo "$(NODE_NEEDED)" >&2; exit 1; }
+	npm ci --prefix $(NODE_SERVERS) --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error
+	touch $@
+
+test-live: $(TEST_READY) .venv-live/ready $(NODE_SERVERS)/node_modules/ready
+	$(CLEAN) .venv/bin/python -m pytest -m live tests/live $(PYTEST_ARGS)
 
 .venv-dev/ready: requirements/base.txt requirements/demo.txt requirements/test.txt requirements/dev.txt requirements/docs.txt | python
 	$(PYTHON) -m venv .venv-dev
@@ -79,4 +95,4 @@ docs: .venv-dev/ready
 	$(CLEAN) -u DATABASE_URL .venv-dev/bin/python -m sphinx -W -q -b html docs docs/_build/html
 
 clean:
-	rm -rf .venv .venv-demo .venv-dev .demo build dist docs/_build *.egg-info .coverage*
+	rm -rf .venv .venv-demo .venv-dev .venv-live $(NODE_SERVERS)/node_modules .demo build dist docs/_build *.egg-info .coverage*
