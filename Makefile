@@ -56,6 +56,7 @@ test-races: $(TEST_READY)
 .PHONY: bench-resilience
 bench-resilience: $(TEST_READY)
 	$(CLEAN) .venv/bin/python -m benchmarks.resilience $(BENCH_ARGS)
+
 .venv-live/ready: requirements/live.txt | python
 	$(PYTHON) -m venv .venv-live
 	.venv-live/bin/python $(PIP) -r $<
