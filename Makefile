@@ -14,7 +14,7 @@ ifneq ($(filter mysql%,$(DATABASE_URL)),)
 DRIVER = requirements/mysql.txt
 endif
 
-.PHONY: help demo test test-races test-live lint types migrations package docs clean python
+.PHONY: help demo test test-races test-live lint types migrations package docs bench bench-smoke clean python
 
 help:
 	@echo "make demo          see it work, on SQLite (DEMO_ARGS=--exit: end after the story)"
@@ -23,6 +23,7 @@ help:
 	@echo "make bench-resilience   measure what they show (BENCH_ARGS=--json FILE)"
 	@echo "make test-live     run the tests against servers that others wrote (Python, Node.js; Ruby where it is)"
 	@echo "make lint types migrations package docs    what CI checks besides"
+	@echo "make bench         measure speed and scale side by side with others (BENCH_ARGS=--quick)"
 	@echo "make clean         remove what these have made"
 
 python:
@@ -95,5 +96,17 @@ package: .venv-dev/ready
 docs: .venv-dev/ready
 	$(CLEAN) -u DATABASE_URL .venv-dev/bin/python -m sphinx -W -q -b html docs docs/_build/html
 
+.venv-bench/ready: requirements/base.txt requirements/bench.txt requirements/postgres.txt requirements/mysql.txt | python
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python $(PIP) -r requirements/bench.txt
+	touch $@
+
+# The servers that answer are measured too; BENCHMARK_POSTGRESQL and BENCHMARK_MARIADB name others than CI's.
+bench: .venv-bench/ready
+	$(CLEAN) -u DATABASE_URL .venv-bench/bin/python -m benchmarks $(BENCH_ARGS)
+
+bench-smoke: .venv-bench/ready
+	$(CLEAN) -u DATABASE_URL .venv-bench/bin/python -m benchmarks --quick
+
 clean:
-	rm -rf .venv .venv-demo .venv-dev .venv-live $(NODE_SERVERS)/node_modules .demo build dist docs/_build *.egg-info .coverage*
+	rm -rf .venv .venv-demo .venv-dev .venv-live .venv-bench $(NODE_SERVERS)/node_modules .demo build dist docs/_build *.egg-info .coverage*

@@ -1,0 +1,43 @@
+"""The databases of a run: made before it, destroyed after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import django
+from django.db import connections
+
+from benchmarks.settings import Router
+
+NAMES = {"default": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MariaDB"}
+
+
+@contextmanager
+def made() -> Iterator[list[str]]:
+    """Make an empty database on each server that answers; give their aliases."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+    django.setup()
+    names = {alias: str(connections[alias].settings_dict["NAME"]) for alias in connections}
+    for alias in names:
+        use(alias)
+        connections[alias].creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
+    try:
+        yield list(names)
+    finally:
+        for alias, name in names.items():
+            connections[alias].creation.destroy_test_db(name, verbosity=0)
+
+
+def use(alias: str) -> None:
+    """Have Django and the app use one of them."""
+    Router.alias = alias
+
+
+def version(alias: str) -> str:
+    """Name the database and its version."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT sqlite_version()" if alias == "default" else "SELECT version()")
+        said = cursor.fetchone()[0]
+    return f"{NAMES[alias]} {said.removeprefix('PostgreSQL ').split('-')[0].split(' ')[0]}"

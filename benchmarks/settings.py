@@ -1,0 +1,96 @@
+"""Settings of the benchmarks: as many databases as answer, of which ``Router.alias`` is the one in use."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import django
+import environ
+
+#: In other places: the same variables, with an account that may create databases.
+_SERVERS = {
+    "postgresql": os.environ.get("BENCHMARK_POSTGRESQL", "postgres://jwt_upstream_ci:ci@127.0.0.1:5432/bench"),
+    "mariadb": os.environ.get("BENCHMARK_MARIADB", "mysql://jwt_upstream_ci:ci@127.0.0.1:3306/bench"),
+}
+
+
+def _answers(database: dict[str, Any]) -> bool:
+    try:
+        with socket.create_connection((database["HOST"], int(database["PORT"])), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _databases() -> dict[str, dict[str, Any]]:
+    file = Path(tempfile.gettempdir()) / "jwt_upstream_benchmarks.sqlite3"
+    sqlite: dict[str, Any] = environ.Env.db_url_config(f"sqlite:///{file}")
+    sqlite |= {"TEST": {"NAME": str(file)}, "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL"}}
+    servers = {alias: environ.Env.db_url_config(url) for alias, url in _SERVERS.items()}
+    return {"default": sqlite, **{alias: database for alias, database in servers.items() if _answers(database)}}
+
+
+DATABASES = _databases()
+# Processes that a benchmark starts use the databases which it has made.
+if os.environ.get("BENCHMARK_WORKER"):
+    for database in DATABASES.values():
+        database["NAME"] = database.get("TEST", {}).get("NAME") or f"test_{database['NAME']}"
+
+
+class Router:
+    """Sends everything to the database that is being measured."""
+
+    alias = os.environ.get("BENCHMARK_DATABASE", "default")
+
+    def db_for_read(self, *_: Any, **__: Any) -> str:
+        """Return the one in use."""
+        return self.alias
+
+    db_for_write = db_for_read
+
+
+DATABASE_ROUTERS = ["benchmarks.settings.Router"]
+DEBUG = False
+SECRET_KEY = "benchmarks only"
+USE_TZ = True
+ALLOWED_HOSTS = ["testserver"]
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "jwt_upstream",
+]
+MIDDLEWARE = [
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+ROOT_URLCONF = "benchmarks.urls"
+STATIC_URL = "static/"
+ADMINS = ["ops@example.com"] if django.VERSION >= (6, 0) else [("Ops", "ops@example.com")]
+if django.VERSION >= (6, 1):
+    MAILERS = {"default": {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}}
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
+LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": {"jwt_upstream": {"level": "CRITICAL"}}}
+JWT_UPSTREAM: dict[str, Any] = {}
+JWT_UPSTREAM_ENCRYPTION_KEYS = ["c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBieXRlcyE="]
