@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from benchmarks import databases, hot_path, report, scale, stampede, upstreams
+from benchmarks import databases, hot_path, readme, report, scale, stampede, upstreams
 
 ALL = ["hot_path", "stampede", "scale"]
 
@@ -16,9 +16,7 @@ def main() -> None:
     """Make the databases, run what was asked for, and destroy them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("which", nargs="*", default=ALL, metavar="|".join(ALL))
-    parser.add_argument(
-        "--quick", action="store_true", help="A smoke test; its figures mean little, and go to a temporary folder."
-    )
+    parser.add_argument("--quick", action="store_true", help="A smoke test that keeps no results.")
     told = parser.parse_args()
     if told.quick:
         report.Folder.path = Path(tempfile.mkdtemp(prefix="jwt_upstream_benchmarks_"))
@@ -36,6 +34,8 @@ def main() -> None:
         if "scale" in told.which:
             with upstreams.running("fast") as url:
                 scale.run(aliases, url, is_quick=told.quick)
+    if not told.quick and all((report.RESULTS / f"{name}.json").exists() for name in ALL):
+        readme.write()
 
 
 if __name__ == "__main__":

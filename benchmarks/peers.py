@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,7 +55,8 @@ def requests_oauthlib(url: str) -> Call:
             auto_refresh_kwargs=CLIENT,
             token_updater=store,
         )
-        return session.get(f"{url}orders").status_code
+        status: int = session.get(f"{url}orders").status_code
+        return status
 
     return call
 
@@ -97,13 +98,13 @@ def httpx_auth(url: str) -> Call:
     """https://www.python-httpx.org/advanced/authentication/, "Custom authentication schemes"."""
     import httpx
 
-    class RefreshingAuth(httpx.Auth):
+    class RefreshingAuth(httpx.Auth):  # type: ignore[misc]  # mypy's virtualenv has no httpx
         requires_response_body = True
 
         def __init__(self, token: dict[str, Any]) -> None:
             self.token = token
 
-        def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
             request.headers["Authorization"] = f"Bearer {self.token['access_token']}"
             response = yield request
             if response.status_code == 401:
@@ -118,7 +119,8 @@ def httpx_auth(url: str) -> Call:
     client = httpx.Client()
 
     def call() -> int:
-        return client.get(f"{url}orders", auth=RefreshingAuth(load())).status_code
+        status: int = client.get(f"{url}orders", auth=RefreshingAuth(load())).status_code
+        return status
 
     return call
 

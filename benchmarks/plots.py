@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmarks.report import Folder
 
@@ -41,7 +42,7 @@ def lines(name: str, sizes: Sequence[int], values: Mapping[str, Sequence[float]]
     plt.close(figure)
 
 
-def _pyplot():  # type: ignore[no-untyped-def]  # matplotlib's own types aren't complete
+def _pyplot() -> Any:
     import matplotlib
 
     matplotlib.use("svg")
