@@ -16,6 +16,7 @@ Call = Callable[[], Any]
 #: Of each call: microseconds by the clock, and of the caller's own processor time.
 Times = list[tuple[float, float]]
 BARE = "requests.Session"
+AT_A_TIME = 10
 TOKEN = f"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.{'x' * 400}.{'y' * 43}"
 
 
@@ -120,7 +121,7 @@ def queries(call: Call, alias: str) -> int:
     return len(captured)
 
 
-def run(aliases: list[str], url: str, *, is_quick: bool) -> None:
+def run(aliases: list[str], url: str, *, rounds: int) -> None:
     """Measure, and write the results."""
     from django.conf import settings
 
@@ -137,7 +138,7 @@ def run(aliases: list[str], url: str, *, is_quick: bool) -> None:
             calls[name] = call
             call()
             asked[name] = queries(call, alias)
-    found = summary(measure(calls, *((20, 5) if is_quick else (600, 10))))
+    found = summary(measure(calls, rounds, AT_A_TIME))
     results = {"machine": report.machine([databases.version(alias) for alias in aliases]), "calls": found}
     rows = [
         [

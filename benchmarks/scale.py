@@ -210,7 +210,7 @@ def configure(url: str) -> None:
     settings.JWT_UPSTREAM = {f"up{number}": backend for number in range(UPSTREAMS)}
 
 
-def run(aliases: list[str], url: str, *, is_quick: bool) -> None:
+def run(aliases: list[str], url: str, *, is_quick: bool, number: int) -> None:
     """Measure, and write the results."""
     from jwt_upstream.models import Credential, Event
 
@@ -226,7 +226,7 @@ def run(aliases: list[str], url: str, *, is_quick: bool) -> None:
         # The largest table on the most usual database only: filling takes a minute, and the shape is the same.
         for size in sizes if alias == "postgresql" or is_quick else sizes[:3]:
             fill(alias, size)
-            found[size] = measure(alias, size, 3 if is_quick else 15)
+            found[size] = measure(alias, size, number)
             print(f"{databases.NAMES[alias]}, {size}: {found[size]}", flush=True)
         results[alias] = found
         texts.append(_table(databases.NAMES[alias], found))

@@ -112,7 +112,7 @@ def one(name: str, url: str, lifetime: float, left: float, detects: bool, second
     return {"calls": calls, "lost": calls - outcomes["ok"], "errors": errors, **told}
 
 
-def run(aliases: list[str], url: str, *, is_quick: bool) -> None:
+def run(aliases: list[str], url: str, *, is_quick: bool, effort: float) -> None:
     """Measure, and write the results."""
     results: dict[str, Any] = {"machine": report.machine([databases.version(alias) for alias in aliases])}
     names = list(peers.ALL)[: 2 if is_quick else None]
@@ -123,7 +123,7 @@ def run(aliases: list[str], url: str, *, is_quick: bool) -> None:
             databases.use(alias)
             # What the peers lose is no matter of the database; the most usual one shows it.
             for name in names if alias == shared else names[:1]:
-                found[f"{name} ({databases.NAMES[alias]})"] = one(name, url, lifetime, left, detects, seconds)
+                found[f"{name} ({databases.NAMES[alias]})"] = one(name, url, lifetime, left, detects, seconds * effort)
     report.save("stampede", results, *(_table(found, test) for test, found in results.items() if test in TESTS))
 
 

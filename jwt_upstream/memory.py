@@ -5,6 +5,7 @@ Never of what only the caller's transaction has: it may be rolled back, as a tes
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -41,6 +42,16 @@ class Memory(NamedTuple):
 
 _memories: OrderedDict[_Key, Memory] = OrderedDict()
 _lock = threading.Lock()
+
+
+def _reset() -> None:
+    # A thread of the parent may have held the lock, and a forked child has no such thread to release it.
+    global _lock
+    _lock = threading.Lock()
+    _memories.clear()
+
+
+os.register_at_fork(after_in_child=_reset)
 
 
 def recall(upstream: str, account: str) -> Memory | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -164,6 +166,17 @@ def test_a_worker_that_serves_many_accounts_stays_small(
     for name in names:
         UpstreamClient("up", name).get("orders/")
     assert alive(*kinds) == before
+
+
+def test_fork_while_another_thread_remembers(client: UpstreamClient, credential: Credential) -> None:
+    """A forked child waits for no lock of its parent's threads."""
+    with memory._lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(20)  # ends the child if it hangs
+            memory.remember(credential, credential.pair, Changes.count)
+            os._exit(0 if len(memory._memories) == 1 else 1)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def alive(*kinds: type) -> list[int]:
