@@ -29,9 +29,9 @@ TOUCHED = [1_000, 10_000]
 
 #: An expression for the moment which is so many seconds from now, on each database.
 _LATER = {
-    "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now', '+' || (60 + n * 7919 % 3540) || ' seconds')",
-    "postgresql": "now() + (60 + n * 7919 % 3540) * interval '1 second'",
-    "mysql": "DATE_ADD(UTC_TIMESTAMP(6), INTERVAL 60 + n * 7919 % 3540 SECOND)",
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now', '+' || (60 + n * 61 % 3540) || ' seconds')",
+    "postgresql": "now() + (60 + n * 61 % 3540) * interval '1 second'",
+    "mysql": "DATE_ADD(UTC_TIMESTAMP(6), INTERVAL 60 + n * 61 % 3540 SECOND)",
 }
 #: What the servers do by themselves after a while.
 _TIDY = {"sqlite": "ANALYZE", "postgresql": "VACUUM ANALYZE", "mysql": "ANALYZE TABLE"}
