@@ -66,7 +66,8 @@ def authlib(url: str) -> Call:
     from authlib.integrations.requests_client import OAuth2Session
 
     def call() -> int:
-        session = OAuth2Session(**CLIENT, token=load(), token_endpoint=f"{url}token", update_token=store)
+        # Its leeway is a minute by default, all of these tokens' life.
+        session = OAuth2Session(**CLIENT, token=load(), token_endpoint=f"{url}token", update_token=store, leeway=0)
         status: int = session.get(f"{url}orders").status_code
         return status
 
