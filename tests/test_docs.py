@@ -18,7 +18,18 @@ import time_machine
 from django.core.management import CommandError, call_command
 
 DOCS = Path(__file__).parent.parent / "docs"
-CRM = {"BACKEND": "jwt_upstream.backends.LexikBackend", "BASE_URL": "https://crm.example.com/api/"}
+RULE = {
+    "verdict": "LOCKED",
+    "where": ["api", "refresh"],
+    "status": 403,
+    "json": "error.code",
+    "pattern": "^SUSPENDED$",
+}
+CRM = {
+    "BACKEND": "jwt_upstream.backends.LexikBackend",
+    "BASE_URL": "https://crm.example.com/api/",
+    "OPTIONS": {"rules": [RULE]},
+}
 
 
 def blocks(page: str, language: str) -> Iterator[str]:
