@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import responses
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.signals import post_save
 from requests.adapters import HTTPAdapter
 
 from jwt_upstream import memory
@@ -20,7 +22,7 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.conf import DEFAULTS
 from jwt_upstream.exceptions import CredentialRejected, NotLoggedIn
 from jwt_upstream.flights import Flight
-from jwt_upstream.models import Credential
+from jwt_upstream.models import Credential, Event
 from jwt_upstream.testing import logged_in
 from jwt_upstream.tokens import TokenPair
 from tests.upstream import Upstream
@@ -73,6 +75,25 @@ def test_a_change_in_this_process_is_seen_at_once(client: UpstreamClient, change
     UpstreamClient("up").get("orders/")
     change()
     with pytest.raises((CredentialRejected, NotLoggedIn)):
+        UpstreamClient("up").get("orders/")
+
+
+def test_a_look_just_before_the_commit(client: UpstreamClient) -> None:
+    """Who reads the row between the writing of a change and its commit goes by the old one no longer than that."""
+    known = []
+
+    def look(**_: Any) -> None:
+        thread = threading.Thread(target=lambda: known.append(UpstreamClient("up").get("orders/").status_code))
+        thread.start()
+        thread.join()
+
+    post_save.connect(look, sender=Event)
+    try:
+        client.logout()
+    finally:
+        post_save.disconnect(look, sender=Event)
+    assert known == [200]
+    with pytest.raises(NotLoggedIn):
         UpstreamClient("up").get("orders/")
 
 
