@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
 from typing import Any, get_type_hints
@@ -15,6 +16,9 @@ from jwt_upstream.tokens import Secrets, TokenPair
 
 from .origins import is_web_address
 from .templates import filled, filled_within, placeholders, placeholders_within
+
+#: What http.client and requests take for a header's value.
+_CARRIED = re.compile(r"(?! )[\x20-\x7e\x80-\xff]*")
 
 
 class Questions:
@@ -76,8 +80,15 @@ class Questions:
             path, is_known = getattr(self, name), all(getattr(self, option) for option in self._located_by(name))
             if "://" in path and is_known and not is_web_address(self.url(path)):
                 yield f"{name} is neither a path nor an http address"
+        yield from self._check_headers()
         for name in sorted(self._refresh_asks - {"refresh", "access"}):
             yield f"a refresh may ask for {{refresh}}, {{access}} and text options, not for {{{name}}}"
+
+    def _check_headers(self) -> Iterable[str]:
+        for name in ("headers", "login_headers", "refresh_headers", "api_headers"):
+            for header, text in _all_filled(getattr(self, name), self._texts).items():
+                if not _CARRIED.fullmatch(text):
+                    yield f"{name} has for {header!r} what no header can carry, such as a line break at its end"
 
     # -- what they ask for
 

@@ -82,7 +82,14 @@ def test_field_that_can_not_be_sent() -> None:
     assert in_frames(lambda: Backend("up", URL, login_fields=fields).login({"password": PASSWORD})) == []
 
 
-@pytest.mark.parametrize("wrong", [{"BASE_URL": "nowhere"}, {"OPTIONS": {"client_secret": CLIENT, "deadline": -1}}])
+#: As a file has it, with a line break at its end, which http.client would quote in its error.
+READ = {"client_secret": f"{CLIENT}\n", "api_headers": {"apikey": "{client_secret}"}}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"BASE_URL": "nowhere"}, {"OPTIONS": {"client_secret": CLIENT, "deadline": -1}}, {"OPTIONS": READ}],
+)
 def test_wrong_settings(settings: Any, wrong: dict[str, Any]) -> None:
     """The report of wrong settings shows neither the client secret nor the password that stand beside them."""
     written = {"BASE_URL": URL, "OPTIONS": {"client_secret": CLIENT}, "LOGIN": {"password": PASSWORD}, **wrong}
