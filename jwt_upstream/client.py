@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from django.utils import timezone
-from requests import PreparedRequest, RequestException, Response
+from requests import PreparedRequest, Response
 from requests.exceptions import InvalidHeader, UnrewindableBodyError
 from requests.hooks import default_hooks, dispatch_hook
 from requests.utils import resolve_proxies
@@ -186,7 +186,7 @@ class UpstreamClient(OriginSession):
             self.backend.authorize(sent, pair)
         try:
             response = super().send(sent, allow_redirects=False, **{**kwargs, "stream": True})
-        except RequestException as error:
+        except BaseException as error:  # of a body that is a generator, or of a signal, too
             clean(error, request)
             raise
         response.request = request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import Any
 
 from requests import PreparedRequest, RequestException, Response
@@ -11,6 +12,8 @@ from requests.utils import rewind_body
 from jwt_upstream.exceptions import BodyNotReplayable
 
 _LEFT = "_jwt_upstream_has_left"
+#: The variables of their functions hold the headers that are sent.
+_SENDERS = {"requests", "urllib3", "http", "ssl", "socket"}
 
 
 def mark_as_left(request: PreparedRequest) -> None:
@@ -67,10 +70,21 @@ def rewind(request: PreparedRequest, first: Response) -> None:
         raise BodyNotReplayable(text, response=first) from None
 
 
-def clean(error: RequestException, request: PreparedRequest) -> None:
-    """Take the token out of an error: out of its request, and out of the frames of those who sent it."""
-    error.request = request
+def clean(error: BaseException, request: PreparedRequest) -> None:
+    """Take the token out of an error: out of its request, and out of the traceback the frames of those who sent it."""
+    if isinstance(error, RequestException):
+        error.request = request
     link: BaseException | None = error
     while link is not None:
-        link.__traceback__ = None
+        link.__traceback__ = _without_senders(link.__traceback__)
         link = link.__cause__ or link.__context__
+
+
+def _without_senders(traceback: TracebackType | None) -> TracebackType | None:
+    if traceback is None:
+        return None
+    rest = _without_senders(traceback.tb_next)
+    if traceback.tb_frame.f_globals["__name__"].partition(".")[0] in _SENDERS:
+        return rest
+    traceback.tb_next = rest
+    return traceback

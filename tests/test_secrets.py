@@ -160,6 +160,36 @@ def test_network_that_fails(leaky: Upstream, shown: list[str], settings: Any) ->
     show_rows(shown)
 
 
+def test_body_that_fails(leaky: Upstream, shown: list[str]) -> None:
+    """Nor does a body that fails while it is sent, which is the caller's own error and is reported with its frames."""
+
+    def body() -> Iterator[bytes]:
+        yield b"one"
+        raise KeyError("two")
+
+    client = log_in()
+    with pytest.raises(KeyError) as caught:
+        client.post("orders/", data=body())
+    report(caught.value, shown)
+    assert "body" in [frame.name for frame in traceback.extract_tb(caught.tb)]
+
+
+def test_error_while_another_is_handled(leaky: Upstream, settings: Any) -> None:
+    """An error of the network leaves the traceback alone of the one that the caller is just handling."""
+    client = log_in()
+    settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://127.0.0.1:1/"
+    with pytest.raises(requests.ConnectionError) as caught:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            client.get("orders/")
+    link: BaseException | None = caught.value
+    while link and not isinstance(link, KeyError):
+        link = link.__context__
+    assert link is not None
+    assert link.__traceback__ is not None
+
+
 def test_wrong_key(leaky: Upstream, shown: list[str], settings: Any) -> None:
     """Nor do tokens that no key opens."""
     client = log_in()
