@@ -81,8 +81,8 @@ def echo(status: int, error: str) -> Callable[[Seen], Answer]:
     """Answer with an error that quotes the request."""
 
     def answer(seen: Seen) -> Answer:
-        quoted = f"{seen.body.decode()} {seen.headers.get('Authorization')}"
-        return Answer(status, {"error": error, "error_description": quoted})
+        quoted = f"{seen.body.decode()} {seen.headers.get('Authorization')} {seen.headers.get('apikey')}"
+        return Answer(status, {"error": error, "error_description": quoted}, {"WWW-Authenticate": f"Bearer {quoted}"})
 
     return answer
 
@@ -134,7 +134,11 @@ def test_refresh_that_fails(leaky: Upstream, shown: list[str], status: int, erro
 
 def test_locked(leaky: Upstream, shown: list[str], settings: Any) -> None:
     """Nor does an account that is locked, where the upstream quotes the access token."""
-    settings.JWT_UPSTREAM["up"]["OPTIONS"]["locked_statuses"] = [423]
+    options = {
+        "locked_statuses": [423],
+        "api_headers": {"Authorization": "Bearer {access}", "apikey": "{client_secret}"},
+    }
+    settings.JWT_UPSTREAM["up"]["OPTIONS"] |= options
     client = log_in()
     leaky.answers["/orders/"] = echo(423, "locked")
     failing(lambda: client.post("orders/", json={}), shown)
@@ -247,6 +251,8 @@ def test_commands(leaky: Upstream, shown: list[str], monkeypatch: pytest.MonkeyP
     probe("up", shown, login=True, json=True)
     probe("up", shown, login=True, store=True)
     leaky.answers["/orders/"] = echo(400, "no")
+    probe("up", shown, api="orders/")
+    leaky.answers["/orders/"] = echo(401, "no")
     probe("up", shown, api="orders/")
     leaky.answers["/token"] = echo(400, "invalid_grant")
     probe("up", shown, refresh=True)

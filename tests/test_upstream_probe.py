@@ -142,6 +142,18 @@ def test_preview_shows_no_secret(upstream: Upstream, settings: Any) -> None:
         assert shown in text
 
 
+def test_preview_of_secrets_in_addresses(upstream: Upstream, settings: Any) -> None:
+    """A secret that a path brings along in its query is not shown, nor is a BASE_URL with a password."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"] = {"login_path": "token?key=s3cret-key&tenant=7"}
+    out = io.StringIO()
+    call_command("upstream_probe", "up", stdout=out)
+    assert "/token?key=[…]&tenant=7\n" in out.getvalue()
+    settings.JWT_UPSTREAM["up"]["BASE_URL"] = "https://us:s3cret-password@up.example.com/"
+    with pytest.raises(CommandError, match="BASE_URL is missing or no http address") as caught:
+        call_command("upstream_probe", "up", stdout=out)
+    assert "s3cret" not in f"{caught.value}{out.getvalue()}"
+
+
 def test_preview_of_a_long_form(upstream: Upstream, settings: Any) -> None:
     """A form that is wider than the terminal has a line for each field."""
     fields = {"username": "{username}", "password": "{password}", "audience": "https://example.com/some/where/else"}

@@ -28,9 +28,9 @@ def _host_and_port(url: str) -> tuple[str, int | None]:
 
 
 def is_web_address(url: str) -> bool:
-    """Tell whether a URL is http or https and names a host."""
+    """Tell whether a URL is http or https and names a host, and no user or password, which messages would show."""
     try:
         parsed = origin(url)
     except ValueError:
         return False
-    return parsed.scheme in {"http", "https"} and bool(parsed.host)
+    return parsed.scheme in {"http", "https"} and bool(parsed.host) and not parsed.auth

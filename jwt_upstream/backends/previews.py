@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import unquote_plus
 
 from django.views.decorators.debug import sensitive_variables
 from requests import PreparedRequest, Request
@@ -22,6 +23,7 @@ _SECRET = re.compile(
 )
 _NO_SECRET = re.compile(r"(type|flow|method|format|algorithm|authentication|path|url|uri)$", re.I)
 _HARMLESS_HEADERS = {"accept", "accept-language", "content-type", "user-agent", "x-amz-target"}
+_IN_QUERY = re.compile(r"(?<=[?&])([^=&#]*)=([^&#]*)")
 _KEPT = re.compile(r"\{\w+\}|\b(?:Basic|Bearer|JWT|Token)\b", re.I)
 
 
@@ -73,7 +75,9 @@ def _preview(build: Callable[[], Request]) -> Preview:
     headers = tuple((name, str(text)) for name, text in prepared.headers.items() if name != "Content-Length")
     body = prepared.body or ""
     text = body.decode() if isinstance(body, bytes) else str(body)
-    return Preview(str(prepared.method), _readable(str(prepared.url)), headers, _readable(text))
+    return Preview(
+        str(prepared.method), _IN_QUERY.sub(_veiled_part, _readable(str(prepared.url))), headers, _readable(text)
+    )
 
 
 def _readable(text: str) -> str:
@@ -96,6 +100,13 @@ def _veiled(name: str, value: Any) -> Any:
     if _is_secret(name):
         return _kept(value)
     return value if value.startswith(("http://", "https://", "urn:")) or name == "client_id" else masked(value)
+
+
+def _veiled_part(part: re.Match[str]) -> str:
+    """Do so with a part of a query that a path brought along."""
+    name, value = map(unquote_plus, part.groups())
+    veiled = _veiled(name, value)
+    return part[0] if veiled == value else f"{part[1]}={veiled}"
 
 
 def _veiled_header(name: str, text: str) -> str:

@@ -64,7 +64,10 @@ class Reading:
 def read(backend: Backend, where: Where, response: Response, secrets: Iterable[str] = ()) -> Reading:
     """Explain an answer that came just now; ``secrets`` are what it may quote."""
     now = timezone.now()
-    outcome = _outcome(backend, where, response, now, [*secrets, *backend.automatic_login.values()])
+    secrets = [*secrets, *backend.automatic_login.values(), backend.client_secret, backend.api_key]
+    outcome = _outcome(backend, where, response, now, secrets)
+    if outcome.pair:
+        secrets += [outcome.pair.access, outcome.pair.refresh]
     explanation = backend.explain(where, response)
     # Of a backend with a method of its own, which no rule accounts for.
     verdict = backend.verdict(where, response)
@@ -76,7 +79,7 @@ def read(backend: Backend, where: Where, response: Response, secrets: Iterable[s
         response.status_code,
         media_type(response),
         len(body(response)),
-        _telling_headers(backend, response),
+        _telling_headers(backend, response, secrets),
         outcome.verdict,
         source if outcome.verdict is verdict else outcome.reason,
         explanation.rule if is_explained else None,
@@ -85,20 +88,19 @@ def read(backend: Backend, where: Where, response: Response, secrets: Iterable[s
         outcome.is_ambiguous,
         _found(backend, response, "access", pair.access, pair.access_expires_at, now) if pair else None,
         _found(backend, response, "refresh", pair.refresh, pair.refresh_expires_at, now) if pair else None,
-        [shown(field) for field in islice(_fields(document(response)), _MOST_FIELDS)],
+        [shown(field, secrets) for field in islice(_fields(document(response)), _MOST_FIELDS)],
     )
 
 
 def _outcome(backend: Backend, where: Where, response: Response, now: datetime, secrets: list[str]) -> Outcome:
     if where != "api":
         return backend.outcome(where, response, now, secrets)
-    reason = backend.reason(response, [*secrets, backend.client_secret, backend.api_key])
-    return Outcome(backend.verdict("api", response), reason)
+    return Outcome(backend.verdict("api", response), backend.reason(response, secrets))
 
 
-def _telling_headers(backend: Backend, response: Response) -> dict[str, str]:
+def _telling_headers(backend: Backend, response: Response, secrets: list[str]) -> dict[str, str]:
     names = ("WWW-Authenticate", "Retry-After", "Location", *backend.retry_at_headers)
-    return {name: shown(response.headers[name]) for name in names if name in response.headers}
+    return {name: shown(response.headers[name], secrets) for name in names if name in response.headers}
 
 
 @sensitive_variables()

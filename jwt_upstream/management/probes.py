@@ -84,6 +84,7 @@ def called(backend: Backend, options: Options) -> Probe:
             calls, said = [*response.history, response], ""
         except RequestException as error:
             calls, said = [error.response] if error.response is not None else [], _spelled(error)
+    secrets += _stored_secrets(backend.alias, options["account"])  # those of a refresh meanwhile
     told: Answers = [("api", call) for call in calls]
     return _explained(backend, [*told[:-1], *answers, *told[-1:]], said, secrets)
 
