@@ -154,12 +154,12 @@ def plans(alias: str) -> str:
     queries = {
         "the credential of a call": rows.filter(upstream="up3", account="4443").order_by(),
         "due soon": of_one.filter(failures=0, next_attempt_at=None, access_expires_at__lte=soon)
-        .order_by("access_expires_at")
+        .order_by("next_attempt_at", "access_expires_at")
         .values_list("pk")[:1000],
         "the next upstream": rows.filter(upstream__gt="up3").order_by("upstream").values_list("upstream")[:1],
         "can't be refreshed": overview.failing(rows, ["up3", "up8"]).order_by("account")[:100],
         "need a human": rows.filter(upstream="up7", state__in=["locked", "rejected"]).order_by("account")[:100],
-        "how many in which state": rows.order_by().values_list("upstream", "state").annotate(Count("pk")),
+        "how many in which state": rows.order_by().values_list("upstream", "state").annotate(number=Count("*")),
         "the admin's first page": rows.order_by("upstream", "account")[:100],
         "the admin's page of locked ones": rows.filter(state="locked").order_by("upstream", "account")[:100],
     }

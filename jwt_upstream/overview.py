@@ -29,7 +29,8 @@ def due(upstream: str, before: datetime, limit: int, using: str) -> list[int]:
     The nearest end comes first; those that failed before come last, and not at all while they rest.
     """
     rows = Credential.objects.using(using).filter(upstream=upstream, state=State.ACTIVE, access_expires_at__lte=before)
-    well = rows.filter(failures=0, next_attempt_at=None).order_by("access_expires_at")
+    # In the order of the index, its NULLs included: PostgreSQL would sort all that are due.
+    well = rows.filter(failures=0, next_attempt_at=None).order_by("next_attempt_at", "access_expires_at")
     has_rested = Q(next_attempt_at=None) | Q(next_attempt_at__lte=timezone.now())
     failed = rows.filter(has_rested, failures__gt=0).order_by("next_attempt_at")
     found = list(well.values_list("pk", flat=True)[:limit])
@@ -46,6 +47,7 @@ def failing(rows: QuerySet[Any], upstreams: Iterable[str]) -> QuerySet[Any]:
 def counts(rows: QuerySet[Credential]) -> dict[str, dict[str, int]]:
     """Return upstream -> state -> how many."""
     found: dict[str, dict[str, int]] = {}
-    for upstream, state, number in rows.order_by().values_list("upstream", "state").annotate(Count("pk")):
+    # Not of a column that the index lacks, for which PostgreSQL would read the table.
+    for upstream, state, number in rows.order_by().values_list("upstream", "state").annotate(number=Count("*")):
         found.setdefault(upstream, {})[state] = number
     return dict(sorted(found.items()))
