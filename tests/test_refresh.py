@@ -418,6 +418,25 @@ def test_busy(client: UpstreamClient, upstream: Upstream, settings: Any, mailout
     assert (kinds(), mailoutbox, upstream.refreshes) == (["logged_in"], [], 0)
 
 
+def test_slow_upstream(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """Who waits too long for this process's own refresh is told the same, and the refresh is finished."""
+    settings.JWT_UPSTREAM_WAIT_SECONDS = 0.2
+    upstream.expire()
+    upstream.refresh_delay = 1.0
+    with pytest.raises(RefreshBusy):
+        client.get("orders/")
+    settings.JWT_UPSTREAM_WAIT_SECONDS = 15.0
+    assert client.get("orders/").json()["token"] == "access-2"
+    assert upstream.refreshes == 1
+
+
+def test_token_that_is_left_alone(credential: Credential, upstream: Upstream) -> None:
+    """A token that a 401 was left alone for is not replaced for one, whoever asks."""
+    Credential.objects.update(unhelped_until=timezone.now() + timedelta(seconds=30))
+    assert refresh(credential, rejected="access-1").access == "access-1"
+    assert upstream.refreshes == 0
+
+
 def test_another_worker_finishes(client: UpstreamClient, upstream: Upstream) -> None:
     """A waiter gets the pair that another worker has stored."""
     upstream.expire()
