@@ -271,3 +271,12 @@ def test_admin(leaky: Upstream, shown: list[str]) -> None:
         page = browser.get(f"/admin/jwt_upstream/{path}")
         assert page.status_code == 200
         shown.append(page.content.decode())
+
+
+def test_redirect_that_was_followed(leaky: Upstream, shown: list[str], settings: Any) -> None:
+    """Nor does an answer that redirected keep, as ``next``, the request with the token."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["api_headers"] = {"X-Token": "{access}"}
+    client = log_in()
+    leaky.answers["/old/"] = Answer(302, None, {"Location": "/orders/"})
+    for answer in client.get("old/").history:
+        shown.append(f"{vars(answer)} {answer.next and vars(answer.next)}" + " " * 1000)
