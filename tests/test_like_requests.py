@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import requests
 import responses
+from django.db import connections
 from requests_toolbelt import threaded
 from requests_toolbelt.adapters.source import SourceAddressAdapter
 from requests_toolbelt.downloadutils import stream
@@ -283,11 +284,21 @@ def test_toolbelt(client: UpstreamClient, upstream: Upstream, tmp_path: Path) ->
         assert another.get("page/").status_code == 200
 
 
+class ThreadsClient(UpstreamClient):
+    """One for threads that nobody tells to close their database connection, as Django does after a request."""
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        try:
+            return super().send(request, **kwargs)
+        finally:
+            connections.close_all()
+
+
 def test_toolbelt_s_threads(client: UpstreamClient, upstream: Upstream) -> None:
     """Its pool of threads, each with a client, makes one refresh."""
     upstream.expire()
     urls = [f"{upstream.url}orders/?page={number}" for number in range(20)]
-    pool = threaded.pool.Pool.from_urls(urls, num_processes=4, session=lambda: UpstreamClient("up"))
+    pool = threaded.pool.Pool.from_urls(urls, num_processes=4, session=lambda: ThreadsClient("up"))
     pool.join_all()
     assert [response.status_code for response in pool.responses()] == [200] * 20
     assert (upstream.refreshes, upstream.reuses) == (1, 0)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import responses
-from django.db import transaction
+from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.db.models.signals import post_save
 from requests.adapters import HTTPAdapter
@@ -82,8 +82,12 @@ def test_a_look_just_before_the_commit(client: UpstreamClient) -> None:
     """Who reads the row between the writing of a change and its commit goes by the old one no longer than that."""
     known = []
 
+    def call() -> None:
+        known.append(UpstreamClient("up").get("orders/").status_code)
+        connections.close_all()
+
     def look(**_: Any) -> None:
-        thread = threading.Thread(target=lambda: known.append(UpstreamClient("up").get("orders/").status_code))
+        thread = threading.Thread(target=call)
         thread.start()
         thread.join()
 
