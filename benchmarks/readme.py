@@ -28,16 +28,12 @@ def _told() -> str:
     per_call = calls[f"UpstreamClient, built per call ({name})"]["ratio"]
     test = next(iter(value for key, value in stampede.items() if key.startswith("Stampede")))
     ours, by_hand = test[f"UpstreamClient ({name})"], test[f"requests and a 401 retry by hand ({name})"]
-    sizes = scale["postgresql" if "postgresql" in scale else "default"]
-    few, many = ("1000", max(sizes, key=int))
-    call = "call, row not remembered"
     return (
         f"On {name}, ``make bench`` measured: a ``GET`` with a valid token takes {once:.2f} of the time that it takes "
         f"a bare ``requests.Session`` with a static header, {per_call:.2f} with a client that is built for each call, "
         f"and no query. Of {ours['calls']} callers in {PROCESSES} processes that met an expired token at an upstream "
         f"with rotation and reuse detection, {ours['lost']} were lost, with {ours['refreshes']} refresh; with the "
-        f"usual 401 retry by hand {by_hand['lost']} of {by_hand['calls']}. A call that has to look at its credential "
-        f"takes {sizes[many][call]:.1f} ms among {int(many):,} of them, {sizes[few][call]:.1f} ms among {int(few):,}. "
+        f"usual 401 retry by hand {by_hand['lost']} of {by_hand['calls']}. "
         "All tables, with machine and versions, are in ``docs/benchmarks.rst``."
     )
 
