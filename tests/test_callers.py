@@ -135,7 +135,9 @@ def view(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [path("", view)]
 
-OPENED = [in_atomic, in_savepoints, without_autocommit, on_commit, in_request]
+# Who is blocked waits for a second, which adds up.
+SLOW = [pytest.param(how, marks=pytest.mark.slow) for how in (in_savepoints, without_autocommit, in_request)]
+OPENED = [in_atomic, on_commit, *SLOW]
 
 
 @pytest.mark.parametrize("done", DONE)
