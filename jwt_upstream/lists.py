@@ -19,18 +19,15 @@ if TYPE_CHECKING:
 else:
     PaginatorBase = Paginator
 
-#: As many rows as somebody might page through; beyond them one searches.
-MOST = 10_000
-
 
 class BoundedPaginator(PaginatorBase):
-    """Counts no further than MOST rows, so that a list's time doesn't grow with the table."""
+    """Counts only as many rows as somebody might page through, so that a list's time doesn't grow with the table."""
 
     @cached_property
     def count(self) -> int:
-        """The number of rows, or MOST if there are more."""
+        """The number of rows, or ``overview.MOST`` if there are more."""
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return rows.order_by()[:MOST].count()
+        return overview.number(rows, overview.MOST)
 
 
 class ByUpstream(admin.SimpleListFilter):

@@ -18,6 +18,7 @@ from jwt_upstream.tokens import fingerprint
 
 State = Credential.State
 
+_ILL = [state for state in State.values if state != State.ACTIVE]
 #: How many active credentials of an upstream are opened to see whether a key is lost, where they aren't all shown.
 _SAMPLE = 10
 _AT_ONCE = 500
@@ -61,24 +62,27 @@ class Status:
 
 @dataclass(frozen=True)
 class Tally:
-    """How many credentials an upstream has, and how they are doing."""
+    """How many credentials an upstream has, and how they are doing; not exact: at least so many."""
 
     upstream: str
     credentials: int
     active: int
     failing: int
     need_human: int
+    is_exact: bool
 
 
-def tallies(alias: str | None) -> list[Tally]:
-    """Count the credentials of every upstream, or of one."""
-    found = overview.counts(_rows(alias))
-    return [_tally(upstream, states) for upstream, states in found.items()]
+def tallies(alias: str | None, most: int | None) -> list[Tally]:
+    """Count the credentials of every upstream, or of one; of each kind no further than ``most``."""
+    return [_tally(upstream, most) for upstream in overview.upstreams(_rows(alias))]
 
 
-def _tally(upstream: str, states: dict[str, int]) -> Tally:
-    number, active = sum(states.values()), states.get(State.ACTIVE, 0)
-    return Tally(upstream, number, active, overview.failing(_rows(None), [upstream]).count(), number - active)
+def _tally(upstream: str, most: int | None) -> Tally:
+    rows = _rows(upstream)
+    active = overview.number(rows.filter(state=State.ACTIVE), most)
+    ill = overview.number(rows.filter(state__in=_ILL), most)
+    failing = overview.number(overview.failing(rows, [upstream]), most)
+    return Tally(upstream, active + ill, active, failing, ill, is_exact=most is None or max(active, ill) < most)
 
 
 def missing(alias: str | None, tallies: Sequence[Tally]) -> list[Status]:
@@ -102,8 +106,7 @@ def in_trouble(tallies: Sequence[Tally], limit: int) -> Iterator[Status]:
     Before them, beyond the limit, come those of a few active ones that no key opens: nobody may have called since the
     key was lost.
     """
-    states = [state for state in State.values if state != State.ACTIVE]
-    ill = (_rows(tally.upstream).filter(state__in=states) for tally in tallies if tally.need_human)
+    ill = (_rows(tally.upstream).filter(state__in=_ILL) for tally in tallies if tally.need_human)
     failing = (overview.failing(_rows(None), [tally.upstream]) for tally in tallies if tally.failing)
     found = (rows.order_by("account")[:limit] for rows in chain(ill, failing))
     samples = (_rows(tally.upstream).filter(state=State.ACTIVE).order_by()[:_SAMPLE] for tally in tallies)

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from jwt_upstream import lists
+from jwt_upstream import overview
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential, Event, Outage
 from jwt_upstream.testing import logged_in
@@ -120,7 +120,7 @@ def test_lists_take_no_query_per_row(browser: Client, django_assert_num_queries:
 
 def test_lists_count_no_further_than_needed(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """The number of pages is bounded, so that counting doesn't grow with the table; searching finds the rest."""
-    monkeypatch.setattr(lists, "MOST", 3)
+    monkeypatch.setattr(overview, "MOST", 3)
     for number in range(5):
         put("crm", f"tenant-{number}")
     assert "3 credentials" in page(browser, LIST)

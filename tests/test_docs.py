@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -54,6 +55,52 @@ def test_own_backend(tmp_path: Path) -> None:
         arguments = [sys.executable, "-m", *command.split()]
         done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
         assert (done.returncode, said in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+OWN_FILE = """
+import django
+django.setup()
+from django.conf import settings
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.db import transaction
+from django.utils import timezone
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.models import Credential
+from tests.upstream import Upstream
+call_command("migrate", verbosity=0)
+call_command("migrate", database="credentials", verbosity=0)
+with Upstream() as upstream:
+    settings.JWT_UPSTREAM = {"up": {"BASE_URL": upstream.url, "OPTIONS": {"refresh_fields": {"refresh": "{refresh}"}}}}
+    client = UpstreamClient("up")
+    client.login(username=upstream.user, password=upstream.password)
+    upstream.expire()
+    with transaction.atomic():
+        Session.objects.create(session_key="x", expire_date=timezone.now())
+        assert client.get("orders/").json()["token"] == "access-2"
+        transaction.set_rollback(True)
+print(Session.objects.count(), Credential.objects.get().pair.refresh, upstream.refreshes, upstream.reuses)
+"""
+
+
+def test_credentials_in_a_file_of_their_own(tmp_path: Path) -> None:
+    """On SQLite, with the router of the page, a caller which has written to its own file keeps its refresh."""
+    router, settings = blocks("guarantees.rst", "python")
+    (tmp_path / "routers.py").write_text(router)
+    head = f"from tests.settings import *\nBASE_DIR = Path({str(tmp_path)!r})\n"
+    (tmp_path / "settings.py").write_text(head + settings)
+    environment = {
+        **os.environ,
+        "DATABASE_URL": f"sqlite:///{tmp_path}/db.sqlite3",
+        "DJANGO_SETTINGS_MODULE": "settings",
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(DOCS.parent)]),
+    }
+    arguments = [sys.executable, "-W", "error", "-c", OWN_FILE]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "0 refresh-2 1 0\n", done.stderr
+    with sqlite3.connect(tmp_path / "db.sqlite3") as own:
+        assert own.execute("SELECT count(*) FROM sqlite_master WHERE name LIKE 'jwt_upstream%'").fetchone() == (0,)
+    own.close()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from jwt_upstream import overview
 from jwt_upstream.management.commands import upstream_status
 from jwt_upstream.models import Credential, Outage
 from jwt_upstream.testing import logged_in
@@ -270,5 +271,35 @@ def test_json_of_many() -> None:
     assert (short["is_complete"], full["is_complete"]) == (False, True)
     assert [credential["account"] for credential in short["credentials"]] == ["dog"]
     assert len(full["credentials"]) == 6
-    tally = {"upstream": "crm", "credentials": 6, "active": 5, "failing": 0, "need_human": 1}
+    tally = {"upstream": "crm", "credentials": 6, "active": 5, "failing": 0, "need_human": 1, "is_exact": True}
     assert short["summary"] == full["summary"] == [tally]
+
+
+def test_more_than_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a number nobody looks at, counting stops, which is said; --all counts every one."""
+    monkeypatch.setattr(overview, "MOST", 8)
+    put_many("crm", 14)
+    put("crm", "dog", state="locked")
+    out, error = status("crm", "--limit=4")
+    assert cells(out)[0] == ["crm", "13+", "12+", "0", "1"]
+    assert error == "1 of 13+ needs a human."
+    short = json.loads(status("crm", "--json", "--limit=4")[0])["summary"][0]
+    full = json.loads(status("crm", "--json", "--all")[0])["summary"][0]
+    assert (short["credentials"], short["is_exact"]) == (13, False)
+    assert (full["credentials"], full["is_exact"]) == (15, True)
+
+
+def test_more_in_trouble_than_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many are left out is then a number of at least so many, too."""
+    monkeypatch.setattr(overview, "MOST", 6)
+    put_many("crm", 20, state="locked")
+    out, error = status("crm", "--limit=3")
+    assert out.splitlines()[-1] == "6+ more need a human: --limit shows more, --all every credential."
+    assert error == "9+ of 10+ need a human."  # the other upstream too, where nobody has logged in
+
+
+def test_exactly_as_many_as_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One fewer than the most is an exact number."""
+    monkeypatch.setattr(overview, "MOST", 8)
+    put_many("crm", 11)
+    assert cells(status("crm", "--limit=4")[0])[0] == ["crm", "11", "11", "0", "0"]

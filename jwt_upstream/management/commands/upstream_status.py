@@ -16,7 +16,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from jwt_upstream import claims, statuses
+from jwt_upstream import claims, overview, statuses
 from jwt_upstream.conf import conf
 from jwt_upstream.models import Credential, Outage
 from jwt_upstream.statuses import Status, Tally
@@ -50,7 +50,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, alias: str | None, limit: int, **options: Any) -> None:
         """Print what is stored; nothing is sent to any upstream."""
-        tallies, outages = statuses.tallies(alias), _outages(alias)
+        most = None if options["all"] else limit + overview.MOST
+        tallies, outages = statuses.tallies(alias, most), _outages(alias)
         missing = statuses.missing(alias, tallies)
         if alias and not (tallies or missing or outages):
             raise CommandError(f"No upstream {alias!r} in JWT_UPSTREAM, and no credential of it.")
@@ -59,11 +60,12 @@ class Command(BaseCommand):
         shown = statuses.in_trouble(tallies, limit) if is_short else statuses.every(alias)
         # Those that need a human come first, so what is left out is known before it is looked for.
         left_out = max(sum(tally.need_human for tally in tallies) - limit, 0) if is_short else 0
-        self._need_human = left_out
+        self._need_human, self._is_exact = left_out, all(tally.is_exact for tally in tallies)
         write = self._write_json if options["json"] else self._write_texts
         write(tallies, is_short, self._counted(chain(shown, missing)), outages)
         if (ill := self._need_human) > 0:
-            raise CommandError(f"{ill} of {number + len(missing)} need{'s' * (ill == 1)} a human.")
+            of = f"{_said(ill, self._is_exact)} of {_said(number + len(missing), self._is_exact)}"
+            raise CommandError(f"{of} need{'s' * (ill == 1)} a human.")
 
     def _counted(self, shown: Iterable[Status]) -> Iterator[Status]:
         for status in shown:
@@ -75,11 +77,11 @@ class Command(BaseCommand):
     ) -> None:
         width, left_out = shutil.get_terminal_size().columns, self._need_human
         if is_short:
-            rows = [tuple(map(str, astuple(tally))) for tally in tallies]
-            self.stdout.write("\n".join([*_fitted([_SUMMARY_HEAD, *rows], width), ""]))
+            self.stdout.write("\n".join([*_fitted([_SUMMARY_HEAD, *map(_sums, tallies)], width), ""]))
         self._write_table(shown, width, has_head=not is_short)
         if left_out:
-            self.stdout.write(f"{left_out} more need a human: --limit shows more, --all every credential.")
+            more = _said(left_out, self._is_exact)
+            self.stdout.write(f"{more} more need a human: --limit shows more, --all every credential.")
         for outage in outages:
             self.stdout.write(self.style.WARNING(_told(outage)))
 
@@ -107,6 +109,15 @@ class Command(BaseCommand):
         troubles = [{name: getattr(outage, name) for name in names} for outage in outages]
         summary = [asdict(tally) for tally in tallies]
         self.stdout.write(f'\n  ],\n  "summary": {_json(summary)},\n  "outages": {_json(troubles)}\n}}')
+
+
+def _sums(tally: Tally) -> tuple[str, ...]:
+    upstream, *numbers, is_exact = astuple(tally)
+    return (upstream, *(_said(number, is_exact) for number in numbers))
+
+
+def _said(number: int, is_exact: bool) -> str:
+    return f"{number}{'' if is_exact or number < overview.MOST else '+'}"
 
 
 def _outages(alias: str | None) -> list[Outage]:
