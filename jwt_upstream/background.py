@@ -41,8 +41,9 @@ class Round:
         """Refresh one credential, unless another worker did so meanwhile, and note what came of it."""
         try:
             refresh(row, rejected=stored(row).access)
-        except CredentialError:
+        except CredentialError:  # an upstream that refuses is not down
             self.need_human += 1
+            self._in_a_row[row.upstream] = 0
         except UpstreamError:
             self.failed += 1
             self._in_a_row[row.upstream] += 1

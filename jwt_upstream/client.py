@@ -168,7 +168,7 @@ class UpstreamClient(OriginSession):
         verdict = self.backend.verdict("api", response)
         if verdict is not Verdict.LOCKED:
             return verdict
-        reason = self.backend.reason(response, [used.pair.access, self.backend.client_secret, self.backend.api_key])
+        reason = self.backend.reason(response, [used.pair.access, *self.backend.own_secrets])
         self._run(partial(states.lock, used.row, used.pair, reason, response))
         return Verdict.EXPIRED  # said of a token that was replaced meanwhile
 

@@ -127,6 +127,15 @@ def test_a_single_failure_is_no_trouble(upstreams: Upstream) -> None:
     assert (outcome(result), result.given_up) == ((6, 3, 0), [])
 
 
+def test_an_upstream_that_refuses_is_not_down(upstreams: Upstream) -> None:
+    """Failures with a refusal between them are not in a row: the upstream answers."""
+    upstreams.answers["/refresh"] = lambda seen: Answer(401 if int(seen.json()["refresh"]) % 3 == 2 else 503, {"error": "invalid_grant"})
+    for number in range(9):
+        put("up", str(number), -10 + number)
+    result = refresh_due()
+    assert (outcome(result), result.given_up) == ((0, 6, 3), [])
+
+
 def test_wrong_settings(upstreams: Upstream, settings: Any) -> None:
     """An upstream whose settings are wrong is told of and keeps nobody else from being refreshed."""
     put("up", "ann", -5)

@@ -110,6 +110,11 @@ class Backend(Questions, Answers):
         """Scheme, host and port that tokens may be sent to."""
         return origin(self.base_url)
 
+    @property
+    def own_secrets(self) -> list[str]:
+        """The values of options which no reason may quote."""
+        return [self.client_secret, self.api_key]
+
     # -- asking
 
     @sensitive_variables()
@@ -177,7 +182,7 @@ class Backend(Questions, Answers):
         The reason shows neither ``secrets`` nor those of the settings.
         """
         verdict, pair, reason = self.verdict(where, response), None, ""
-        secrets = [*secrets, self.client_secret, self.api_key]
+        secrets = [*secrets, *self.own_secrets]
         if verdict is Verdict.OK:
             try:
                 pair = self.token_pair(where, response, now)

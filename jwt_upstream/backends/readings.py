@@ -64,7 +64,7 @@ class Reading:
 def read(backend: Backend, where: Where, response: Response, secrets: Iterable[str] = ()) -> Reading:
     """Explain an answer that came just now; ``secrets`` are what it may quote."""
     now = timezone.now()
-    secrets = [*secrets, *backend.automatic_login.values(), backend.client_secret, backend.api_key]
+    secrets = [*secrets, *backend.automatic_login.values(), *backend.own_secrets]
     outcome = _outcome(backend, where, response, now, secrets)
     if outcome.pair:
         secrets += [outcome.pair.access, outcome.pair.refresh]
