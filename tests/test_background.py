@@ -129,7 +129,8 @@ def test_a_single_failure_is_no_trouble(upstreams: Upstream) -> None:
 
 def test_an_upstream_that_refuses_is_not_down(upstreams: Upstream) -> None:
     """Failures with a refusal between them are not in a row: the upstream answers."""
-    upstreams.answers["/refresh"] = lambda seen: Answer(401 if int(seen.json()["refresh"]) % 3 == 2 else 503, {"error": "invalid_grant"})
+    refused, away = Answer(401, {"error": "invalid_grant"}), Answer(503)
+    upstreams.answers["/refresh"] = lambda seen: refused if int(seen.json()["refresh"]) % 3 == 2 else away
     for number in range(9):
         put("up", str(number), -10 + number)
     result = refresh_due()
