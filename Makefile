@@ -14,16 +14,16 @@ ifneq ($(filter mysql%,$(DATABASE_URL)),)
 DRIVER = requirements/mysql.txt
 endif
 
-.PHONY: help demo test test-races test-live lint types migrations package docs bench bench-smoke clean python
+.PHONY: help demo test test-races test-live lint types migrations package docs bench bench-resilience bench-smoke clean python
 
 help:
 	@echo "make demo          see it work, on SQLite (DEMO_ARGS=--exit: end after the story)"
 	@echo "make test          run the tests, on SQLite or the database of DATABASE_URL (PYTEST_ARGS=…)"
 	@echo "make test-races    run the slow ones: crashes, storms, long races"
-	@echo "make bench-resilience   measure what they show (BENCH_ARGS=--json FILE)"
 	@echo "make test-live     run the tests against servers that others wrote (Python, Node.js; Ruby where it is)"
 	@echo "make lint types migrations package docs    what CI checks besides"
 	@echo "make bench         measure speed and scale side by side with others (BENCH_ARGS=--quick)"
+	@echo "make bench-resilience   measure what the race tests show"
 	@echo "make clean         remove what these have made"
 
 python:
@@ -53,10 +53,6 @@ test: $(TEST_READY)
 
 test-races: $(TEST_READY)
 	$(CLEAN) .venv/bin/python -m pytest -m slow $(PYTEST_ARGS)
-
-.PHONY: bench-resilience
-bench-resilience: $(TEST_READY)
-	$(CLEAN) .venv/bin/python -m benchmarks.resilience $(BENCH_ARGS)
 
 .venv-live/ready: requirements/live.txt | python
 	$(PYTHON) -m venv .venv-live
@@ -96,7 +92,7 @@ package: .venv-dev/ready
 docs: .venv-dev/ready
 	$(CLEAN) -u DATABASE_URL .venv-dev/bin/python -m sphinx -W -q -b html docs docs/_build/html
 
-.venv-bench/ready: requirements/base.txt requirements/bench.txt requirements/postgres.txt requirements/mysql.txt | python
+.venv-bench/ready: requirements/base.txt requirements/demo.txt requirements/test.txt requirements/bench.txt requirements/postgres.txt requirements/mysql.txt | python
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/python $(PIP) -r requirements/bench.txt
 	touch $@
@@ -104,6 +100,9 @@ docs: .venv-dev/ready
 # The servers that answer are measured too; BENCHMARK_POSTGRESQL and BENCHMARK_MARIADB name others than CI's.
 bench: .venv-bench/ready
 	$(CLEAN) -u DATABASE_URL .venv-bench/bin/python -m benchmarks $(BENCH_ARGS)
+
+bench-resilience: .venv-bench/ready
+	$(CLEAN) -u DATABASE_URL .venv-bench/bin/python -m benchmarks.resilience
 
 bench-smoke: .venv-bench/ready
 	$(CLEAN) -u DATABASE_URL .venv-bench/bin/python -m benchmarks --quick

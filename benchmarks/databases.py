@@ -37,7 +37,8 @@ def use(alias: str) -> None:
 
 def version(alias: str) -> str:
     """Name the database and its version."""
-    with connections[alias].cursor() as cursor:
-        cursor.execute("SELECT sqlite_version()" if alias == "default" else "SELECT version()")
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sqlite_version()" if connection.vendor == "sqlite" else "SELECT version()")
         said = cursor.fetchone()[0]
-    return f"{NAMES[alias]} {said.removeprefix('PostgreSQL ').split('-')[0].split(' ')[0]}"
+    return f"{connection.display_name} {said.removeprefix('PostgreSQL ').split('-')[0].split(' ')[0]}"

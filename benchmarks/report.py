@@ -23,11 +23,11 @@ class Folder:
     path = RESULTS
 
 
-def machine(databases: Sequence[str]) -> dict[str, Any]:
+def machine(databases: Sequence[str], command: str = "") -> dict[str, Any]:
     """Describe where and with what a run was made."""
     return {
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
+        "command": command or " ".join(["python -m benchmarks", *sys.argv[1:]]),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),

@@ -1,7 +1,8 @@
 """Measures what the race tests show: one refresh per expiry, shared failures, crashes, trouble, locked accounts.
 
-Run by ``make bench-resilience``, on SQLite or the database of DATABASE_URL; prints a table, and writes JSON with
-``--json``. The workers, the upstream and the ways to break things are those of the tests.
+Run by ``make bench-resilience``, on SQLite and the servers that answer, one after the other, each by a process of its
+own; with ``--json FILE`` on the database of DATABASE_URL alone. The workers, the upstream and the ways to break things
+are those of the tests.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ import argparse
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import django
@@ -26,6 +31,8 @@ from django.conf import settings  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test.utils import setup_databases, setup_test_environment, teardown_databases  # noqa: E402
 
+from benchmarks import databases, report  # noqa: E402
+from benchmarks.settings import SERVERS, answers  # noqa: E402
 from jwt_upstream.client import UpstreamClient  # noqa: E402
 from jwt_upstream.exceptions import AccountLocked  # noqa: E402
 from jwt_upstream.models import Credential, Event, Outage  # noqa: E402
@@ -237,25 +244,63 @@ SCENARIOS: dict[str, Callable[[], Figures]] = {
 }
 
 
-def main() -> None:
-    """Measure every scenario and print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", help="a file to write the figures to")
-    arguments = parser.parse_args()
-    results: dict[str, Any] = {"database": connection.vendor, "django": django.__version__, "figures": {}}
+def measure(file: Path) -> None:
+    """Measure every scenario on this process's database, and write the figures."""
     setup_test_environment()
-    databases = setup_databases(verbosity=0, interactive=False)
+    made = setup_databases(verbosity=0, interactive=False)
     try:
+        found = {"database": connection.display_name, "version": databases.version("default"), "figures": {}}
         for point, scenario in SCENARIOS.items():
-            print(f"\n{point}: {scenario.__doc__}")
-            results["figures"][point] = figures = scenario()
+            print(f"\n{found['database']}, {point}: {scenario.__doc__}")
+            found["figures"][point] = figures = scenario()
             for name, figure in figures.items():
-                print(f"    {name:<55} {'-' if figure is None else figure}", flush=True)
+                print(f"    {name:<55} {_said(figure)}", flush=True)
     finally:
-        teardown_databases(databases, verbosity=0)
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump(results, file, indent=2)
+        teardown_databases(made, verbosity=0)
+    file.write_text(json.dumps(found))
+
+
+def measure_everywhere() -> None:
+    """Measure on each database, and write the results."""
+    about = report.machine([], "make bench-resilience")
+    with TemporaryDirectory() as folder:
+        found = [_measured(url, Path(folder) / "figures.json") for url in ["", *filter(answers, SERVERS.values())]]
+    about["databases"] = [each["version"] for each in found]
+    figures = {each["database"]: each["figures"] for each in found}
+    report.save("resilience", {"machine": about, "figures": figures}, _table(figures))
+
+
+def _measured(url: str, file: Path) -> dict[str, Any]:
+    environment = {**os.environ, "DATABASE_URL": url} if url else dict(os.environ)
+    subprocess.run([sys.executable, "-m", "benchmarks.resilience", "--json", file], env=environment, check=True)
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
+
+
+def _table(figures: dict[str, dict[str, Figures]]) -> str:
+    rows: list[list[Any]] = []
+    for point, scenario in SCENARIOS.items():
+        rows.append([f"**{scenario.__doc__}**", *[""] * len(figures)])
+        columns = [of[point] for of in figures.values()]
+        rows += [[name, *(_said(column[name]) for column in columns)] for name in columns[0]]
+    return report.table(["", *figures], rows)
+
+
+def _said(figure: Any) -> str:
+    if isinstance(figure, bool):
+        return "yes" if figure else "no"
+    return "–" if figure is None else str(figure)
+
+
+def main() -> None:
+    """Measure here, or everywhere."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", type=Path, help="measure on the database of DATABASE_URL, and write the figures here")
+    if file := parser.parse_args().json:
+        measure(file)
+    else:
+        os.environ.pop("DATABASE_URL", None)
+        measure_everywhere()
 
 
 if __name__ == "__main__":

@@ -12,13 +12,15 @@ import django
 import environ
 
 #: In other places: the same variables, with an account that may create databases.
-_SERVERS = {
+SERVERS = {
     "postgresql": os.environ.get("BENCHMARK_POSTGRESQL", "postgres://jwt_upstream_ci:ci@127.0.0.1:5432/bench"),
     "mariadb": os.environ.get("BENCHMARK_MARIADB", "mysql://jwt_upstream_ci:ci@127.0.0.1:3306/bench"),
 }
 
 
-def _answers(database: dict[str, Any]) -> bool:
+def answers(url: str) -> bool:
+    """Tell whether there is a server."""
+    database = environ.Env.db_url_config(url)
     try:
         with socket.create_connection((database["HOST"], int(database["PORT"])), timeout=1):
             return True
@@ -30,8 +32,8 @@ def _databases() -> dict[str, dict[str, Any]]:
     file = Path(tempfile.gettempdir()) / "jwt_upstream_benchmarks.sqlite3"
     sqlite: dict[str, Any] = environ.Env.db_url_config(f"sqlite:///{file}")
     sqlite |= {"TEST": {"NAME": str(file)}, "OPTIONS": {"init_command": "PRAGMA journal_mode=WAL"}}
-    servers = {alias: environ.Env.db_url_config(url) for alias, url in _SERVERS.items()}
-    return {"default": sqlite, **{alias: database for alias, database in servers.items() if _answers(database)}}
+    servers = {alias: environ.Env.db_url_config(url) for alias, url in SERVERS.items() if answers(url)}
+    return {"default": sqlite, **servers}
 
 
 DATABASES = _databases()

@@ -42,7 +42,9 @@ class ByUpstream(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         """Choose the rows of one."""
-        return queryset.filter(upstream=self.value()) if self.value() else queryset
+        # Not by equality, with which MariaDB 10.11 sorts all rows of the upstream (8 s for 100 000).
+        name = self.value()
+        return queryset.filter(upstream__gte=name, upstream__lte=name) if name else queryset
 
 
 class Refreshing(admin.SimpleListFilter):
