@@ -295,7 +295,7 @@ def _said(figure: Any) -> str:
 def main() -> None:
     """Measure here, or everywhere."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="measure on the database of DATABASE_URL, and write the figures here")
+    parser.add_argument("--json", type=Path, help="measure on the database of DATABASE_URL, and write the figures")
     if file := parser.parse_args().json:
         measure(file)
     else:
