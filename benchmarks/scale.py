@@ -160,6 +160,9 @@ def plans(alias: str) -> str:
         "need a human": rows.filter(upstream="up7", state__in=["locked", "rejected"]).order_by("account")[:100],
         "how many are active": of_one.order_by().values("upstream")[: overview.MOST],
         "the admin's first page": rows.order_by("upstream", "account")[:100],
+        "the admin's page of one upstream": rows.filter(upstream__gte="up3", upstream__lte="up3").order_by(
+            "upstream", "account"
+        )[:100],
         "the admin's page of locked ones": rows.filter(state="locked").order_by("upstream", "account")[:100],
     }
     texts = []
