@@ -138,6 +138,7 @@ def interrupted_call(has_handler: bool) -> None:
     """Call, and print what a signal raised in the call; with a handler, SIGTERM raises SystemExit."""
     from jwt_upstream.client import UpstreamClient
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells have background jobs ignore
     if has_handler:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
     try:
@@ -155,6 +156,7 @@ def interrupted_start() -> list[Any]:
             sys.setprofile(None)
             signal.raise_signal(signal.SIGINT)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.setprofile(profile)
     outcomes = []
     for _ in range(2):
