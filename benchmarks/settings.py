@@ -11,6 +11,8 @@ from typing import Any
 import django
 import environ
 
+from tests import settings as tested
+
 #: In other places: the same variables, with an account that may create databases.
 SERVERS = {
     "postgresql": os.environ.get("BENCHMARK_POSTGRESQL", "postgres://jwt_upstream_ci:ci@127.0.0.1:5432/bench"),
@@ -60,39 +62,16 @@ DEBUG = False
 SECRET_KEY = "benchmarks only"
 USE_TZ = True
 ALLOWED_HOSTS = ["testserver"]
-INSTALLED_APPS = [
-    "django.contrib.admin",
-    "django.contrib.auth",
-    "django.contrib.contenttypes",
-    "django.contrib.messages",
-    "django.contrib.sessions",
-    "jwt_upstream",
-]
-MIDDLEWARE = [
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-]
-TEMPLATES = [
-    {
-        "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "APP_DIRS": True,
-        "OPTIONS": {
-            "context_processors": [
-                "django.template.context_processors.request",
-                "django.contrib.auth.context_processors.auth",
-                "django.contrib.messages.context_processors.messages",
-            ]
-        },
-    }
-]
+INSTALLED_APPS = tested.INSTALLED_APPS
+MIDDLEWARE = tested.MIDDLEWARE
+TEMPLATES = tested.TEMPLATES
+ADMINS = tested.ADMINS
 ROOT_URLCONF = "benchmarks.urls"
 STATIC_URL = "static/"
-ADMINS = ["ops@example.com"] if django.VERSION >= (6, 0) else [("Ops", "ops@example.com")]
 if django.VERSION >= (6, 1):
     MAILERS = {"default": {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}}
 else:
     EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": {"jwt_upstream": {"level": "CRITICAL"}}}
 JWT_UPSTREAM: dict[str, Any] = {}
-JWT_UPSTREAM_ENCRYPTION_KEYS = ["c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBieXRlcyE="]
+JWT_UPSTREAM_ENCRYPTION_KEYS = tested.JWT_UPSTREAM_ENCRYPTION_KEYS

@@ -18,7 +18,6 @@ from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
-import django
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
@@ -257,7 +256,7 @@ def _with_closed_connections(work: Callable[[], Any]) -> None:
 
 def wsgi() -> Callable[..., Iterable[bytes]]:
     """Return a WSGI application that has called the upstream, and keeps that connection, before it is forked."""
-    _configure()
+    workers.configure()
     from django.core.wsgi import get_wsgi_application
     from django.db import connections
 
@@ -292,23 +291,5 @@ async def async_orders(request: HttpRequest) -> HttpResponse:
 urlpatterns = [path("pid/", pid), path("orders/", orders), path("async-orders/", async_orders)]
 
 
-def _configure() -> dict[str, Any]:
-    django.setup()
-    told: dict[str, Any] = json.loads(os.environ[workers.ENVIRONMENT])
-    settings.JWT_UPSTREAM = told.pop("upstreams")
-    for name, value in told.pop("settings", {}).items():
-        setattr(settings, name, value)
-    return told
-
-
-def main() -> None:
-    """Run the job that the environment names."""
-    told = _configure()
-    job = globals()[told.pop("job")]
-    print("ready", flush=True)
-    sys.stdin.readline()
-    print(json.dumps(job(**told)))
-
-
 if __name__ == "__main__":
-    main()
+    workers.main(globals())

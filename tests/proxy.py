@@ -7,36 +7,26 @@ import threading
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+from tests.raw_server import Listener
 
-class Proxy:
+
+class Proxy(Listener):
     """Forwards requests to ``plain`` and tunnels (CONNECT) to ``secure``, whatever host they name; ``seen`` has those.
 
     What it forwards is unchanged: the server's paths are whole URLs.
     """
 
     def __init__(self, plain: str = "", secure: str = "") -> None:
+        super().__init__()
         self.seen: list[str] = []
         self._plain, self._secure = plain, secure
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self) -> Proxy:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join(5)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                threading.Thread(target=self._forward, args=(self._socket.accept()[0],), daemon=True).start()
+    def _answer(self, connection: socket.socket) -> None:
+        threading.Thread(target=self._forward, args=(connection,), daemon=True).start()
 
     def _forward(self, client: socket.socket) -> None:
         with client, suppress(OSError):

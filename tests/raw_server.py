@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -21,17 +22,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 Behaviour = Callable[[socket.socket], None]
 
 
-class RawServer:
-    """Accepts connections, reads a request's first bytes, and does as it was told; ``received`` keeps what came."""
+class Listener:
+    """Hands each connection that comes to ``_answer``, while its ``with`` lasts."""
 
-    def __init__(self, behaviour: Behaviour, context: ssl.SSLContext | None = None, *, whole: bool = True) -> None:
-        self.received: list[bytes] = []
-        self._read = _request if whole else _start
-        self._behaviour, self._context = behaviour, context
+    def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
-    def __enter__(self) -> RawServer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -41,14 +39,30 @@ class RawServer:
         self._thread.join(5)
 
     @property
-    def url(self) -> str:
-        scheme = "https" if self._context else "http"
-        return f"{scheme}://127.0.0.1:{self._socket.getsockname()[1]}/"
+    def port(self) -> int:
+        return int(self._socket.getsockname()[1])
 
     def _serve(self) -> None:
         with suppress(OSError):
             while True:
                 self._answer(self._socket.accept()[0])
+
+    def _answer(self, connection: socket.socket) -> None:
+        raise NotImplementedError
+
+
+class RawServer(Listener):
+    """Reads a request, one connection after the other, and does as it was told; ``received`` keeps what came."""
+
+    def __init__(self, behaviour: Behaviour, context: ssl.SSLContext | None = None, *, whole: bool = True) -> None:
+        super().__init__()
+        self.received: list[bytes] = []
+        self._read = _request if whole else _start
+        self._behaviour, self._context = behaviour, context
+
+    @property
+    def url(self) -> str:
+        return f"http{'s' * bool(self._context)}://127.0.0.1:{self.port}/"
 
     def _answer(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import django
@@ -149,18 +149,24 @@ def _in_threads(threads: int, work: Callable[[], None]) -> None:
         thread.join()
 
 
-def main() -> None:
-    """Run the job that the environment names."""
+def configure() -> dict[str, Any]:
+    """Set Django up as the environment says; return the rest of what it says."""
     django.setup()
-    told = json.loads(os.environ[ENVIRONMENT])
+    told: dict[str, Any] = json.loads(os.environ[ENVIRONMENT])
     settings.JWT_UPSTREAM = told.pop("upstreams")
     for name, value in told.pop("settings", {}).items():
         setattr(settings, name, value)
-    job = globals()[told.pop("job")]
+    return told
+
+
+def main(jobs: Mapping[str, Any]) -> None:
+    """Run the one of these jobs that the environment names."""
+    told = configure()
+    job = jobs[told.pop("job")]
     print("ready", flush=True)
     sys.stdin.readline()
     print(json.dumps(job(**told)))
 
 
 if __name__ == "__main__":
-    main()
+    main(globals())
