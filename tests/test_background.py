@@ -156,3 +156,5 @@ def test_command(upstreams: Upstream) -> None:
     assert err.getvalue() == "down: left to the next round, it kept failing\n"
     with pytest.raises(CommandError, match="No upstream 'nope'"):
         call_command("upstream_refresh", "nope")
+    with pytest.raises(CommandError, match="--ahead must be 0 or more"):
+        call_command("upstream_refresh", ahead=-1)

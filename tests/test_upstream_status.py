@@ -298,6 +298,11 @@ def test_more_in_trouble_than_are_counted(monkeypatch: pytest.MonkeyPatch) -> No
     assert error == "9+ of 10+ need a human."  # the other upstream too, where nobody has logged in
 
 
+def test_limit_that_is_none() -> None:
+    """A limit below 0 is refused."""
+    assert status("--limit=-1") == ("", "--limit must be 0 or more.")
+
+
 def test_exactly_as_many_as_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """One fewer than the most is an exact number."""
     monkeypatch.setattr(overview, "MOST", 8)

@@ -34,6 +34,8 @@ class Command(BaseCommand):
         if unknown := [alias for alias in aliases if alias not in conf.upstreams]:
             raise CommandError(f"No upstream {unknown[0]!r} in JWT_UPSTREAM.")
         bounds = {name: options[name] for name in ("limit", "seconds", "ahead")}
+        if wrong := [name for name, bound in bounds.items() if bound < 0]:
+            raise CommandError(f"--{wrong[0]} must be 0 or more.")
         result = refresh_due(upstreams=aliases, **bounds)
         self.stdout.write(
             f"{result.refreshed} refreshed, {result.failed} failed for now, {result.need_human} need a human"

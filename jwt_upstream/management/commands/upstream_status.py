@@ -39,6 +39,8 @@ class Command(BaseCommand):
         "needs a human, or a configured upstream has none."
     )
 
+    _need_human = 0
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take an upstream to look at, and the form of the answer."""
         parser.add_argument("alias", nargs="?", help="Only this upstream.")
@@ -50,22 +52,29 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, alias: str | None, limit: int, **options: Any) -> None:
         """Print what is stored; nothing is sent to any upstream."""
-        most = None if options["all"] else limit + overview.MOST
-        tallies, outages = statuses.tallies(alias, most), _outages(alias)
-        missing = statuses.missing(alias, tallies)
+        if limit < 0:
+            raise CommandError("--limit must be 0 or more.")
+        tallies = statuses.tallies(alias, None if options["all"] else limit + overview.MOST)
+        missing, outages = statuses.missing(alias, tallies), _outages(alias)
         if alias and not (tallies or missing or outages):
             raise CommandError(f"No upstream {alias!r} in JWT_UPSTREAM, and no credential of it.")
         number = sum(tally.credentials for tally in tallies)
+        self._is_exact = all(tally.is_exact for tally in tallies)
         is_short = number > limit and not options["all"]
-        shown = statuses.in_trouble(tallies, limit) if is_short else statuses.every(alias)
-        # Those that need a human come first, so what is left out is known before it is looked for.
-        left_out = max(sum(tally.need_human for tally in tallies) - limit, 0) if is_short else 0
-        self._need_human, self._is_exact = left_out, all(tally.is_exact for tally in tallies)
+        shown = self._in_trouble(tallies, limit) if is_short else statuses.every(alias)
         write = self._write_json if options["json"] else self._write_texts
         write(tallies, is_short, self._counted(chain(shown, missing)), outages)
-        if (ill := self._need_human) > 0:
-            of = f"{_said(ill, self._is_exact)} of {_said(number + len(missing), self._is_exact)}"
-            raise CommandError(f"{of} need{'s' * (ill == 1)} a human.")
+        self._judge(number + len(missing))
+
+    def _in_trouble(self, tallies: Sequence[Tally], limit: int) -> Iterator[Status]:
+        # Those that need a human come first, so what is left out is known before it is looked for.
+        self._need_human = max(sum(tally.need_human for tally in tallies) - limit, 0)
+        return statuses.in_trouble(tallies, limit)
+
+    def _judge(self, number: int) -> None:
+        if self._need_human:
+            ill, of = _said(self._need_human, self._is_exact), _said(number, self._is_exact)
+            raise CommandError(f"{ill} of {of} need{'s' * (self._need_human == 1)} a human.")
 
     def _counted(self, shown: Iterable[Status]) -> Iterator[Status]:
         for status in shown:
