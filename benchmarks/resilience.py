@@ -28,13 +28,13 @@ django.setup()
 
 # What follows imports models, which takes a Django that is set up: hence E402.
 from django.conf import settings  # noqa: E402
-from django.db import connection  # noqa: E402
+from django.db import connection, transaction  # noqa: E402
 from django.test.utils import setup_databases, setup_test_environment, teardown_databases  # noqa: E402
 
 from benchmarks import databases, report  # noqa: E402
 from benchmarks.settings import SERVERS, answers  # noqa: E402
 from jwt_upstream.client import UpstreamClient  # noqa: E402
-from jwt_upstream.exceptions import AccountLocked  # noqa: E402
+from jwt_upstream.exceptions import AccountLocked, RefreshBlocked  # noqa: E402
 from jwt_upstream.models import Credential, Event, Outage  # noqa: E402
 from tests import crash_workers, workers  # noqa: E402
 from tests.crash_workers import await_ready, go_on  # noqa: E402
@@ -138,6 +138,25 @@ def busy() -> Figures:
         }
 
 
+# -- 3. the caller's transaction
+
+
+def blocked() -> Figures:
+    """A caller whose own transaction has written the credential's row; then it rolls back and calls again."""
+    with logged_in() as upstream:
+        upstream.expire()
+        client, began = UpstreamClient("up"), time.time()
+        with suppress(RefreshBlocked), transaction.atomic():
+            Credential.objects.update(username="changed")
+            client.get("orders/")
+        waited, spent = time.time() - began, upstream.refreshes
+        return {
+            "time to RefreshBlocked, ms": ms(waited),
+            "refresh tokens spent": spent,
+            "the next call succeeded": client.get("orders/").status_code == 200,
+        }
+
+
 # -- 4. crashes
 
 
@@ -237,6 +256,7 @@ SCENARIOS: dict[str, Callable[[], Figures]] = {
     "1, for 30 s": sustained,
     "2": shared_failure,
     "2, bounded": busy,
+    "3": blocked,
     "4, kill -9": killed,
     "4, database away": database_away,
     "6": down,

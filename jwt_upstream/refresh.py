@@ -131,6 +131,7 @@ def _lead(seen: Credential, rejected: str | None, using: str, flight: flights.Fl
     blocked_since: float | None = None
     pause = _POLL_SECONDS[0]
     while True:
+        began = time.monotonic()
         try:
             pair = _look_and_refresh(seen, rejected, using, flight)
             if pair is not None:
@@ -138,7 +139,7 @@ def _lead(seen: Credential, rejected: str | None, using: str, flight: flights.Fl
             blocked_since = None
         except flights.DATABASE_AWAY as error:
             # Locked by somebody, a serialization failure, a dropped connection: all mean look again.
-            blocked_since = blocked_since or time.monotonic()
+            blocked_since = blocked_since or began
             if time.monotonic() - blocked_since >= flights.BLOCKED_SECONDS:
                 _refuse_bound(seen, flight, error)
         if time.monotonic() > give_up_at:
