@@ -27,7 +27,7 @@ DATABASE_AWAY = (OperationalError, InterfaceError)
 #: A lock of ours lasts milliseconds, so one that is met for this long is held by somebody's own transaction.
 BLOCKED_SECONDS = 0.5
 #: How long SQLite waits for another writer; claiming is tried again anyway, and a blocked caller wants to know soon.
-_SQLITE_TIMEOUT = 0.3
+SQLITE_TIMEOUT = 0.3
 
 
 class Flight:
@@ -205,5 +205,5 @@ def _private(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     options.pop("pool", None)
     options.pop("isolation_level", None)
     if connection.vendor == "sqlite":
-        options["timeout"] = _SQLITE_TIMEOUT
+        options["timeout"] = SQLITE_TIMEOUT
     return {**connection.settings_dict, "OPTIONS": options, "CONN_MAX_AGE": 0, "AUTOCOMMIT": True}

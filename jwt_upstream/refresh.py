@@ -139,7 +139,8 @@ def _lead(seen: Credential, rejected: str | None, using: str, flight: flights.Fl
             blocked_since = None
         except flights.DATABASE_AWAY as error:
             # Locked by somebody, a serialization failure, a dropped connection: all mean look again.
-            blocked_since = blocked_since or began
+            # It may have waited for SQLite's lock already.
+            blocked_since = blocked_since or max(began, time.monotonic() - flights.SQLITE_TIMEOUT)
             if time.monotonic() - blocked_since >= flights.BLOCKED_SECONDS:
                 _refuse_bound(seen, flight, error)
         if time.monotonic() > give_up_at:
