@@ -60,7 +60,9 @@ def claim(row: Credential, using: str) -> tuple[Credential, Event | None] | None
     now = timezone.now()
     columns: dict[str, Any] = {"claim": uuid4().hex, "claim_expires_at": now + timedelta(seconds=conf.claim_seconds)}
     columns |= {"interrupted_at": row.claim_expires_at} if row.claim else {}
-    with _locked(row, using, claim=row.claim, state=State.ACTIVE, refresh_token=row.refresh_token) as there:
+    # All that spoke for claiming it: the claim alone looks untouched again once somebody else has failed and settled.
+    read = ("claim", "failures", "unhelped_until", "refresh_token")
+    with _locked(row, using, state=State.ACTIVE, **{name: getattr(row, name) for name in read}) as there:
         if there is None:
             return None
         claimed = _update(there, using, columns)

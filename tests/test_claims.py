@@ -58,6 +58,22 @@ def test_claim_is_exclusive(row: Credential) -> None:
     assert claims.claim(row, USING) is None
 
 
+def test_claim_of_a_credential_that_failed_meanwhile(row: Credential) -> None:
+    """An attempt of another worker, which came and failed since the row was read, has its pause kept."""
+    claimed = claims.claim(row, USING)
+    assert claimed is not None
+    STALE["settle_failure"](claimed[0])
+    assert claims.claim(row, USING) is None
+    assert claims.claim(Credential.objects.get(), USING) is not None
+
+
+def test_claim_of_a_credential_that_is_left_alone_meanwhile(row: Credential) -> None:
+    """So has a token that did not help, fresh as it was, as another worker found out since the row was read."""
+    claims.leave_alone(row, timezone.now() + timedelta(seconds=60), USING)
+    assert claims.claim(row, USING) is None
+    assert claims.claim(Credential.objects.get(), USING) is not None
+
+
 def test_claim_of_a_credential_in_need(row: Credential) -> None:
     """What was rejected since it was read isn't claimed."""
     claims.mark(row, State.REJECTED, USING, reason="no")
