@@ -12,7 +12,7 @@ from requests.exceptions import InvalidHeader, UnrewindableBodyError
 from requests.hooks import default_hooks, dispatch_hook
 from requests.utils import resolve_proxies
 
-from jwt_upstream import logins, memory, refresh, states
+from jwt_upstream import logins, memory, refresh, states, trials
 from jwt_upstream.backends import Verdict
 from jwt_upstream.backends.bodies import drain
 from jwt_upstream.changes import Changes
@@ -21,7 +21,7 @@ from jwt_upstream.memory import Memory
 from jwt_upstream.models import Credential
 from jwt_upstream.origin_session import OriginSession
 from jwt_upstream.sending import can_be_repeated, clean, has_left, note_start, rewind
-from jwt_upstream.tokens import Secrets, TokenPair
+from jwt_upstream.tokens import Secrets, TokenPair, fingerprint
 
 _TRAVELS = ("headers", "params", "hooks", "stream", "trust_env", "max_redirects")
 
@@ -153,15 +153,17 @@ class UpstreamClient(OriginSession):
         first = self._wire(request, known.pair, kwargs)
         if self._judge(first, known) is not Verdict.EXPIRED:
             return first
+        trials.wait_for(fingerprint(known.pair.access))
         fresh = self._renew(known)
         if fresh.pair.access == known.pair.access:
             return first
         rewind(request, first)
         drain(first)
-        second = self._wire(request, fresh.pair, kwargs)
+        with trials.of(fingerprint(fresh.pair.access)):
+            second = self._wire(request, fresh.pair, kwargs)
+            if self._judge(second, fresh) is Verdict.EXPIRED:
+                self._leave_alone(fresh)
         second.history = [first]
-        if self._judge(second, fresh) is Verdict.EXPIRED:
-            self._leave_alone(fresh)
         return second
 
     def _judge(self, response: Response, used: Memory) -> Verdict:

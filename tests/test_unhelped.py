@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -12,10 +13,11 @@ import time_machine
 from django.db import connections
 from django.utils import timezone
 
+from jwt_upstream import trials
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
 from tests import workers
-from tests.upstream import Answer, Upstream
+from tests.upstream import Answer, Seen, Upstream
 
 
 def refuse(upstream: Upstream, status: int = 401) -> None:
@@ -68,6 +70,44 @@ def test_threads(client: UpstreamClient, upstream: Upstream, settings: Any, stat
 
     assert in_threads(8, call) == [{status}] * 8
     assert (upstream.refreshes, upstream.reuses) == (1, 0)
+
+
+class Trying:
+    """A thread which gets a 401, then a fresh token, and then no answer for a while."""
+
+    def __init__(self, upstream: Upstream, seconds: float) -> None:
+        self._seconds, self._is_asking = seconds, threading.Event()
+        upstream.answers["/never/"] = self._answer
+        self._pool = ThreadPoolExecutor(1)
+
+    def _answer(self, seen: Seen) -> Answer:
+        is_first = seen.token == "access-2" and not self._is_asking.is_set()
+        self._is_asking.set() if is_first else None
+        return Answer(401, {"detail": "never"}, delay=self._seconds if is_first else 0.0)
+
+    def __enter__(self) -> None:
+        self._pool.submit(in_threads, 1, lambda _: UpstreamClient("up").get("never/"))
+        assert self._is_asking.wait(20)
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._pool.shutdown()
+
+
+def test_token_that_is_being_tried(client: UpstreamClient, upstream: Upstream) -> None:
+    """Whom a token doesn't help that another thread is just trying waits for what it finds."""
+    with Trying(upstream, seconds=0.3):
+        assert client.get("never/").status_code == 401
+        assert upstream.refreshes == 1
+
+
+def test_token_that_is_being_tried_for_long(
+    client: UpstreamClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But not for long: the other one's route may be a slow one."""
+    monkeypatch.setattr(trials, "PATIENCE_SECONDS", 0.1)
+    with Trying(upstream, seconds=1.0):
+        assert client.get("never/").status_code == 401
+        assert upstream.refreshes == 2
 
 
 @pytest.mark.slow
