@@ -181,10 +181,8 @@ def _insert(new: Credential, pair: TokenPair, using: str, username: str, event: 
 
 def begin(upstream: str, account: str, using: str) -> Credential:
     """Return the row of an account which has yet to log in by itself; made if there is none."""
-    row, _ = Credential.objects.using(using).get_or_create(
-        upstream=upstream, account=account, defaults={"state": State.ACTIVE}
-    )
-    return row
+    rows = Credential.objects.using(using)
+    return rows.get_or_create(upstream=upstream, account=account, defaults={"state": State.ACTIVE})[0]
 
 
 def log_out(row: Credential, using: str, **event: Any) -> Event | None:
