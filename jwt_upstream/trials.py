@@ -38,7 +38,7 @@ def of(fingerprint: str) -> Iterator[None]:
     finally:
         with _changed:
             _trying.subtract([fingerprint])
-            if not _trying[fingerprint]:
+            if _trying[fingerprint] <= 0:  # below 0 in a child forked meanwhile
                 del _trying[fingerprint]
                 _changed.notify_all()
 
