@@ -161,9 +161,9 @@ class UpstreamClient(OriginSession):
         drain(first)
         with trials.of(fingerprint(fresh.pair.access)):
             second = self._wire(request, fresh.pair, kwargs)
+            second.history = [first]
             if self._judge(second, fresh) is Verdict.EXPIRED:
                 self._leave_alone(fresh)
-        second.history = [first]
         return second
 
     def _judge(self, response: Response, used: Memory) -> Verdict:

@@ -8,6 +8,7 @@ import ssl
 import struct
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 Behaviour = Callable[[socket.socket], None]
 
 
-class Listener:
+class Listener(ABC):
     """Hands each connection that comes to ``_answer``, while its ``with`` lasts."""
 
     def __init__(self) -> None:
@@ -47,8 +48,8 @@ class Listener:
             while True:
                 self._answer(self._socket.accept()[0])
 
-    def _answer(self, connection: socket.socket) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _answer(self, connection: socket.socket) -> None: ...
 
 
 class RawServer(Listener):

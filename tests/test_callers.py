@@ -135,7 +135,7 @@ def view(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [path("", view)]
 
-# Who is blocked waits for a second, which adds up.
+# Who is blocked waits for more than half a second, which adds up.
 SLOW = [pytest.param(how, marks=pytest.mark.slow) for how in (in_savepoints, without_autocommit, in_request)]
 OPENED = [in_atomic, on_commit, *SLOW]
 

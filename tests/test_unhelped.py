@@ -110,6 +110,15 @@ def test_token_that_is_being_tried_for_long(
         assert upstream.refreshes == 2
 
 
+def test_child_that_is_forked_in_a_trial() -> None:
+    """It has none of its parent's trials to wait for, and leaves none behind."""
+    with trials.of("x"):
+        trials._reset()  # what a fork does in the child
+    with trials.of("x"):
+        assert trials._trying == {"x": 1}
+    assert trials._trying == {}
+
+
 @pytest.mark.slow
 def test_processes(client: UpstreamClient, upstream: Upstream) -> None:
     """And for several processes, of which each may refresh once before it learns of another one's trial."""

@@ -298,6 +298,16 @@ def test_more_in_trouble_than_are_counted(monkeypatch: pytest.MonkeyPatch) -> No
     assert error == "9+ of 10+ need a human."  # the other upstream too, where nobody has logged in
 
 
+def test_command_that_is_used_again() -> None:
+    """What one run has counted is not counted by the next."""
+    command = upstream_status.Command()
+    put("crm")
+    put("erp", state="locked")
+    for _ in range(2):
+        with pytest.raises(CommandError, match="1 of 2 needs a human"):
+            call_command(command, stdout=StringIO())
+
+
 def test_limit_that_is_none() -> None:
     """A limit below 0 is refused."""
     assert status("--limit=-1") == ("", "--limit must be 0 or more.")

@@ -39,8 +39,6 @@ class Command(BaseCommand):
         "needs a human, or a configured upstream has none."
     )
 
-    _need_human = 0
-
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take an upstream to look at, and the form of the answer."""
         parser.add_argument("alias", nargs="?", help="Only this upstream.")
@@ -59,7 +57,7 @@ class Command(BaseCommand):
         if alias and not (tallies or missing or outages):
             raise CommandError(f"No upstream {alias!r} in JWT_UPSTREAM, and no credential of it.")
         number = sum(tally.credentials for tally in tallies)
-        self._is_exact = all(tally.is_exact for tally in tallies)
+        self._need_human, self._is_exact = 0, all(tally.is_exact for tally in tallies)
         is_short = number > limit and not options["all"]
         shown = self._in_trouble(tallies, limit) if is_short else statuses.every(alias)
         write = self._write_json if options["json"] else self._write_texts
