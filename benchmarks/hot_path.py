@@ -48,13 +48,13 @@ def peers(url: str) -> dict[str, Call]:
 
 def ours(alias: str) -> dict[str, Call]:
     """Return the calls of a client that is built once, of one that is built per call, and of one that must look."""
-    from jwt_upstream.changes import Changes
     from jwt_upstream.client import UpstreamClient
+    from jwt_upstream.refresh.token_cache import token_cache
 
     once = UpstreamClient("up")
 
     def looking() -> Any:
-        Changes.note()  # as after any event in this process: nothing is remembered any more
+        token_cache().invalidate()  # as after any event in this process
         return UpstreamClient("up").get("orders/1").content
 
     def on(call: Call) -> Call:

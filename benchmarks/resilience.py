@@ -36,10 +36,10 @@ from benchmarks.settings import SERVERS, answers  # noqa: E402
 from jwt_upstream.client import UpstreamClient  # noqa: E402
 from jwt_upstream.exceptions import AccountLocked, RefreshBlocked  # noqa: E402
 from jwt_upstream.models import Credential, Event, Outage  # noqa: E402
-from tests import crash_workers, workers  # noqa: E402
-from tests.crash_workers import await_ready, go_on  # noqa: E402
-from tests.database import connections_to_the_server, is_sqlite, lock_for, long_transactions, own_number  # noqa: E402
-from tests.upstream import Answer, Seen, Upstream  # noqa: E402
+from tests.support import crash_workers, workers  # noqa: E402
+from tests.support.crash_workers import await_ready, go_on  # noqa: E402
+from tests.support.database import connections_to_the_server, is_sqlite, lock_for, long_transactions, own_number  # noqa: E402
+from tests.support.upstream import Answer, Seen, Upstream  # noqa: E402
 
 Figures = dict[str, Any]
 
@@ -162,7 +162,7 @@ def blocked() -> Figures:
 
 def killed() -> Figures:
     """kill -9 of the refreshing worker, before its call; claims of 3 s; 2 processes × 4 threads wait for it."""
-    told = {"JWT_UPSTREAM_CLAIM_SECONDS": 3.0}
+    told = {"JWT_UPSTREAM_LEASE_SECONDS": 3.0}
     with logged_in() as upstream:
         upstream.expire()
         settings.JWT_UPSTREAM["up"]["OPTIONS"]["deadline"] = 1.5
@@ -171,7 +171,7 @@ def killed() -> Figures:
         await_ready(victim, *survivors)
         go_on(victim)
         os.waitid(os.P_PID, victim.pid, os.WSTOPPED | os.WNOWAIT)
-        lapses_at = Credential.objects.get().claim_expires_at
+        lapses_at = Credential.objects.get().lease_expires_at
         assert lapses_at is not None
         go_on(*survivors)
         victim.send_signal(signal.SIGKILL)

@@ -82,8 +82,8 @@ def operations(alias: str, size: int) -> dict[str, Callable[[int], Any]]:
     from django.core.management import CommandError, call_command
     from django.utils import timezone
 
-    from jwt_upstream import overview
     from jwt_upstream.client import UpstreamClient
+    from jwt_upstream.store import queries
 
     browser = _browser(alias)
 
@@ -101,7 +101,7 @@ def operations(alias: str, size: int) -> dict[str, Callable[[int], Any]]:
 
     def due(_: int) -> None:
         for number in range(UPSTREAMS):
-            overview.due(f"up{number}", timezone.now() + timedelta(seconds=120), 1000, alias)
+            queries.due(f"up{number}", timezone.now() + timedelta(seconds=120), 1000, alias)
 
     return {
         "call, row not remembered": lambda number: client(number).get("orders/1").content,
@@ -127,13 +127,13 @@ def _browser(alias: str) -> Any:
 
 def measure(alias: str, size: int, number: int) -> dict[str, float]:
     """Return the median of each in milliseconds."""
-    from jwt_upstream.changes import Changes
+    from jwt_upstream.refresh.token_cache import token_cache
 
     found = {}
     for name, work in operations(alias, size).items():
         times = []
         for at in range(number + 1):
-            Changes.note()  # no memory of what was read before
+            token_cache().invalidate()  # nothing is cached of what was read before
             started = time.perf_counter()
             work(at)
             times.append((time.perf_counter() - started) * 1000)
@@ -145,20 +145,20 @@ def plans(alias: str) -> str:
     """Return PostgreSQL's plans of the queries, as it carried them out."""
     from django.utils import timezone
 
-    from jwt_upstream import overview
     from jwt_upstream.models import Credential
+    from jwt_upstream.store import queries
 
     rows = Credential.objects.using(alias)
     soon, of_one = timezone.now() + timedelta(seconds=120), rows.filter(upstream="up3", state="active")
-    queries = {
+    shown = {
         "the credential of a call": rows.filter(upstream="up3", account="4443").order_by(),
         "due soon": of_one.filter(failures=0, next_attempt_at=None, access_expires_at__lte=soon)
         .order_by("next_attempt_at", "access_expires_at")
         .values_list("pk")[:1000],
         "the next upstream": rows.filter(upstream__gt="up3").order_by("upstream").values_list("upstream")[:1],
-        "can't be refreshed": overview.failing(rows, ["up3", "up8"]).order_by("account")[:100],
+        "can't be refreshed": queries.failing(rows, ["up3", "up8"]).order_by("account")[:100],
         "need a human": rows.filter(upstream="up7", state__in=["locked", "rejected"]).order_by("account")[:100],
-        "how many are active": of_one.order_by().values("upstream")[: overview.MOST],
+        "how many are active": of_one.order_by().values("upstream")[: queries.COUNT_LIMIT],
         "the admin's first page": rows.order_by("upstream", "account")[:100],
         "the admin's page of one upstream": rows.filter(upstream__gte="up3", upstream__lte="up3").order_by(
             "upstream", "account"
@@ -166,7 +166,7 @@ def plans(alias: str) -> str:
         "the admin's page of locked ones": rows.filter(state="locked").order_by("upstream", "account")[:100],
     }
     texts = []
-    for name, query in queries.items():
+    for name, query in shown.items():
         plan = query.explain(analyze=True, timing=False, costs=False, summary=True)
         texts.append(f"-- {name}\n{plan}\n")
     return "\n".join(texts)

@@ -1,15 +1,12 @@
-"""Django's door: connects the mails and registers the checks."""
+"""The app configuration: connects the alerts and registers the system checks."""
 
 from __future__ import annotations
 
 from django.apps import AppConfig
 from django.core.checks import Tags, register
-from django.core.signals import setting_changed
-from django.db.models.signals import post_delete, post_migrate, post_save
 from django.utils.translation import gettext_lazy as _
 
-from jwt_upstream import checks, notifications
-from jwt_upstream.changes import Changes
+from jwt_upstream import alerts, checks
 
 
 class JwtUpstreamConfig(AppConfig):
@@ -21,11 +18,6 @@ class JwtUpstreamConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect receivers and checks by call, so that importing a module changes nothing."""
-        notifications.connect()
-        # Clients must look again after what tests do: flush the database, override settings, write to the rows.
-        post_migrate.connect(Changes.note, sender=self)
-        setting_changed.connect(Changes.note)
-        for signal in (post_save, post_delete):
-            signal.connect(Changes.note, sender="jwt_upstream.Credential")
+        alerts.connect()
         register(checks.check_settings)
         register(checks.check_keys, Tags.security, deploy=True)

@@ -11,15 +11,15 @@ from itertools import chain, zip_longest
 
 from django.utils import timezone
 
-from jwt_upstream import claims, overview
 from jwt_upstream.backends import get_backend
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import CredentialError, UpstreamError, UpstreamNotConfigured
 from jwt_upstream.models import Credential
 from jwt_upstream.refresh import refresh, stored
+from jwt_upstream.store import queries
 
 #: So many failures in a row, and the upstream is left to the next round, lest it keep the others waiting.
-_PATIENCE = 3
+_FAILURES_IN_A_ROW = 3
 
 
 @dataclass
@@ -40,14 +40,15 @@ class Round:
     def attempt(self, row: Credential) -> None:
         """Refresh one credential, unless another worker did so meanwhile, and note what came of it."""
         try:
-            refresh(row, rejected=stored(row).access)
+            backend = get_backend(row.upstream)
+            refresh(row, rejected=stored(row, backend).access, backend=backend)
         except CredentialError:  # an upstream that refuses is not down
             self.need_human += 1
             self._in_a_row[row.upstream] = 0
         except UpstreamError:
             self.failed += 1
             self._in_a_row[row.upstream] += 1
-            if self._in_a_row[row.upstream] == _PATIENCE:
+            if self._in_a_row[row.upstream] == _FAILURES_IN_A_ROW:
                 self.given_up.append(row.upstream)
         else:
             self.refreshed += 1
@@ -64,13 +65,13 @@ def refresh_due(
     which another worker is refreshing, are left alone. Raises nothing for what upstreams do.
     """
     result, end = Round(), time.monotonic() + seconds
-    using = claims.database()
+    using = queries.database()
     for upstream, key in _in_turn(
         {name: _keys(name, ahead, limit, using, result) for name in upstreams or conf.upstreams}
     ):
         if result.tried >= limit or time.monotonic() >= end:
             break
-        row = None if upstream in result.given_up else claims.reread(Credential(pk=key), using)
+        row = None if upstream in result.given_up else queries.reread(Credential(pk=key), using)
         if row and _may_be_tried(row, ahead):
             result.attempt(row)
     return result
@@ -82,7 +83,7 @@ def _keys(upstream: str, ahead: float, limit: int, using: str, result: Round) ->
     except UpstreamNotConfigured:
         result.given_up.append(upstream)
         return []
-    return overview.due(upstream, timezone.now() + timedelta(seconds=ahead + leeway), limit, using)
+    return queries.due(upstream, timezone.now() + timedelta(seconds=ahead + leeway), limit, using)
 
 
 def _in_turn(keys: dict[str, list[int]]) -> Iterator[tuple[str, int]]:
@@ -92,7 +93,7 @@ def _in_turn(keys: dict[str, list[int]]) -> Iterator[tuple[str, int]]:
 
 def _may_be_tried(row: Credential, ahead: float) -> bool:
     backend, now = get_backend(row.upstream), timezone.now()
-    if row.state != Credential.State.ACTIVE or row.is_claimed(now):
+    if row.state != Credential.State.ACTIVE or row.is_leased(now):
         return False
     if not row.is_due(now + timedelta(seconds=ahead), backend.refresh_leeway):
         return False

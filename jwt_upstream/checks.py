@@ -2,7 +2,7 @@
 
 E001 JWT_UPSTREAM is no dict, or an alias no name · E002 an upstream's settings are no dict, or have an unknown key ·
 E003 BASE_URL · E004 BACKEND · E005 OPTIONS · E006 JWT_UPSTREAM_ENCRYPTION_KEYS · E007 unknown setting ·
-E008 a number of seconds · E009 deadline and claim · E010 a missing option ·
+E008 a number of seconds · E009 deadline and lease · E010 a missing option ·
 W001 http:// · W002 no ADMINS · W003 keys derived from SECRET_KEY (deploy only)
 """
 
@@ -19,9 +19,10 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import Url
 
 from jwt_upstream.backends import KEYS, Backend, make_backend
-from jwt_upstream.backends.origins import origin
+from jwt_upstream.backends.core import origin
 from jwt_upstream.conf import DEFAULTS, conf
 from jwt_upstream.exceptions import UpstreamNotConfigured
+from jwt_upstream.fields import configured_keys
 
 _LONGEST_ALIAS = 100
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
@@ -35,7 +36,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 def check_keys(**_: Any) -> list[CheckMessage]:
     """Warn, at deployment, of tokens that are lost when SECRET_KEY is."""
-    if conf.encryption_keys:
+    if configured_keys():
         return []
     hint = f"Set it to a list of keys, the first of which encrypts; {_NEW_KEY} makes one. Log in again afterwards."
     text = "JWT_UPSTREAM_ENCRYPTION_KEYS is not set: tokens are encrypted with a key derived from SECRET_KEY."
@@ -45,7 +46,7 @@ def check_keys(**_: Any) -> list[CheckMessage]:
 def _names() -> Iterator[CheckMessage]:
     for name in dir(settings):
         if name.startswith("JWT_UPSTREAM") and name not in DEFAULTS:
-            hint = f"Remove it or mend the name; there are {', '.join(DEFAULTS)}."
+            hint = f"Remove it or correct the name; the settings are {', '.join(DEFAULTS)}."
             yield Error(f"Unknown setting {name}.", hint=hint, id="jwt_upstream.E007")
 
 
@@ -62,7 +63,7 @@ def _is_seconds(value: Any) -> bool:
 
 
 def _keys() -> Iterator[CheckMessage]:
-    keys = conf.encryption_keys
+    keys = configured_keys()
     if not isinstance(keys, list | tuple) or not all(isinstance(key, str | bytes) for key in keys):
         hint = 'Write ["…"], or read the variable with env.list().'
         yield Error("JWT_UPSTREAM_ENCRYPTION_KEYS must be a list of keys.", hint=hint, id="jwt_upstream.E006")
@@ -71,7 +72,9 @@ def _keys() -> Iterator[CheckMessage]:
         try:
             Fernet(key)
         except ValueError:
-            text = f"JWT_UPSTREAM_ENCRYPTION_KEYS: key {number} is no Fernet key (32 bytes in URL-safe base64)."
+            text = (
+                f"JWT_UPSTREAM_ENCRYPTION_KEYS: key {number} is not a valid Fernet key (32 bytes in URL-safe base64)."
+            )
             yield Error(text, hint=f"{_NEW_KEY} makes one.", id="jwt_upstream.E006")
 
 
@@ -89,13 +92,13 @@ def check_upstream(alias: str, written: Any) -> Iterator[CheckMessage]:
     where = f"JWT_UPSTREAM[{alias!r}]"
     if not isinstance(alias, str) or not 0 < len(alias) <= _LONGEST_ALIAS:
         hint = f"Give it a name of at most {_LONGEST_ALIAS} characters."
-        yield Error(f"{where}: the alias is no name that could be stored.", hint=hint, id="jwt_upstream.E001")
+        yield Error(f"{where}: the alias must be 1 to {_LONGEST_ALIAS} characters.", hint=hint, id="jwt_upstream.E001")
     if not isinstance(written, Mapping) or not _is_options(written.get("OPTIONS", {})):
         hint = f"It has {', '.join(KEYS)}; OPTIONS is a dict of names and values."
         yield Error(f"{where} must be a dict.", hint=hint, id="jwt_upstream.E002")
         return
     for key in [key for key in written if key not in KEYS]:
-        hint = f"Remove it or mend the name; there are {', '.join(KEYS)}."
+        hint = f"Remove it or correct the name; the settings are {', '.join(KEYS)}."
         yield Error(f"{where} has an unknown key {key!r}.", hint=hint, id="jwt_upstream.E002")
     problems = list(_url(where, written.get("BASE_URL")))
     yield from problems
@@ -138,13 +141,13 @@ def _is_readable(address: Url) -> bool:
 def _backend(where: str, backend: Backend) -> Iterator[CheckMessage]:
     problems = list(backend.check())
     for problem in problems:
-        yield Error(f"{where}: {problem}.", hint="Mend OPTIONS.", id="jwt_upstream.E005")
+        yield Error(f"{where}: {problem}.", hint="Fix OPTIONS.", id="jwt_upstream.E005")
     if not problems:
         yield from _asking(where, backend)
-    claim = getattr(settings, "JWT_UPSTREAM_CLAIM_SECONDS", DEFAULTS["JWT_UPSTREAM_CLAIM_SECONDS"])
-    if not problems and _is_seconds(claim) and backend.deadline * 2 > claim:
-        text = f"{where}: a deadline of {backend.deadline:g} s leaves no margin in JWT_UPSTREAM_CLAIM_SECONDS."
-        hint = "The claim must last at least twice as long, or two workers could refresh at once."
+    lease = getattr(settings, "JWT_UPSTREAM_LEASE_SECONDS", DEFAULTS["JWT_UPSTREAM_LEASE_SECONDS"])
+    if not problems and _is_seconds(lease) and backend.deadline * 2 > lease:
+        text = f"{where}: a deadline of {backend.deadline:g} s leaves no margin in JWT_UPSTREAM_LEASE_SECONDS."
+        hint = "The lease must last at least twice as long, or two workers could refresh at once."
         yield Error(text, hint=hint, id="jwt_upstream.E009")
 
 

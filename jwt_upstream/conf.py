@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -11,8 +11,8 @@ from django.conf import settings
 DEFAULTS: dict[str, Any] = {
     "JWT_UPSTREAM": {},
     "JWT_UPSTREAM_ENCRYPTION_KEYS": (),
-    "JWT_UPSTREAM_MEMORY_SECONDS": 5.0,
-    "JWT_UPSTREAM_CLAIM_SECONDS": 30.0,
+    "JWT_UPSTREAM_CACHE_SECONDS": 5.0,
+    "JWT_UPSTREAM_LEASE_SECONDS": 30.0,
     "JWT_UPSTREAM_WAIT_SECONDS": 15.0,
     "JWT_UPSTREAM_SETTLE_SECONDS": 60.0,
     "JWT_UPSTREAM_OUTAGE_SECONDS": 300.0,
@@ -29,29 +29,23 @@ class Conf:
         return upstreams
 
     @property
-    def encryption_keys(self) -> Sequence[str]:
-        """Fernet keys: the first encrypts, all decrypt; empty means keys derived from SECRET_KEY."""
-        keys: Sequence[str] = self._get("JWT_UPSTREAM_ENCRYPTION_KEYS")
-        return keys
+    def cache_seconds(self) -> float:
+        """How long this process may use an access token before it reads the row again."""
+        return self._seconds("JWT_UPSTREAM_CACHE_SECONDS")
 
     @property
-    def memory_seconds(self) -> float:
-        """How long this process may go on with an access token before it looks at the row again."""
-        return self._seconds("JWT_UPSTREAM_MEMORY_SECONDS")
-
-    @property
-    def claim_seconds(self) -> float:
+    def lease_seconds(self) -> float:
         """How long a worker has to finish a refresh before another one may take over."""
-        return self._seconds("JWT_UPSTREAM_CLAIM_SECONDS")
+        return self._seconds("JWT_UPSTREAM_LEASE_SECONDS")
 
     @property
     def wait_seconds(self) -> float:
-        """The longest that any caller waits for a refresh, its own or somebody else's."""
+        """The longest that any caller waits for a refresh, its own or another worker's."""
         return self._seconds("JWT_UPSTREAM_WAIT_SECONDS")
 
     @property
     def settle_seconds(self) -> float:
-        """How long the writing of an answer is tried again while the database is away."""
+        """How long writing an upstream's answer is retried while the database is away."""
         return self._seconds("JWT_UPSTREAM_SETTLE_SECONDS")
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,6 @@ from django.db.models import Lookup
 from django.db.models.lookups import Exact
 from django.db.models.query_utils import DeferredAttribute
 
-from .conf import conf
-
 if TYPE_CHECKING:
     TextField = models.TextField[Any, Any]
     CharField = models.CharField[Any, Any]
@@ -30,9 +29,15 @@ class DecryptionError(Exception):
     """No configured key opens this value; it is never sent upstream and never taken for plain text."""
 
 
+def configured_keys() -> Sequence[str]:
+    """Return JWT_UPSTREAM_ENCRYPTION_KEYS as written: the first key encrypts, all of them decrypt."""
+    keys: Sequence[str] = getattr(settings, "JWT_UPSTREAM_ENCRYPTION_KEYS", ())
+    return keys
+
+
 def keys() -> tuple[str, ...]:
-    """Return the Fernet keys in force: the configured ones, else ones derived from SECRET_KEY and its fallbacks."""
-    return tuple(conf.encryption_keys) or tuple(map(_derived, (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)))
+    """Return the Fernet keys in use: the configured ones, else keys derived from SECRET_KEY and its fallbacks."""
+    return tuple(configured_keys()) or tuple(map(_derived, (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)))
 
 
 @lru_cache(maxsize=8)

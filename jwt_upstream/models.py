@@ -1,4 +1,4 @@
-"""What is stored: credentials, their history, and upstreams in trouble; knows no HTTP."""
+"""The rows: credentials, their history, and upstreams in trouble."""
 
 from __future__ import annotations
 
@@ -7,31 +7,34 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
+from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .changes import Changes
-from .fields import EncryptedTextField, ExactCharField
-from .tokens import TokenPair
+from jwt_upstream.fields import EncryptedTextField, ExactCharField
+from jwt_upstream.tokens import TokenPair
+
+#: Sent after ``QuerySet.update()`` of credentials, for which Django sends no signal; ends what a process has cached.
+rows_updated = Signal()
 
 
 class CredentialQuerySet(models.QuerySet["Credential"]):
-    """Has clients of this process look again after an update, such as a test's, which sends no signal."""
+    """Tells this process of updates, such as a test's, so that its clients read the rows again."""
 
     def update(self, **columns: Any) -> int:
-        """Do as Django does."""
+        """Update as Django does, then send ``rows_updated``."""
         try:
             return super().update(**columns)
         finally:
-            Changes.note()
+            rows_updated.send(Credential)
 
 
 class Credential(models.Model):
     """One account at one upstream: its tokens, encrypted, and how it is doing.
 
-    Everything but the upstream and the account is written by the compare-and-swap functions of ``claims`` alone:
-    ``save()`` of an existing row leaves the rest as the database has it, so a stale instance can't bring back a spent
-    token.
+    Everything but the upstream and the account is written only by the compare-and-swap functions of
+    ``store.transitions``: ``save()`` of an existing row leaves the rest as the database has it, so a stale instance
+    can't bring back a spent token.
     """
 
     class State(models.TextChoices):
@@ -65,10 +68,10 @@ class Credential(models.Model):
     failure_verdict = models.CharField(max_length=20, blank=True, editable=False)
     next_attempt_at = models.DateTimeField(null=True, editable=False)
     interrupted_at = models.DateTimeField(null=True, editable=False)
-    unhelped_until = models.DateTimeField(null=True, editable=False)
+    refresh_suppressed_until = models.DateTimeField(null=True, editable=False)
 
-    claim = models.CharField(max_length=32, blank=True, editable=False)
-    claim_expires_at = models.DateTimeField(null=True, editable=False)
+    lease = models.CharField(max_length=32, blank=True, editable=False)
+    lease_expires_at = models.DateTimeField(null=True, editable=False)
 
     objects = CredentialQuerySet.as_manager()
 
@@ -94,7 +97,7 @@ class Credential(models.Model):
 
     @property
     def pair(self) -> TokenPair:
-        """The tokens in the clear; raises DecryptionError."""
+        """The decrypted tokens; raises DecryptionError."""
         return TokenPair(
             self.access_token.open(), self.refresh_token.open(), self.access_expires_at, self.refresh_expires_at
         )
@@ -121,19 +124,19 @@ class Credential(models.Model):
         return self.state == self.State.ACTIVE and self.failures > 0 and not self.has_expired(timezone.now())
 
     def has_expired(self, now: datetime) -> bool:
-        """Whether the access token is at its end; unknown ends count as far away."""
+        """Whether the access token has expired; an unknown expiry counts as far away."""
         return self.access_expires_at is not None and self.access_expires_at <= now
 
     def is_due(self, now: datetime, leeway: float) -> bool:
-        """Whether a new token should be fetched: ``leeway`` seconds before the end, at most half the lifetime."""
+        """Whether a new token should be fetched: ``leeway`` seconds before the expiry, at most half the lifetime."""
         if self.access_expires_at is None:
             return False
         half = (self.access_expires_at - (self.obtained_at or now)) / 2
         return now >= self.access_expires_at - min(timedelta(seconds=leeway), max(half, timedelta(0)))
 
-    def is_claimed(self, now: datetime) -> bool:
+    def is_leased(self, now: datetime) -> bool:
         """Whether a worker is refreshing it just now."""
-        return bool(self.claim) and self.claim_expires_at is not None and self.claim_expires_at > now
+        return bool(self.lease) and self.lease_expires_at is not None and self.lease_expires_at > now
 
 
 class Event(models.Model):

@@ -16,7 +16,7 @@ credential_locked = Signal()
 credential_unreadable = Signal()
 #: Works again without a login: an operator's word, a token stored by other means, a key that came back.
 credential_restored = Signal()
-#: A worker died or hung between claim and settlement; what its refresh came to is unknown.
+#: A worker died or hung while it held the lease; what its refresh came to is unknown.
 refresh_interrupted = Signal()
 #: One attempt failed for now; the credential is as good as before.
 refresh_failed = Signal()

@@ -12,8 +12,8 @@ from typing import Any
 from django.utils import timezone
 from requests import Response
 
-from jwt_upstream import logins
-from jwt_upstream.backends import saved
+from jwt_upstream.backends.explain import saved_answers
+from jwt_upstream.login import adopt
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
 
@@ -40,7 +40,7 @@ def logged_in(
     """
     end = None if expires_in is None else timezone.now() + timedelta(seconds=expires_in)
     pair = TokenPair(access=access, refresh=refresh, access_expires_at=end)
-    return logins.adopt(alias, account, pair, by="jwt_upstream.testing")
+    return adopt(alias, account, pair, by="jwt_upstream.testing")
 
 
 def answer(status: int, headers: Mapping[str, str] | None = None, body: Any = None) -> Response:
@@ -54,9 +54,9 @@ def answer(status: int, headers: Mapping[str, str] | None = None, body: Any = No
     elif body is not None and not isinstance(body, bytes):
         headers.setdefault("Content-Type", "application/json")
         body = json.dumps(body).encode()
-    return saved.answer(status, headers, body or b"")
+    return saved_answers.answer(status, headers, body or b"")
 
 
 def saved_answer(file: str | PathLike[str]) -> Response:
     """Return the answer that a file holds, as ``curl -i`` prints it; raises ValueError for what is none."""
-    return saved.parsed(Path(file).read_bytes())
+    return saved_answers.parsed(Path(file).read_bytes())

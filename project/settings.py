@@ -79,7 +79,7 @@ JWT_UPSTREAM = {
         "BACKEND": "jwt_upstream.backends.SimpleJWTBackend",
         "BASE_URL": env("SAMPLE_UPSTREAM_URL", default="http://127.0.0.1:8001/api/"),
         # Its tokens live for five seconds only, and somebody watches.
-        "OPTIONS": {"refresh_leeway": 2.0, "cooldown_max": 4.0},
+        "OPTIONS": {"refresh_leeway": 2.0, "backoff_max": 4.0},
     }
 }
 JWT_UPSTREAM_ENCRYPTION_KEYS = env.list("JWT_UPSTREAM_ENCRYPTION_KEYS", default=[])

@@ -10,7 +10,7 @@ import pytest
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
-from tests.upstream import Upstream
+from tests.support.upstream import Upstream
 
 
 @pytest.fixture

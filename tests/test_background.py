@@ -14,7 +14,7 @@ from jwt_upstream.background import Round, refresh_due
 from jwt_upstream.models import Credential
 from jwt_upstream.testing import logged_in
 from jwt_upstream.tokens import TokenPair
-from tests.upstream import Answer, Seen, Upstream
+from tests.support.upstream import Answer, Seen, Upstream
 
 pytestmark = pytest.mark.django_db
 
@@ -73,7 +73,7 @@ def test_what_is_left_alone(upstreams: Upstream) -> None:
     soon = now + timedelta(seconds=20)
     put("up", "locked", -5, state="locked")
     put("up", "resting", -5, failures=1, next_attempt_at=soon)
-    put("up", "claimed", -5, claim="another's", claim_expires_at=soon)
+    put("up", "claimed", -5, lease="another's", lease_expires_at=soon)
     put("up", "nothing-to-spend", 5, refresh_token="")
     assert outcome(refresh_due()) == (0, 0, 0)
     assert not upstreams.seen

@@ -149,7 +149,7 @@ def test_bad_keys(settings: Any, keys: Any, ids: list[str]) -> None:
 @pytest.mark.parametrize("value", ["30", None, True, -1, float("inf"), float("nan")])
 def test_bad_seconds(settings: Any, value: Any) -> None:
     """What must be a number of seconds is checked to be one."""
-    settings.JWT_UPSTREAM_CLAIM_SECONDS = value
+    settings.JWT_UPSTREAM_LEASE_SECONDS = value
     assert found(checks.check_settings()) == ["E008"]
 
 

@@ -13,9 +13,8 @@ from jwt_upstream.conf import DEFAULTS, conf
     ("setting", "name", "value"),
     [
         ("JWT_UPSTREAM", "upstreams", {"up": {"BASE_URL": "https://up.example.com/"}}),
-        ("JWT_UPSTREAM_ENCRYPTION_KEYS", "encryption_keys", ["key"]),
-        ("JWT_UPSTREAM_MEMORY_SECONDS", "memory_seconds", 1.5),
-        ("JWT_UPSTREAM_CLAIM_SECONDS", "claim_seconds", 1.5),
+        ("JWT_UPSTREAM_CACHE_SECONDS", "cache_seconds", 1.5),
+        ("JWT_UPSTREAM_LEASE_SECONDS", "lease_seconds", 1.5),
         ("JWT_UPSTREAM_WAIT_SECONDS", "wait_seconds", 1.5),
         ("JWT_UPSTREAM_SETTLE_SECONDS", "settle_seconds", 1.5),
         ("JWT_UPSTREAM_OUTAGE_SECONDS", "outage_seconds", 1.5),
@@ -31,6 +30,6 @@ def test_setting(settings: Any, setting: str, name: str, value: Any) -> None:
 
 def test_seconds_are_floats(settings: Any) -> None:
     """Seconds may be written as an integer or, as environments have them, as digits."""
-    settings.JWT_UPSTREAM_CLAIM_SECONDS = 30
+    settings.JWT_UPSTREAM_LEASE_SECONDS = 30
     settings.JWT_UPSTREAM_WAIT_SECONDS = "15"
-    assert [type(seconds) for seconds in (conf.claim_seconds, conf.wait_seconds)] == [float, float]
+    assert [type(seconds) for seconds in (conf.lease_seconds, conf.wait_seconds)] == [float, float]

@@ -67,7 +67,7 @@ from django.db import transaction
 from django.utils import timezone
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
-from tests.upstream import Upstream
+from tests.support.upstream import Upstream
 call_command("migrate", verbosity=0)
 call_command("migrate", database="credentials", verbosity=0)
 with Upstream() as upstream:

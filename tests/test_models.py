@@ -20,7 +20,7 @@ from jwt_upstream.exceptions import CredentialUnreadable
 from jwt_upstream.models import Credential, Event, Outage
 from jwt_upstream.testing import logged_in
 from jwt_upstream.tokens import TokenPair
-from tests.upstream import Upstream
+from tests.support.upstream import Upstream
 
 NOW = timezone.now()
 
@@ -200,11 +200,11 @@ def test_is_due(age: float | None, seconds: float | None, is_due: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("claim", "seconds", "is_claimed"), [("", 1, False), ("x", None, False), ("x", 0, False), ("x", 1, True)]
+    ("claim", "seconds", "is_leased"), [("", 1, False), ("x", None, False), ("x", 0, False), ("x", 1, True)]
 )
-def test_is_claimed(claim: str, seconds: float | None, is_claimed: bool) -> None:
+def test_is_claimed(claim: str, seconds: float | None, is_leased: bool) -> None:
     """A claim holds until it lapses."""
-    assert Credential(claim=claim, claim_expires_at=after(seconds)).is_claimed(NOW) is is_claimed
+    assert Credential(lease=claim, lease_expires_at=after(seconds)).is_leased(NOW) is is_leased
 
 
 @pytest.mark.parametrize(

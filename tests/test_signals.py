@@ -12,11 +12,12 @@ from cryptography.fernet import Fernet
 from django.dispatch import Signal
 from django.utils import timezone
 
-from jwt_upstream import logins, signals
+from jwt_upstream import signals
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.models import Credential, Outage
-from tests.upstream import Answer, Upstream
+from jwt_upstream.refresh import try_again
+from tests.support.upstream import Answer, Upstream
 
 LOCKED = Answer(401, {"code": 401, "message": "Account is disabled."})
 SIGNALS = {name: signal for name, signal in vars(signals).items() if isinstance(signal, Signal)}
@@ -83,9 +84,9 @@ def lose_the_key(client: UpstreamClient, upstream: Upstream, settings: Any) -> N
     call(UpstreamClient("up"))
 
 
-def try_again(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+def restore(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
     Credential.objects.update(state="locked", reason="Account is disabled.")
-    logins.try_again(Credential.objects.get())
+    try_again(Credential.objects.get())
 
 
 def fail(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
@@ -96,7 +97,7 @@ def fail(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
 def die(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
     # What a worker leaves that claimed and never settled.
     long_ago = timezone.now() - timedelta(seconds=1)
-    Credential.objects.update(claim="dead worker", claim_expires_at=long_ago)
+    Credential.objects.update(lease="dead worker", lease_expires_at=long_ago)
     refresh(client, upstream, settings)
 
 
@@ -109,7 +110,7 @@ def die(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
         (be_rejected, ["credential_rejected"]),
         (be_locked, ["credential_locked"]),
         (lose_the_key, ["credential_unreadable"]),
-        (try_again, ["credential_restored", "credential_refreshed"]),
+        (restore, ["credential_restored", "credential_refreshed"]),
         (fail, ["refresh_failed"]),
         (die, ["credential_refreshed", "refresh_interrupted"]),
     ],

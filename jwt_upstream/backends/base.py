@@ -15,27 +15,41 @@ from typing import Any
 
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
-from requests import PreparedRequest, Request, RequestException, Response, Session
+from requests import Request, RequestException, Response, Session
 from urllib3.exceptions import HTTPError
 from urllib3.util import Url
 
 from jwt_upstream.tokens import Secrets, TokenPair
 
-from . import options, transport
-from .answers import Answers
-from .failures import cause, links, retry_after
-from .origins import origin
-from .questions import Questions
-from .verdicts import Outcome, Rule, Verdict, Where
+from .core import (
+    Outcome,
+    Requests,
+    Responses,
+    Rule,
+    Verdict,
+    Where,
+    cause,
+    links,
+    options,
+    origin,
+    retry_after,
+    transport,
+)
 
 #: The methods which are given passwords and tokens.
 _SECRETIVE = {
-    *("login", "login_body", "login_request", "refresh", "refresh_body", "refresh_request"),
-    *("authorize", "token_pair"),
+    "login",
+    "login_body",
+    "login_request",
+    "refresh",
+    "refresh_body",
+    "refresh_request",
+    "authorize",
+    "token_pair",
 }
 
 
-class Backend(Questions, Answers):
+class Backend(Requests, Responses):
     """Speaks JSON to a login and a refresh path; every annotated attribute is an option. Times are in seconds."""
 
     timeout: float | tuple[float, float] = (3.05, 20.0)
@@ -45,19 +59,19 @@ class Backend(Questions, Answers):
     proxies: Mapping[str, str] | None = None
     #: Whether a client keeps the upstream's cookies, for its own life.
     keep_cookies: bool = False
-    #: How often an idempotent call is repeated that found the upstream away or busy, and the longest pause before.
+    #: How often an idempotent call is repeated that found the upstream away or busy, and the longest backoff before.
     retries: int = 0
-    retry_pause_max: float = 10.0
+    retry_backoff_max: float = 10.0
 
-    #: The pause after a failed refresh, doubled with each further one up to the maximum.
-    cooldown: float = 1.0
-    cooldown_max: float = 60.0
+    #: How long no refresh is attempted after one has failed, doubled with each further failure up to the maximum.
+    backoff: float = 1.0
+    backoff_max: float = 60.0
     retry_after_max: float = 3600.0
     #: Headers that name the epoch second at which to try again, for servers without ``Retry-After``.
     retry_at_headers: tuple[str, ...] = ()
-    #: How long before its end a token is renewed, at most half of its lifetime.
+    #: How long before its expiry a token is refreshed, at most half of its lifetime.
     refresh_leeway: float = 60.0
-    #: How long a 401 that a fresh token did not help is left alone.
+    #: How long a 401 causes no further refresh after one did not help.
     min_refresh_interval: float = 60.0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -72,8 +86,8 @@ class Backend(Questions, Answers):
         self._options = options
         #: What to log in with when there is nothing to refresh with; empty where a person does that.
         self.automatic_login = Secrets()
-        #: Where answers are kept for whoever explains them; None: nowhere, since they hold tokens.
-        self.kept: list[tuple[Where, Response]] | None = None
+        #: Is given every answer to a login or refresh, which holds tokens; for whoever explains them.
+        self.recorder: Callable[[Where, Response], None] | None = None
         for name in options.keys() & self.option_types().keys():
             value = options[name]
             # Settings that come from JSON or the environment have lists, requests wants tuples.
@@ -91,12 +105,12 @@ class Backend(Questions, Answers):
         yield from options.login_problems(self.automatic_login, self.login_asks)
 
     def _check_values(self) -> Iterable[str]:
-        yield from self._check_questions()
+        yield from self._check_requests()
         if self.deadline <= 0:
             yield "deadline must be more than 0"
         if self.timeout == 0 or (isinstance(self.timeout, list | tuple) and 0 in self.timeout):
             yield "timeout must be more than 0"
-        yield from self._check_answers()
+        yield from self._check_responses()
 
     def _check_rules(self) -> Iterable[str]:
         for source, rule in self._written_rules():
@@ -148,8 +162,8 @@ class Backend(Questions, Answers):
                 raise error.with_traceback(None) from None
             else:
                 outcome = self.outcome(where, response, started, secrets)
-                if self.kept is not None:
-                    self.kept.append((where, response))
+                if self.recorder:
+                    self.recorder(where, response)
         return replace(outcome, seconds=time.monotonic() - clock)
 
     @sensitive_variables()
@@ -157,7 +171,7 @@ class Backend(Questions, Answers):
         # A session of its own: no cookie, header or adapter of the caller's, and no token; Lexik answers 401 to a
         # login or refresh that carries a stale one. An auth that does nothing keeps .netrc from adding a password.
         with Session() as session:
-            session.auth = _unchanged
+            session.auth = transport.no_auth
             prepared = session.prepare_request(request)
             settings = session.merge_environment_settings(
                 str(prepared.url), dict(self.proxies or {}), True, self.verify, self.cert
@@ -200,7 +214,3 @@ class Backend(Questions, Answers):
             # An answer, but not the one that was asked for: a gateway's 502 or a maintenance page may hide a rotation.
             is_ambiguous=verdict is Verdict.TRANSIENT and (response.status_code >= 500 or response.ok),
         )
-
-
-def _unchanged(request: PreparedRequest) -> PreparedRequest:
-    return request

@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 from jwt_upstream.tokens import TokenPair, claims
 
 from .base import Backend
-from .verdicts import REFUSALS, Rule, Verdict
+from .core import REFUSALS, Rule, Verdict
 
 _LOCKED = r"^User is (disabled|not enabled)|^User account has expired|must be reset by an administrator"
 _BUSY = (

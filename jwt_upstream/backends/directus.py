@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .verdicts import REFUSALS, Rule, Verdict
+from .core import REFUSALS, Rule, Verdict
 
 _CODE = "errors.0.extensions.code"
 _CONFIG = r"^(INVALID_IP|INVALID_PROVIDER|INVALID_PROVIDER_CONFIG|RESOURCE_RESTRICTED|FORBIDDEN)$"

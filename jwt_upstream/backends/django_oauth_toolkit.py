@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .core import Rule, Verdict
 from .oauth2 import OAuth2Backend
-from .verdicts import Rule, Verdict
 
 
 class DjangoOAuthToolkitBackend(OAuth2Backend):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .verdicts import Rule, Verdict
+from .core import Rule, Verdict
 
 #: What it and PyJWT say of a token that is no good, with the status for content that can't be processed.
 _UNUSABLE = (

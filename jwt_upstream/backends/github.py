@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .verdicts import Rule, Verdict
+from .core import Rule, Verdict
 
 # The last ones of the device flow.
 _REFUSED = r"^(bad_refresh_token|bad_verification_code|incorrect_device_code|expired_token|access_denied)$"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .verdicts import Rule, Verdict
+from .core import Rule, Verdict
 
 
 class HubSpotBackend(Backend):

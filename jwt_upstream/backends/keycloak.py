@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .core import Rule, Verdict
 from .oauth2 import OAuth2Backend
-from .verdicts import Rule, Verdict
 
 # "Not fully set up": the user must first do something in a browser.
 _ACCOUNT = r"^(User|Account) ((temporarily|permanently) )?disabled$|^Account is not fully set up$"

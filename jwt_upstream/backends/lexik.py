@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .verdicts import Rule, Verdict
+from .core import Rule, Verdict
 
 # Symfony's texts (translations/security.*.xlf) in English, which is asked for, and in the languages of many sites that
 # answer in their own one whatever is asked for. Those of the two bundles are never translated.

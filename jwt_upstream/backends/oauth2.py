@@ -10,10 +10,7 @@ from requests import Response
 from jwt_upstream.tokens import TokenPair
 
 from .base import Backend
-from .bodies import lookup
-from .default_rules import ACCOUNT
-from .templates import filled, placeholders
-from .verdicts import Rule, Verdict, Where
+from .core import ACCOUNT, Rule, Verdict, Where, filled, lookup, placeholders
 
 # Said with ``invalid_grant``, the last by Spring Security (messages.properties), which some servers pass on.
 _ACCOUNT = rf"{ACCOUNT}|^User credentials have expired\.?$"

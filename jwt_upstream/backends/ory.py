@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .core import Rule, Verdict
 from .oauth2 import OAuth2Backend
-from .verdicts import Rule, Verdict
 
 _CONCURRENT = r"multiple concurrent requests|\bPlease retry the request"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .verdicts import Rule, Verdict
+from .core import Rule, Verdict
 
 _LOCKED = (
     r"^The request doesn't satisfy the collection requirements to authenticate|^Please verify your (account|email)"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .core import Rule, Verdict, Where
 from .oauth2 import OAuth2Backend
-from .verdicts import Rule, Verdict, Where
 
 _ASKING: tuple[Where, ...] = ("login", "refresh")
 _INACTIVE = r"^(inactive (user|org\w*)|(user|organization) is inactive)$"

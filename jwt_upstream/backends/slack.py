@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .verdicts import Rule, Verdict
+from .core import Rule, Verdict
 
 _CLIENT = (
     r"^(bad_client_secret|invalid_client_id|bad_redirect_uri|invalid_grant_type|oauth_authorization_url_mismatch"

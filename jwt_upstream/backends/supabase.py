@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .base import Backend
-from .verdicts import REFUSALS, Rule, Verdict, Where
+from .core import REFUSALS, Rule, Verdict, Where
 
 _KEY = r"\bAPI keys?\b|^Invalid authentication credentials$"
 

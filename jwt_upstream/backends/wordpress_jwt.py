@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .verdicts import REFUSALS, Rule, Verdict, Where
+from .core import REFUSALS, Rule, Verdict, Where
 
 _ASKING: tuple[Where, ...] = ("login", "refresh")
 

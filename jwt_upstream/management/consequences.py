@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from jwt_upstream.backends import Backend, Verdict
-from jwt_upstream.backends.readings import Reading
+from jwt_upstream.backends.explain import Reading
 from jwt_upstream.conf import conf
-from jwt_upstream.texts import span
+from jwt_upstream.formatting import span
 
 _KEPT = "What was stored before is kept."
 _MAIL = "calls fail at once, without a request, and the admins get one mail"
@@ -44,7 +44,7 @@ def _of_refresh(reading: Reading, backend: Backend) -> str:
 
 
 def _pause(reading: Reading, backend: Backend) -> str:
-    growing = f"{span(backend.cooldown)}, doubled with each failure up to {span(backend.cooldown_max)}"
+    growing = f"{span(backend.backoff)}, doubled with each failure up to {span(backend.backoff_max)}"
     asked = f", but at least the {span(reading.retry_after)} that were asked for" if reading.retry_after else ""
     return f"Refreshing pauses for {growing}{asked}."
 

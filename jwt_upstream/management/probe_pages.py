@@ -11,11 +11,10 @@ from typing import Any
 from django.utils import timezone
 
 from jwt_upstream.backends import Backend
-from jwt_upstream.backends.answers import Which
-from jwt_upstream.backends.previews import Preview
-from jwt_upstream.backends.readings import FoundToken, Reading
+from jwt_upstream.backends.core import Which
+from jwt_upstream.backends.explain import FoundToken, Preview, Reading
+from jwt_upstream.formatting import left, moment
 from jwt_upstream.management.consequences import consequence
-from jwt_upstream.texts import left, moment
 
 _LABEL = 18
 

@@ -49,9 +49,9 @@ class Migration(migrations.Migration):
                 ('failure_verdict', models.CharField(blank=True, editable=False, max_length=20)),
                 ('next_attempt_at', models.DateTimeField(editable=False, null=True)),
                 ('interrupted_at', models.DateTimeField(editable=False, null=True)),
-                ('unhelped_until', models.DateTimeField(editable=False, null=True)),
-                ('claim', models.CharField(blank=True, editable=False, max_length=32)),
-                ('claim_expires_at', models.DateTimeField(editable=False, null=True)),
+                ('refresh_suppressed_until', models.DateTimeField(editable=False, null=True)),
+                ('lease', models.CharField(blank=True, editable=False, max_length=32)),
+                ('lease_expires_at', models.DateTimeField(editable=False, null=True)),
             ],
             options={
                 'ordering': ['upstream', 'account'],

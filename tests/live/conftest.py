@@ -177,7 +177,7 @@ def account(server: tuple[Product, Server], settings: Any, transactional_db: Non
         "live": {
             "BACKEND": product.backend,
             "BASE_URL": f"{running.url}{product.base}",
-            "OPTIONS": {"cooldown": 0.01, **product.options, **running.options},
+            "OPTIONS": {"backoff": 0.01, **product.options, **running.options},
         }
     }
     running.order("lifetimes", HOUR, 24 * HOUR)

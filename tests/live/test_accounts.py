@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jwt_upstream import logins
 from jwt_upstream.models import Credential
+from jwt_upstream.refresh import try_again
 from tests.live.conftest import Account
 from tests.live.products import LOCKED, PRODUCTS, SERVED, Effects, knowing, products
 
@@ -52,6 +52,6 @@ def test_unlocked(account: Account) -> None:
     account.happens("locked")
     assert account.effect(account.call) is LOCKED
     account.server.order("unlock", account.username)
-    logins.try_again(account.credential)
+    try_again(account.credential)
     assert account.credential.state == Credential.State.ACTIVE
     assert account.effect(account.call) is SERVED

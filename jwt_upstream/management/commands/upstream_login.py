@@ -13,13 +13,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from jwt_upstream import logins
 from jwt_upstream.backends import get_backend
-from jwt_upstream.backends.failures import masked
+from jwt_upstream.backends.core import masked
 from jwt_upstream.exceptions import UpstreamError, UpstreamNotConfigured
+from jwt_upstream.formatting import left, moment
+from jwt_upstream.login import adopt, login
 from jwt_upstream.management import prompts
 from jwt_upstream.models import Credential
-from jwt_upstream.texts import left, moment
 from jwt_upstream.tokens import TokenPair, end_at, fingerprint
 
 _TOKENS = {"access": ("access", "access_token", "token"), "refresh": ("refresh", "refresh_token")}
@@ -65,7 +65,7 @@ class Command(BaseCommand):
     @sensitive_variables()
     def _log_in(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
         credentials = prompts.credentials(alias, get_backend(alias).login_asks, options)
-        return logins.login(alias, account, credentials, by=prompts.by("upstream_login"))
+        return login(alias, account, credentials, by=prompts.by("upstream_login"))
 
     @sensitive_variables()
     def _adopt(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
@@ -73,7 +73,7 @@ class Command(BaseCommand):
             raise CommandError("--username goes with a login, not with --tokens-stdin.")
         get_backend(alias)
         prompts.refuse_terminal("--tokens-stdin", "a JSON object, such as < tokens.json")
-        return logins.adopt(alias, account, _pair(sys.stdin.read()), by=prompts.by("upstream_login"))
+        return adopt(alias, account, _pair(sys.stdin.read()), by=prompts.by("upstream_login"))
 
 
 @sensitive_variables()

@@ -15,13 +15,13 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
 from jwt_upstream.backends import Backend, Verdict, get_backend, make_backend, written_settings
-from jwt_upstream.backends.previews import Preview, previews
+from jwt_upstream.backends.explain import Preview, previews
 from jwt_upstream.checks import check_upstream
 from jwt_upstream.exceptions import UpstreamNotConfigured
+from jwt_upstream.formatting import paragraph
 from jwt_upstream.management import prompts
 from jwt_upstream.management.probe_pages import as_data, preview_lines, reading_lines
 from jwt_upstream.management.probes import PROBES, Probe
-from jwt_upstream.texts import paragraph
 
 _WHAT = {"login": "A login", "refresh": "A refresh", "api": "A call"}
 _NOTE = (
@@ -69,7 +69,7 @@ class Command(BaseCommand):
         try:
             if how:
                 backend = get_backend(alias)
-                self._explain(backend, PROBES[how](backend, options), options)
+                self._explain(backend, PROBES[how](alias, options), options)
             else:
                 self._preview(alias, options)
         except UpstreamNotConfigured as error:
@@ -85,7 +85,7 @@ class Command(BaseCommand):
         else:
             self._print_preview(backend, problems, requests)
         if number := sum(problem.level >= ERROR for problem in problems):
-            raise CommandError(f"{number} error{'s' * (number > 1)} in the settings of {alias}.")
+            raise CommandError(f"{number} {'error' if number == 1 else 'errors'} in the settings of {alias}.")
 
     def _print_preview(self, backend: Backend, problems: list[CheckMessage], requests: Mapping[str, Preview]) -> None:
         width = shutil.get_terminal_size().columns

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from argparse import ArgumentParser
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, astuple
 from datetime import datetime
-from itertools import chain, islice
+from itertools import islice
 from textwrap import indent
 from typing import Any
 
@@ -16,11 +16,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from jwt_upstream import claims, overview, statuses
 from jwt_upstream.conf import conf
+from jwt_upstream.formatting import left, moment, paragraph, span
+from jwt_upstream.management.status import Report, Status, Tally
 from jwt_upstream.models import Credential, Outage
-from jwt_upstream.statuses import Status, Tally
-from jwt_upstream.texts import left, moment, paragraph, span
+from jwt_upstream.store import queries
 
 State = Credential.State
 
@@ -52,44 +52,23 @@ class Command(BaseCommand):
         """Print what is stored; nothing is sent to any upstream."""
         if limit < 0:
             raise CommandError("--limit must be 0 or more.")
-        tallies = statuses.tallies(alias, None if options["all"] else limit + overview.MOST)
-        missing, outages = statuses.missing(alias, tallies), _outages(alias)
-        if alias and not (tallies or missing or outages):
+        report = Report(alias, limit, show_all=options["all"])
+        if alias and report.is_empty:
             raise CommandError(f"No upstream {alias!r} in JWT_UPSTREAM, and no credential of it.")
-        number = sum(tally.credentials for tally in tallies)
-        self._need_human, self._is_exact = 0, all(tally.is_exact for tally in tallies)
-        is_short = number > limit and not options["all"]
-        shown = self._in_trouble(tallies, limit) if is_short else statuses.every(alias)
         write = self._write_json if options["json"] else self._write_texts
-        write(tallies, is_short, self._counted(chain(shown, missing)), outages)
-        self._judge(number + len(missing))
+        write(report)
+        if report.need_human:
+            raise CommandError(_judgement(report))
 
-    def _in_trouble(self, tallies: Sequence[Tally], limit: int) -> Iterator[Status]:
-        # Those that need a human come first, so what is left out is known before it is looked for.
-        self._need_human = max(sum(tally.need_human for tally in tallies) - limit, 0)
-        return statuses.in_trouble(tallies, limit)
-
-    def _judge(self, number: int) -> None:
-        if self._need_human:
-            ill, of = _said(self._need_human, self._is_exact), _said(number, self._is_exact)
-            raise CommandError(f"{ill} of {of} need{'s' * (self._need_human == 1)} a human.")
-
-    def _counted(self, shown: Iterable[Status]) -> Iterator[Status]:
-        for status in shown:
-            self._need_human += status.needs_human
-            yield status
-
-    def _write_texts(
-        self, tallies: Sequence[Tally], is_short: bool, shown: Iterator[Status], outages: Iterable[Outage]
-    ) -> None:
-        width, left_out = shutil.get_terminal_size().columns, self._need_human
-        if is_short:
-            self.stdout.write("\n".join([*_fitted([_SUMMARY_HEAD, *map(_sums, tallies)], width), ""]))
-        self._write_table(shown, width, has_head=not is_short)
-        if left_out:
-            more = _said(left_out, self._is_exact)
+    def _write_texts(self, report: Report) -> None:
+        width = shutil.get_terminal_size().columns
+        if report.is_short:
+            self.stdout.write("\n".join([*_fitted([_SUMMARY_HEAD, *map(_sums, report.tallies)], width), ""]))
+        self._write_table(report.statuses(), width, has_head=not report.is_short)
+        if report.left_out:
+            more = _said(report.left_out, report.is_exact)
             self.stdout.write(f"{more} more need a human: --limit shows more, --all every credential.")
-        for outage in outages:
+        for outage in report.outages:
             self.stdout.write(self.style.WARNING(_told(outage)))
 
     def _write_table(self, shown: Iterator[Status], width: int, *, has_head: bool) -> None:
@@ -105,17 +84,21 @@ class Command(BaseCommand):
             piece = list(islice(shown, _AT_ONCE))
             table = _fitted([_HEAD, *(_cells(status, now) for status in piece)], width)
 
-    def _write_json(
-        self, tallies: Sequence[Tally], is_short: bool, shown: Iterator[Status], outages: Iterable[Outage]
-    ) -> None:
+    def _write_json(self, report: Report) -> None:
         # Piece by piece, so that a million credentials take no memory.
-        self.stdout.write(f'{{\n  "is_complete": {_json(not is_short)},\n  "credentials": [', ending="")
-        for number, status in enumerate(shown):
-            self.stdout.write(f"{',' * bool(number)}\n{indent(_json(asdict(status)), '    ')}", ending="")
+        self.stdout.write(f'{{\n  "is_complete": {_json(not report.is_short)},\n  "credentials": [', ending="")
+        for number, status in enumerate(report.statuses()):
+            self.stdout.write(f"{',' if number else ''}\n{indent(_json(asdict(status)), '    ')}", ending="")
         names = ("upstream", "kind", "since", "reason")
-        troubles = [{name: getattr(outage, name) for name in names} for outage in outages]
-        summary = [asdict(tally) for tally in tallies]
+        troubles = [{name: getattr(outage, name) for name in names} for outage in report.outages]
+        summary = [asdict(tally) for tally in report.tallies]
         self.stdout.write(f'\n  ],\n  "summary": {_json(summary)},\n  "outages": {_json(troubles)}\n}}')
+
+
+def _judgement(report: Report) -> str:
+    number = report.credentials + len(report.missing)
+    ill, of = _said(report.need_human, report.is_exact), _said(number, report.is_exact)
+    return f"{ill} of {of} {'needs' if report.need_human == 1 else 'need'} a human."
 
 
 def _sums(tally: Tally) -> tuple[str, ...]:
@@ -124,12 +107,7 @@ def _sums(tally: Tally) -> tuple[str, ...]:
 
 
 def _said(number: int, is_exact: bool) -> str:
-    return f"{number}{'' if is_exact or number < overview.MOST else '+'}"
-
-
-def _outages(alias: str | None) -> list[Outage]:
-    rows = Outage.objects.using(claims.database()).order_by("upstream")
-    return list(rows.filter(upstream=alias) if alias else rows)
+    return f"{number}{'' if is_exact or number < queries.COUNT_LIMIT else '+'}"
 
 
 def _json(value: Any) -> str:

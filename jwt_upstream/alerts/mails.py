@@ -1,0 +1,141 @@
+"""Mails to the admins: one when a credential needs a human, one when it works again, one for a whole upstream."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+from urllib.parse import urlencode
+
+from django.apps import apps
+from django.conf import settings
+from django.contrib.sites.shortcuts import get_current_site
+from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
+from django.core.mail import mail_admins
+from django.db import DatabaseError, connections
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from jwt_upstream import signals
+from jwt_upstream.formatting import moment, paragraph
+
+logger = logging.getLogger("jwt_upstream")
+
+#: Callers wait for at most this long while the mail server takes its time.
+WAIT_SECONDS = 2.0
+
+
+def connect() -> None:
+    """Have the mails sent; called once, when the app is ready."""
+    for signal in (signals.credential_rejected, signals.credential_locked, signals.credential_unreadable):
+        signal.connect(_credential_failed, dispatch_uid="jwt_upstream.notifications")
+    for signal in (signals.credential_logged_in, signals.credential_refreshed, signals.credential_restored):
+        signal.connect(_credential_works, dispatch_uid="jwt_upstream.notifications")
+    for signal in (signals.upstream_down, signals.upstream_misconfigured):
+        signal.connect(_upstream_failed, dispatch_uid="jwt_upstream.notifications")
+    signals.upstream_recovered.connect(_upstream_works, dispatch_uid="jwt_upstream.notifications")
+
+
+def _credential_failed(credential: Any, **_: Any) -> None:
+    what = credential.get_state_display()
+    body = f"""\
+The credential {credential} is {what} and needs a human.
+
+Since:  {moment(credential.since)}
+Why:    {credential.reason}
+Admin:  {_link("credential_change", credential.pk)}
+
+What to do:
+{paragraph(credential.remedy, 78)}
+
+Until then every call with it fails at once, without asking the upstream.
+There will be no further mail about it before it works again.
+"""
+    _mail(f"{credential} is {what}", body)
+
+
+def _credential_works(credential: Any, event: Any, **_: Any) -> None:
+    if event.state_before not in {"rejected", "locked", "unreadable"}:
+        return
+    body = f"""\
+The credential {credential} works again. It was {event.state_before}.
+
+Since:  {moment(event.at)}
+How:    {event.get_kind_display()}
+By:     {event.by}
+Admin:  {_link("credential_change", credential.pk)}
+"""
+    _mail(f"{credential} works again", body)
+
+
+_REMEDIES = {
+    "down": "Nothing, if it comes back by itself.",
+    "misconfigured": "Check this upstream's settings (JWT_UPSTREAM): client, paths, certificates.",
+}
+
+
+def _upstream_failed(outage: Any, **_: Any) -> None:
+    what = outage.get_kind_display()
+    body = f"""\
+The upstream {outage.upstream} is {what}: no token can be refreshed there.
+
+Since:  {moment(outage.since)}
+Why:    {outage.reason}
+Admin:  {_link("credential_changelist", upstream=outage.upstream)}
+
+What to do:
+{paragraph(_REMEDIES[outage.kind], 78)}
+
+Refreshing is tried again all the time, with growing pauses, and no credential
+is lost. There will be no further mail about it before it works again.
+"""
+    _mail(f"upstream {outage.upstream} is {what}", body)
+
+
+def _upstream_works(outage: Any, **_: Any) -> None:
+    body = f"""\
+The upstream {outage.upstream} works again. It was {outage.get_kind_display()}.
+
+From:   {moment(outage.since)}
+Until:  {moment(timezone.now())}
+Why:    {outage.reason}
+Admin:  {_link("credential_changelist", upstream=outage.upstream)}
+"""
+    _mail(f"upstream {outage.upstream} works again", body)
+
+
+def _link(page: str, *args: Any, **query: str) -> str:
+    try:
+        path = reverse(f"admin:jwt_upstream_{page}", args=args)
+    except NoReverseMatch:
+        return "this project has none"
+    return f"{_site()}{path}" + (f"?{urlencode(query)}" if query else "")
+
+
+def _site() -> str:
+    # A mail has no request to tell the host; the sites framework knows it, if somebody has told it.
+    if not apps.is_installed("django.contrib.sites"):
+        return ""
+    try:
+        domain: str = get_current_site(None).domain
+    except (ImproperlyConfigured, ObjectDoesNotExist, DatabaseError):
+        return ""
+    scheme = "http" if settings.DEBUG else "https"
+    return "" if domain == "example.com" else f"{scheme}://{domain}"
+
+
+def _mail(subject: str, body: str) -> None:
+    # In a thread, since callers wait for this one: a mail server that hangs must not hold them.
+    subject = " ".join(f"jwt_upstream: {subject}".split())  # an account's name may hold a line break
+    thread = threading.Thread(target=_send, args=(subject, body), name="jwt_upstream mail")
+    thread.start()
+    thread.join(WAIT_SECONDS)
+
+
+def _send(subject: str, body: str) -> None:
+    try:
+        mail_admins(subject, body)
+    except Exception as error:  # whatever a mail backend raises: a call that works must not fail for it
+        logger.error("mail to the admins failed: %s: %s", type(error).__name__, subject)
+    finally:
+        connections.close_all()  # a backend that queues its mails has opened one for this thread

@@ -1,0 +1,92 @@
+"""The backends of the configured upstreams, built from what JWT_UPSTREAM says just now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from django.utils.module_loading import import_string
+from django.views.decorators.debug import sensitive_variables
+
+from jwt_upstream.conf import conf
+from jwt_upstream.exceptions import UpstreamNotConfigured
+from jwt_upstream.process import PerProcess
+from jwt_upstream.tokens import Secrets
+
+from .base import Backend
+from .core import is_web_address
+
+#: What an upstream's settings may hold.
+KEYS = ("BACKEND", "BASE_URL", "OPTIONS", "LOGIN")
+
+_Made = dict[str, tuple[Mapping[str, Any], Backend]]
+
+
+def _nothing_made() -> _Made:
+    return {}
+
+
+_made = PerProcess(_nothing_made)
+
+
+@sensitive_variables()
+def get_backend(alias: str) -> Backend:
+    """Return the backend of a configured upstream, the same one as long as its settings are the same.
+
+    Raises UpstreamNotConfigured, with the first thing that is wrong.
+    """
+    written = written_settings(alias)
+    made = _made()
+    known = made.get(alias)
+    if known is not None and known[0] == written:
+        return known[1]
+    backend = make_backend(alias, written)
+    if problem := next(iter(backend.check()), None):
+        raise UpstreamNotConfigured(f"JWT_UPSTREAM[{alias!r}]: {problem}")
+    # A copy, so that settings which are changed in place are noticed as well.
+    made[alias] = (deepcopy(written), backend)
+    return backend
+
+
+def written_settings(alias: str) -> Mapping[str, Any]:
+    """Return what settings say of an upstream, unchecked; raises UpstreamNotConfigured for an unknown alias."""
+    try:
+        return conf.upstreams[alias]
+    except (KeyError, TypeError):
+        raise UpstreamNotConfigured(_unknown(alias)) from None
+
+
+@sensitive_variables()
+def make_backend(alias: str, written: Mapping[str, Any]) -> Backend:
+    """Build a backend of an upstream's settings, its options unchecked; raises UpstreamNotConfigured."""
+    where = f"JWT_UPSTREAM[{alias!r}]"
+    if not isinstance(written, Mapping):
+        raise UpstreamNotConfigured(f"{where} must be a dict")
+    options = written.get("OPTIONS", {})
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise UpstreamNotConfigured(f"{where}: OPTIONS must be a dict of names")
+    base_url = written.get("BASE_URL")
+    if not isinstance(base_url, str) or not is_web_address(base_url):
+        raise UpstreamNotConfigured(f"{where}: BASE_URL is missing or no http address")
+    login = written.get("LOGIN", {})
+    if not isinstance(login, Mapping):
+        raise UpstreamNotConfigured(f"{where}: LOGIN must be a dict, such as of username and password")
+    backend = _named(where, written.get("BACKEND", "jwt_upstream.backends.Backend"))(alias, base_url, **options)
+    backend.automatic_login = Secrets(login)
+    return backend
+
+
+def _named(where: str, path: Any) -> type[Backend]:
+    try:
+        cls = import_string(path)
+    except (ImportError, AttributeError) as error:
+        raise UpstreamNotConfigured(f"{where}: BACKEND can't be imported: {error}") from error
+    if not (isinstance(cls, type) and issubclass(cls, Backend)):
+        raise UpstreamNotConfigured(f"{where}: BACKEND {path} is no Backend class")
+    return cls
+
+
+def _unknown(alias: str) -> str:
+    names = ", ".join(map(repr, sorted(conf.upstreams))) if isinstance(conf.upstreams, Mapping) else ""
+    return f"no upstream {alias!r} in JWT_UPSTREAM; it has {names or 'none'}"

@@ -1,0 +1,46 @@
+"""The parts that every backend is made of: requests, rules, reading answers, transport, redaction."""
+
+from __future__ import annotations
+
+from . import options, transport
+from .bodies import LONGEST, body, document, drain, lookup, media_type
+from .default_rules import ACCOUNT
+from .redaction import cause, links, masked, shown
+from .requests import Requests
+from .responses import Responses, Which
+from .retry_after import retry_after
+from .templates import filled, placeholders
+from .transport import no_auth, use_connections
+from .urls import is_web_address, origin
+from .verdicts import REFUSALS, Outcome, Rule, Verdict, Where
+
+__all__ = [
+    "ACCOUNT",
+    "LONGEST",
+    "REFUSALS",
+    "Outcome",
+    "Requests",
+    "Responses",
+    "Rule",
+    "Verdict",
+    "Where",
+    "Which",
+    "body",
+    "cause",
+    "document",
+    "drain",
+    "filled",
+    "is_web_address",
+    "links",
+    "lookup",
+    "masked",
+    "media_type",
+    "no_auth",
+    "options",
+    "origin",
+    "placeholders",
+    "retry_after",
+    "shown",
+    "transport",
+    "use_connections",
+]

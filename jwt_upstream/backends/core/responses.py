@@ -1,0 +1,178 @@
+"""What an upstream's answers mean: verdict, token pair, reason. Reads answers, asks for none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Literal
+
+from django.utils import timezone
+from requests import Response
+
+from jwt_upstream.tokens import TokenPair, claimed_end, end_after, end_at
+
+from .bodies import body, document, is_html, lookup
+from .default_rules import DEFAULT_RULES
+from .redaction import shown
+from .verdicts import Explanation, Rule, Verdict, Where
+
+_BEARER = re.compile(r"^Bearer(\s+|$)", re.IGNORECASE)
+Which = Literal["access", "refresh"]
+
+_API: tuple[Where, ...] = ("api",)
+
+
+class Responses:
+    """The half of a backend that reads; every annotated attribute is an option.
+
+    Paths into answers are tried in order; see ``bodies.lookup`` for their form.
+    """
+
+    access_paths: tuple[str, ...] = ("access_token", "access", "token")
+    refresh_paths: tuple[str, ...] = ("refresh_token", "refresh")
+    expires_in_paths: tuple[str, ...] = ("expires_in",)
+    expires_at_paths: tuple[str, ...] = ("expires_at",)
+    refresh_expires_in_paths: tuple[str, ...] = ("refresh_expires_in", "refresh_token_expires_in")
+    refresh_expires_at_paths: tuple[str, ...] = ("refresh_expires_at",)
+    #: "s" or "ms": what the lifetimes in answers are counted in.
+    lifetime_unit: str = "s"
+    #: Seconds that a token lives where the answer doesn't say and the token is no JWT; 0: unknown.
+    lifetime: float = 0.0
+    refresh_lifetime: float = 0.0
+    message_paths: tuple[str, ...] = (
+        *("error_description", "message", "detail", "msg", "error.message", "error"),
+        *("non_field_errors.0", "errors.0.message", "title"),
+    )
+
+    #: Tried before the class's own ``rules``, in order; dicts with the fields of ``Rule``.
+    rules: Sequence[Rule | Mapping[str, Any]] = DEFAULT_RULES
+    #: Statuses of calls, besides what the rules say, that mean our account is locked, or our token has expired.
+    locked_statuses: tuple[int, ...] = ()
+    expired_statuses: tuple[int, ...] = ()
+
+    _options: Mapping[str, Any] = {}
+
+    def _check_responses(self) -> Iterator[str]:
+        if self.lifetime_unit not in {"s", "ms"}:
+            yield f"lifetime_unit must be 's' or 'ms', not {self.lifetime_unit!r}"
+
+    def verdict(self, where: Where, response: Response) -> Verdict:
+        """Say what an answer means; ``where`` is what was asked: "api", "login" or "refresh".
+
+        Reads the body only if a rule wants it, a bounded part of it, and leaves it to be read.
+        """
+        return self.explain(where, response).verdict
+
+    def explain(self, where: Where, response: Response) -> Explanation:
+        """Return the verdict with the rule, or the default, which gave it."""
+        for source, rule in self._rules_for(where, response.status_code):
+            if rule.matches(where, response):
+                return Explanation(rule.verdict, rule, source)
+        verdict, default = self._api_default(response) if where == "api" else self._asked_default(where, response)
+        return Explanation(verdict, None, default)
+
+    def _rules_for(self, where: Where, status: int) -> list[tuple[str, Rule]]:
+        # Most rules ask for a status that most answers don't have; to ask them all takes a fortieth of a call.
+        try:
+            return self._by_status[where, status]
+        except KeyError:
+            rules = [(source, rule) for source, rule in self._rules[where] if not rule.status or status in rule.status]
+            return self._by_status.setdefault((where, status), rules)
+
+    @cached_property
+    def _by_status(self) -> dict[tuple[Where, int], list[tuple[str, Rule]]]:
+        return {}
+
+    @cached_property
+    def _rules(self) -> dict[str, list[tuple[str, Rule]]]:
+        rules = [(source, Rule.parse(rule)) for source, rule in self._written_rules()]
+        return {where: [each for each in rules if where in each[1].where] for where in ("api", "login", "refresh")}
+
+    def _written_rules(self) -> Iterator[tuple[str, Rule | Mapping[str, Any]]]:
+        """Yield every rule in the order in which they are tried, with where it is written."""
+        yield from _numbered("OPTIONS", self._options.get("rules", ()))
+        if self.locked_statuses:
+            yield "locked_statuses", Rule(Verdict.LOCKED, status=self.locked_statuses)
+        for cls in type(self).__mro__:
+            yield from _numbered("default" if cls is Responses else cls.__name__, cls.__dict__.get("rules", ()))
+        if self.expired_statuses:
+            yield "expired_statuses", Rule(Verdict.EXPIRED, _API, self.expired_statuses)
+
+    def _api_default(self, response: Response) -> tuple[Verdict, str]:
+        if response.status_code == 401:
+            return Verdict.EXPIRED, "a 401"
+        if response.status_code < 400:
+            return Verdict.OK, "no error"
+        return Verdict.PASS, "an error that is not about the token"
+
+    def _asked_default(self, where: Where, response: Response) -> tuple[Verdict, str]:
+        status = response.status_code
+        if 200 <= status < 300:
+            if self._find(response, self.access_paths):
+                return Verdict.OK, "a success that holds an access token"
+            return Verdict.TRANSIENT, "a success without an access token"
+        if status < 400 or status >= 500 or status in {408, 409, 425, 429}:
+            return Verdict.TRANSIENT, f"a {status}"
+        return self._refusal(where, response) if status in {401, 403} else (Verdict.CONFIG, f"a {status}")
+
+    def _refusal(self, where: Where, response: Response) -> tuple[Verdict, str]:
+        # A page is not the token endpoint's own word and says nothing of the token.
+        if document(response) is not None or not body(response).strip():
+            return Verdict.REJECTED, f"a {response.status_code} in the upstream's own words"
+        return Verdict.TRANSIENT, f"a {response.status_code} with a body that is no answer of a token endpoint"
+
+    def token_pair(self, where: Where, response: Response, now: datetime | None = None) -> TokenPair:
+        """Take the pair and its lifetimes out of an answer; ``now`` is when it was asked for.
+
+        Raises ValueError where no access token stands, or one that no header can carry. A missing refresh token is "":
+        the one that was used stays good.
+        """
+        now = now or timezone.now()
+        access = self._find(response, self.access_paths)
+        if not access:
+            raise ValueError("the answer holds no access token")
+        refresh = self._find(response, self.refresh_paths)
+        ends = (self.ends("access", response, access, now), self.ends("refresh", response, refresh, now))
+        access_end, refresh_end = (next((end for _, _, end in told if end), None) for told in ends)
+        return TokenPair(access, refresh, access_end, refresh_end)
+
+    def _find(self, response: Response, paths: Iterable[str]) -> str:
+        return next((text for _, text in self.tokens_at(response, paths) if text), "")
+
+    def tokens_at(self, response: Response, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yield each path with the token that stands there, "" for none."""
+        for path in paths:
+            value = lookup(response, path)
+            # In a header, and from some servers in the body as well, the scheme comes with the token.
+            yield path, _BEARER.sub("", value.strip()) if isinstance(value, str) else ""
+
+    def ends(
+        self, which: Which, response: Response, token: str, now: datetime
+    ) -> Iterator[tuple[str, Any, datetime | None]]:
+        """Yield where the end of a token may be told, what is told there, and the end; the first one counts."""
+        prefix = "" if which == "access" else "refresh_"
+        unit = 0.001 if self.lifetime_unit == "ms" else 1.0
+        for path in getattr(self, f"{prefix}expires_in_paths"):
+            value = lookup(response, path)
+            yield path, value, end_after(value, now, unit)
+        for path in getattr(self, f"{prefix}expires_at_paths"):
+            value = lookup(response, path)
+            yield path, value, end_at(value)
+        yield "exp claim", None, claimed_end(token, now)
+        lifetime = getattr(self, f"{prefix}lifetime")
+        yield f"option {prefix}lifetime", lifetime, end_after(lifetime, now) if token else None
+
+    def reason(self, response: Response, secrets: Iterable[str] = ()) -> str:
+        """Return what the upstream said, in about 200 characters, without secrets and what looks like a token."""
+        texts = (lookup(response, path) for path in self.message_paths)
+        said = next((text for text in texts if isinstance(text, str) and text.strip()), "")
+        if not said and is_html(response):
+            said = "an HTML page"
+        return f"HTTP {response.status_code}: {shown(said, secrets)}" if said else f"HTTP {response.status_code}"
+
+
+def _numbered(owner: str, rules: Sequence[Rule | Mapping[str, Any]]) -> Iterator[tuple[str, Rule | Mapping[str, Any]]]:
+    for number, rule in enumerate(rules):
+        yield f"{owner} rules[{number}]", rule

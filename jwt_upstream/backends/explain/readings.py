@@ -1,0 +1,126 @@
+"""What a backend makes of one answer and why, fit to be shown: fingerprints stand for tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from requests import Response
+
+from jwt_upstream.backends.base import Backend
+from jwt_upstream.backends.core import Outcome, Rule, Verdict, Where, Which, body, document, media_type, shown
+from jwt_upstream.tokens import fingerprint
+
+#: How many of a body's fields are named.
+_MOST_FIELDS = 24
+_KINDS = {str: "text", bool: "true or false", int: "number", float: "number", list: "list", dict: "object"}
+
+
+@dataclass(frozen=True)
+class FoundToken:
+    """A token without the token: where it stood, and what told its end ("" where nothing does)."""
+
+    path: str
+    fingerprint: str
+    length: int
+    is_jwt: bool
+    ends_at: datetime | None
+    end_told_by: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An answer as a backend reads it. ``rule`` is None where a default decided; ``source`` says which, in words.
+
+    ``fields`` names what stands in the body, with its kind; ``retry_after`` is in seconds.
+    """
+
+    where: Where
+    status: int
+    media_type: str
+    size: int
+    headers: dict[str, str]
+    verdict: Verdict
+    source: str
+    rule: Rule | None
+    reason: str
+    retry_after: float | None
+    is_ambiguous: bool
+    access: FoundToken | None
+    refresh: FoundToken | None
+    fields: list[str]
+
+
+@sensitive_variables()
+def read(backend: Backend, where: Where, response: Response, secrets: Iterable[str] = ()) -> Reading:
+    """Explain an answer that came just now; ``secrets`` are what it may quote."""
+    now = timezone.now()
+    secrets = [*secrets, *backend.automatic_login.values(), *backend.own_secrets]
+    outcome = _outcome(backend, where, response, now, secrets)
+    if outcome.pair:
+        secrets += [outcome.pair.access, outcome.pair.refresh]
+    explanation = backend.explain(where, response)
+    # Of a backend with a method of its own, which no rule accounts for.
+    verdict = backend.verdict(where, response)
+    is_explained = explanation.verdict is verdict
+    source = explanation.source if is_explained else f"{type(backend).__name__}.verdict"
+    pair = outcome.pair
+    return Reading(
+        where,
+        response.status_code,
+        media_type(response),
+        len(body(response)),
+        _telling_headers(backend, response, secrets),
+        outcome.verdict,
+        source if outcome.verdict is verdict else outcome.reason,
+        explanation.rule if is_explained else None,
+        outcome.reason,
+        outcome.retry_after,
+        outcome.is_ambiguous,
+        _found(backend, response, "access", pair.access, pair.access_expires_at, now) if pair else None,
+        _found(backend, response, "refresh", pair.refresh, pair.refresh_expires_at, now) if pair else None,
+        [shown(field, secrets) for field in islice(_fields(document(response)), _MOST_FIELDS)],
+    )
+
+
+def _outcome(backend: Backend, where: Where, response: Response, now: datetime, secrets: list[str]) -> Outcome:
+    if where != "api":
+        return backend.outcome(where, response, now, secrets)
+    return Outcome(backend.verdict("api", response), backend.reason(response, secrets))
+
+
+def _telling_headers(backend: Backend, response: Response, secrets: list[str]) -> dict[str, str]:
+    names = ("WWW-Authenticate", "Retry-After", "Location", *backend.retry_at_headers)
+    return {name: shown(response.headers[name], secrets) for name in names if name in response.headers}
+
+
+@sensitive_variables()
+def _found(
+    backend: Backend, response: Response, which: Which, token: str, end: datetime | None, now: datetime
+) -> FoundToken | None:
+    if not token:
+        return None
+    own = f"{type(backend).__name__}.token_pair"
+    paths = getattr(backend, f"{which}_paths")
+    path = next((path for path, text in backend.tokens_at(response, paths) if text == token), own)
+    told = ((by, value) for by, value, ends_at in backend.ends(which, response, token, now) if end and ends_at == end)
+    by, value = next(told, (own if end else "", None))
+    is_jwt = token.count(".") == 2 and token.startswith("eyJ")
+    by = by if value is None else f"{by}: {shown(str(value))}"
+    return FoundToken(path, fingerprint(token), len(token), is_jwt, end, by)
+
+
+def _fields(value: Any, path: str = "") -> Iterator[str]:
+    """Yield what stands in a body, breadth first enough to be read: names and kinds, no values."""
+    if isinstance(value, dict) and value and path.count(".") < 3:
+        for name, inner in value.items():
+            yield from _fields(inner, f"{path}.{name}" if path else str(name))
+    elif isinstance(value, list) and value and path.count(".") < 3:
+        yield from _fields(value[0], f"{path}.0" if path else "0")
+    elif value is not None or path:
+        yield f"{path or '.'} ({_KINDS.get(type(value), 'null')})"

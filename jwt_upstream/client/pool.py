@@ -1,0 +1,64 @@
+"""The keep-alive connections of this process to all upstreams, however short the life of a client."""
+
+from __future__ import annotations
+
+import errno
+import os
+from ssl import SSLEOFError
+from typing import Any
+
+from requests import PreparedRequest, Response
+from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.poolmanager import PoolManager
+
+from jwt_upstream.backends.core import use_connections
+from jwt_upstream.process import PerProcess
+
+_HOSTS = 100
+_PER_HOST = 64
+
+
+class _Listening(HTTPConnection):
+    """Reads the answer of a server that hangs up on an upload, as urllib3 does, over TLS too."""
+
+    def send(self, data: Any) -> None:
+        try:
+            super().send(data)
+        except SSLEOFError:
+            # urllib3 takes this error for what it is, and not for trouble with TLS.
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
+
+
+class _Pooled(HTTPAdapter):
+    def __init__(self) -> None:
+        super().__init__(pool_connections=_HOSTS, pool_maxsize=_PER_HOST)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        use_connections(self.poolmanager, _Listening, schemes=("https",))
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:
+        is_new = proxy not in self.proxy_manager
+        manager: PoolManager = super().proxy_manager_for(proxy, **kwargs)
+        if is_new:
+            use_connections(manager, _Listening, schemes=("https",))
+        return manager
+
+
+#: requests keys connections by host and TLS settings, so one adapter serves every upstream and account.
+pooled = PerProcess(_Pooled)
+
+
+class SharedAdapter(BaseAdapter):
+    """Sends by the connections of whatever process it is used in, and closes none of them."""
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        """Send as an HTTPAdapter does."""
+        return pooled().send(request, *args, **kwargs)
+
+    def close(self) -> None:
+        """Leave the connections open: other clients use them as well."""
+
+
+shared_adapter = SharedAdapter()

@@ -1,0 +1,163 @@
+"""The client that views use: a ``requests.Session`` for one account at one upstream, always with a good token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from requests import PreparedRequest, Response
+from requests.exceptions import InvalidHeader, UnrewindableBodyError
+from requests.hooks import default_hooks, dispatch_hook
+from requests.utils import resolve_proxies
+
+from jwt_upstream import login
+from jwt_upstream.backends import Backend, Verdict
+from jwt_upstream.backends.core import drain
+from jwt_upstream.refresh import Token, TokenSource, refresh
+from jwt_upstream.tokens import Secrets, TokenPair
+
+from .first_use import first_uses
+from .origin_session import OriginSession
+from .redirects import has_left
+from .replay import can_be_repeated, note_start, rewind
+from .tracebacks import without_token
+
+_TRAVELS = ("headers", "params", "hooks", "stream", "trust_env", "max_redirects")
+
+
+class UpstreamClient(OriginSession):
+    """A ``requests.Session`` for one account at one configured upstream.
+
+    Paths are joined to BASE_URL as a browser would; the token goes to that origin only. A 401 is answered by a
+    refresh, once for all workers, and the same call again, once. Cheap to make, safe to share between threads.
+
+    Calls raise CredentialError where a human must act (nothing is sent), RefreshUnavailable and
+    UpstreamMisconfigured if no token is to be had, BodyNotReplayable, ForeignOrigin, and whatever requests raises. Any
+    other answer of the upstream, a second 401 included, is returned. Every request has the backend's timeout unless it
+    is given another one. Neither the responses nor the errors carry the token: ``response.request`` is without it.
+    """
+
+    # Where it is imported from: pickled clients must survive that this file moves.
+    __module__ = "jwt_upstream.client"
+
+    def __init__(self, alias: str = "default", account: str = "default") -> None:
+        super().__init__(alias)
+        self.account = account
+        self._tokens = TokenSource(account, self._run)
+
+    def __reduce__(self) -> tuple[type[UpstreamClient], tuple[str, str], dict[str, Any]]:
+        # What a caller set travels with the client; certificates, proxies and cookies are those of where it arrives.
+        return type(self), (self.alias, self.account), {name: getattr(self, name) for name in _TRAVELS}
+
+    def __repr__(self) -> str:
+        return f"<UpstreamClient {self.alias}/{self.account}>"
+
+    # -- tokens
+
+    def login(self, *, by: str = "client", **credentials: str) -> None:
+        """Log in with what the backend asks for, usually ``username`` and ``password``, and store the tokens.
+
+        Raises LoginRejected, AccountLocked, UpstreamMisconfigured, RefreshUnavailable; what was stored before is kept.
+        """
+        credentials = Secrets(credentials)  # in place of what a traceback's local variables would show
+        login.login(self.alias, self.account, credentials, by=by)
+
+    def adopt(self, pair: TokenPair, *, by: str = "client") -> None:
+        """Store a pair which was obtained elsewhere, such as by a browser's OAuth flow."""
+        login.adopt(self.alias, self.account, pair, by=by)
+
+    def refresh(self) -> TokenPair:
+        """Get new tokens now, however long the present ones are still valid; raises as a call does."""
+        backend = self.backend
+        return refresh(self._tokens.row(backend), backend=backend)
+
+    def logout(self, *, by: str = "client") -> None:
+        """Forget the tokens; calls raise NotLoggedIn until the next login. The upstream is not told."""
+        login.log_out(self.alias, self.account, by=by)
+
+    # -- sending
+
+    def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
+        """Send with the token, follow redirects with it inside the origin only; see the class for what is raised."""
+        backend = self.backend
+        follow = kwargs.pop("allow_redirects", True)
+        note_start(request)
+        kwargs = {"stream": self.stream, "verify": self.verify, "cert": self.cert, **kwargs}
+        if "proxies" not in kwargs:
+            kwargs["proxies"] = resolve_proxies(request, dict(self.proxies), self.trust_env)
+        if kwargs.get("timeout") is None:
+            kwargs["timeout"] = backend.timeout
+        response = self._answer(request, backend, kwargs)
+        answers = [*response.history, response]
+        if follow and response.is_redirect:  # asked first, since requests takes a sixtieth of a call to ask it
+            for hop in self.resolve_redirects(response, request, **kwargs):
+                answers += [*hop.history, hop]
+        elif not follow:
+            response._next = self._next(response, request, kwargs)
+        answers[-1].history = answers[:-1]
+        return answers[-1]
+
+    def _next(self, response: Response, request: PreparedRequest, kwargs: dict[str, Any]) -> PreparedRequest | None:
+        requests: Iterator[Any] = self.resolve_redirects(response, request, yield_requests=True, **kwargs)
+        try:
+            return next(requests, None)
+        except UnrewindableBodyError:
+            return None
+
+    def _answer(self, request: PreparedRequest, backend: Backend, kwargs: dict[str, Any]) -> Response:
+        if has_left(request):
+            response = self._wire(request, None, kwargs)
+        else:
+            self._check_origin(request.url or "", backend)
+            if "Authorization" in request.headers:
+                raise InvalidHeader("UpstreamClient sets Authorization itself; remove yours, or call with requests")
+            response = self._exchange(request, backend, kwargs)
+        history = response.history
+        response = dispatch_hook("response", request.hooks, response, **kwargs)
+        response.history = history
+        if not kwargs["stream"]:
+            response.content  # noqa: B018 -- reads it, as Session.send does
+        return response
+
+    def _exchange(self, request: PreparedRequest, backend: Backend, kwargs: dict[str, Any]) -> Response:
+        used = self._tokens.current(backend, from_cache=can_be_repeated(request))
+        first = self._wire(request, used, kwargs)
+        if not self._is_refused(first, used):
+            return first
+        first_uses().wait_for(used)
+        fresh = self._tokens.renew(used)
+        if fresh.pair.access == used.pair.access:
+            return first
+        rewind(request, first)
+        drain(first)
+        with first_uses().of(fresh):
+            second = self._wire(request, fresh, kwargs)
+            second.history = [first]
+            if self._is_refused(second, fresh):
+                self._tokens.suppress(fresh)
+        return second
+
+    def _is_refused(self, response: Response, used: Token) -> bool:
+        verdict = used.backend.verdict("api", response)
+        if verdict is not Verdict.LOCKED:
+            return verdict is Verdict.EXPIRED
+        if error := self._tokens.lock(used, response):
+            raise error
+        return True  # said of a token that was replaced meanwhile
+
+    def _wire(self, request: PreparedRequest, token: Token | None, kwargs: dict[str, Any]) -> Response:
+        sent = request.copy()
+        # Hooks are for the answer that the caller gets; a raise_for_status in them would end the call at the 401.
+        sent.hooks = default_hooks()
+        if not can_be_repeated(sent):
+            sent._body_position = None  # nor does requests end the call at a redirect that nobody may want to follow
+        if token:
+            token.backend.authorize(sent, token.pair)
+        try:
+            response = super().send(sent, allow_redirects=False, **{**kwargs, "stream": True})
+        except BaseException as error:  # of a body that is a generator, or of a signal, too
+            without_token(error, request)
+            raise
+        response.request = request
+        response._next = None  # requests made it of the request that has the token
+        return response

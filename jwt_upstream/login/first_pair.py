@@ -1,0 +1,63 @@
+"""Getting a first pair: by a login with what the backend asks for, or adopted from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
+from jwt_upstream.exceptions import (
+    AccountLocked,
+    LoginRejected,
+    RefreshUnavailable,
+    UpstreamError,
+    UpstreamMisconfigured,
+)
+from jwt_upstream.models import Credential
+from jwt_upstream.refresh import announce, announce_recovery, write_or_raise
+from jwt_upstream.store import EventDetails, queries, transitions
+from jwt_upstream.tokens import Secrets, TokenPair
+
+_ERRORS: dict[Verdict, type[UpstreamError]] = {
+    Verdict.REJECTED: LoginRejected,
+    Verdict.LOCKED: AccountLocked,
+    Verdict.CONFIG: UpstreamMisconfigured,
+}
+
+
+def login(
+    upstream: str, account: str, credentials: Mapping[str, str], *, by: str = "", backend: Backend | None = None
+) -> Credential:
+    """Log in with what the backend asks for and store the pair; on any failure what was stored before is kept.
+
+    ``backend`` is the upstream's configured one by default. Raises LoginRejected, AccountLocked, UpstreamMisconfigured
+    or RefreshUnavailable; TypeError if something is missing.
+    """
+    credentials = Secrets(credentials)
+    backend = backend or get_backend(upstream)
+    outcome = backend.login(credentials)
+    if outcome.verdict is not Verdict.OK or outcome.pair is None:
+        raise _refused(upstream, account, outcome)
+    details = EventDetails("", "ok", outcome.status_code, outcome.seconds, by)
+    return _store(upstream, account, outcome.pair, credentials.get("username", ""), details)
+
+
+def _refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:
+    error = _ERRORS.get(outcome.verdict, RefreshUnavailable)
+    text = f"{upstream}/{account}: login failed: {outcome.reason}"
+    return error(text, reason=outcome.reason, retry_after=outcome.retry_after)
+
+
+def adopt(upstream: str, account: str, pair: TokenPair, *, by: str = "") -> Credential:
+    """Store a pair that was obtained elsewhere; an unknown expiry is taken from the token's claims if it is a JWT."""
+    get_backend(upstream)
+    return _store(upstream, account, pair.with_claims(), "", EventDetails("adopted", "ok", by=by))
+
+
+def _store(upstream: str, account: str, pair: TokenPair, username: str, details: EventDetails) -> Credential:
+    using = queries.database()
+    write = partial(transitions.log_in, upstream, account, pair, using, username=username, details=details)
+    event = write_or_raise(write, f"{upstream}/{account}")
+    announce(event)
+    announce_recovery(upstream, using)
+    return event.credential  # type: ignore[return-value]

@@ -1,0 +1,163 @@
+"""How credentials are doing, in a form that is fit to be shown: each of them, or the sum and those in trouble."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any
+
+from django.db.models import QuerySet
+
+from jwt_upstream.conf import conf
+from jwt_upstream.fields import DecryptionError
+from jwt_upstream.models import Credential, Outage
+from jwt_upstream.store import queries
+from jwt_upstream.tokens import fingerprint
+
+State = Credential.State
+
+_ILL = [state for state in State.values if state != State.ACTIVE]
+#: How many active credentials of an upstream are opened to see whether a key is lost, where they aren't all shown.
+_SAMPLE = 10
+_AT_ONCE = 500
+_COLUMNS = (
+    "upstream",
+    "account",
+    "state",
+    "since",
+    "reason",
+    "username",
+    "access_expires_at",
+    "refresh_expires_at",
+    "failures",
+    "failing_since",
+    "failure",
+    "next_attempt_at",
+)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is told of one credential, or of an upstream that has none; every field is fit to be shown."""
+
+    upstream: str
+    account: str | None
+    state: str
+    needs_human: bool
+    since: datetime | None = None
+    reason: str = ""
+    remedy: str = ""
+    username: str = ""
+    access_expires_at: datetime | None = None
+    refresh_expires_at: datetime | None = None
+    access_fingerprint: str = ""
+    refresh_fingerprint: str = ""
+    failures: int = 0
+    failing_since: datetime | None = None
+    failure: str = ""
+    next_attempt_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many credentials an upstream has, and how they are doing; not exact: at least so many."""
+
+    upstream: str
+    credentials: int
+    active: int
+    failing: int
+    need_human: int
+    is_exact: bool
+
+
+class Report:
+    """How every credential of one upstream, or of all, is doing; of many the sum, and those in trouble.
+
+    ``need_human`` is complete once ``statuses()`` was read to its end: that a key is lost is seen only when a row is
+    opened. ``left_out`` is how many of them are not among those statuses.
+    """
+
+    def __init__(self, alias: str | None, limit: int, *, show_all: bool = False) -> None:
+        self.alias = alias
+        self.limit = limit
+        self.tallies = _tallies(alias, None if show_all else limit + queries.COUNT_LIMIT)
+        self.missing = _missing(alias, self.tallies)
+        self.outages = _outages(alias)
+        self.credentials = sum(tally.credentials for tally in self.tallies)
+        self.is_exact = all(tally.is_exact for tally in self.tallies)
+        self.is_short = self.credentials > limit and not show_all
+        ill = sum(tally.need_human for tally in self.tallies)
+        self.left_out = max(ill - limit, 0) if self.is_short else 0
+        self.need_human = self.left_out
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known of the upstream at all."""
+        return not (self.tallies or self.missing or self.outages)
+
+    def statuses(self) -> Iterator[Status]:
+        """Yield the statuses to show, those that need a human first if not all are shown."""
+        shown = _in_trouble(self.tallies, self.limit) if self.is_short else _every(self.alias)
+        for status in chain(shown, self.missing):
+            self.need_human += status.needs_human
+            yield status
+
+
+def _tallies(alias: str | None, most: int | None) -> list[Tally]:
+    return [_tally(upstream, most) for upstream in queries.upstreams(_rows(alias))]
+
+
+def _tally(upstream: str, most: int | None) -> Tally:
+    rows = _rows(upstream)
+    active = queries.number(rows.filter(state=State.ACTIVE), most)
+    ill = queries.number(rows.filter(state__in=_ILL), most)
+    failing = queries.number(queries.failing(rows, [upstream]), most)
+    return Tally(upstream, active + ill, active, failing, ill, is_exact=most is None or max(active, ill) < most)
+
+
+def _missing(alias: str | None, tallies: Sequence[Tally]) -> list[Status]:
+    aliases = {alias} & conf.upstreams.keys() if alias else set(conf.upstreams)
+    names = sorted(aliases - {tally.upstream for tally in tallies})
+    return [
+        Status(name, None, "not logged in", needs_human=True, remedy=Credential(upstream=name).remedy)
+        for name in names
+    ]
+
+
+def _every(alias: str | None) -> Iterator[Status]:
+    return map(_status, _rows(alias).order_by("upstream", "account").iterator(chunk_size=_AT_ONCE))
+
+
+def _in_trouble(tallies: Sequence[Tally], limit: int) -> Iterator[Status]:
+    # Those that need a human come first, then those that can't be refreshed. Before them, beyond the limit, come those
+    # of a few active ones that no key opens: nobody may have called since the key was lost.
+    ill = (_rows(tally.upstream).filter(state__in=_ILL) for tally in tallies if tally.need_human)
+    failing = (queries.failing(_rows(None), [tally.upstream]) for tally in tallies if tally.failing)
+    found = (rows.order_by("account")[:limit] for rows in chain(ill, failing))
+    samples = (_rows(tally.upstream).filter(state=State.ACTIVE).order_by()[:_SAMPLE] for tally in tallies)
+    unopened = (status for status in map(_status, chain.from_iterable(samples)) if status.needs_human)
+    return chain(unopened, map(_status, islice(chain.from_iterable(found), limit)))
+
+
+def _outages(alias: str | None) -> list[Outage]:
+    rows = Outage.objects.using(queries.database()).order_by("upstream")
+    return list(rows.filter(upstream=alias) if alias else rows)
+
+
+def _rows(alias: str | None) -> QuerySet[Credential]:
+    rows = Credential.objects.using(queries.database())
+    return rows.filter(upstream=alias) if alias else rows
+
+
+def _status(row: Credential) -> Status:
+    fields: dict[str, Any] = {}
+    try:
+        pair = row.pair
+        fields |= {"access_fingerprint": fingerprint(pair.access), "refresh_fingerprint": fingerprint(pair.refresh)}
+    except DecryptionError:
+        if row.state == State.ACTIVE:  # nobody has called since the key was lost
+            row.state, row.reason = State.UNREADABLE, "no configured key opens the stored tokens"
+    fields |= {name: getattr(row, name) for name in _COLUMNS}
+    return Status(needs_human=row.needs_human, remedy=row.remedy if row.needs_human else "", **fields)

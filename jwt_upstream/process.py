@@ -1,0 +1,39 @@
+"""State that belongs to one process: a forked child begins with its own, whoever forked it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class PerProcess(Generic[T]):
+    """Makes a value at its first use in each process, and gives the same one to all threads of that process.
+
+    The process id is compared at every use, since not every server that forks runs ``os.register_at_fork`` hooks
+    (uWSGI's own fork does not). A child must share neither a socket nor a lock with its parent: two processes that
+    write to one socket get each other's answers, and a lock that another thread held at the fork is never released.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._made: dict[int, T] = {}
+
+    def __call__(self) -> T:
+        """Return this process's value."""
+        pid = os.getpid()
+        try:
+            return self._made[pid]
+        except KeyError:
+            # One atomic step decides between threads that come here at the same moment.
+            value = self._made.setdefault(pid, self._make())
+            self._forget_others(pid)
+            return value
+
+    def _forget_others(self, pid: int) -> None:
+        # Dropping a parent's connections closes the child's copies of the sockets; the parent's stay open.
+        for other in list(self._made):
+            if other != pid:
+                self._made.pop(other, None)

@@ -1,0 +1,24 @@
+"""Gets a good token and replaces it: look, lease, call, settle; the one place that knows both HTTP and the rows."""
+
+from __future__ import annotations
+
+from .announcements import announce, announce_recovery
+from .by_hand import try_again
+from .protocol import current, refresh, stored
+from .record import write_or_raise
+from .states import find
+from .token_cache import Token
+from .token_source import TokenSource
+
+__all__ = [
+    "Token",
+    "TokenSource",
+    "announce",
+    "announce_recovery",
+    "current",
+    "find",
+    "refresh",
+    "stored",
+    "try_again",
+    "write_or_raise",
+]

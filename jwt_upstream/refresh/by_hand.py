@@ -1,0 +1,39 @@
+"""Trying a stored token again because a person asked for it, whatever state and backoff there is."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from jwt_upstream.fields import DecryptionError
+from jwt_upstream.models import Credential
+from jwt_upstream.store import EventDetails, queries, transitions
+from jwt_upstream.tokens import TokenPair
+
+from .announcements import announce
+from .protocol import refresh
+from .record import write_or_raise
+from .states import by_state, reread, usable
+
+
+def try_again(credential: Credential, *, by: str = "") -> TokenPair:
+    """Refresh with the stored tokens; raises as ``refresh`` does.
+
+    Servers often keep a refresh token good while its user is locked (Symfony does).
+    """
+    row = reread(credential)
+    if row.state == Credential.State.LOGGED_OUT:
+        raise by_state(row)
+    if not _is_readable(row):
+        usable(row)  # records that, and raises
+    details = EventDetails("tried again", by=by)
+    restored = write_or_raise(partial(transitions.restore, row, queries.database(), details), str(row))
+    if restored:
+        announce(restored)
+    return refresh(reread(row))
+
+
+def _is_readable(row: Credential) -> bool:
+    try:
+        return bool(row.pair)
+    except DecryptionError:
+        return False

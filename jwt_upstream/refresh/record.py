@@ -1,0 +1,45 @@
+"""Writes a change on a connection of its own and announces it after the commit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from jwt_upstream.exceptions import RefreshBlocked
+from jwt_upstream.models import Event
+from jwt_upstream.store import connections, queries
+
+from .announcements import announce
+
+T = TypeVar("T")
+
+logger = logging.getLogger("jwt_upstream")
+
+
+def record_if_possible(write: Callable[[], Event | None]) -> Event | None:
+    """Write what was observed; None, with a log line, while the database is away.
+
+    The caller gets its error all the same, and the next call observes the same and records it.
+    """
+    try:
+        event = connections.run_on_own_connection(queries.database(), write)
+    except connections.DATABASE_AWAY as error:
+        logger.warning("not recorded: %s", type(error).__name__)
+        return None
+    if event:
+        announce(event)
+    return event
+
+
+def write_or_raise(write: Callable[[], T], what: str) -> T:
+    """Write what somebody asked for; raises RefreshBlocked if the calling transaction holds the row."""
+    using = queries.database()
+    in_transaction = connections.in_transaction(using)
+    try:
+        return connections.run_on_own_connection(using, write)
+    except connections.DATABASE_AWAY as error:
+        if not in_transaction:
+            raise
+        text = f"{what}: not stored: the calling transaction holds a lock on it; commit first"
+        raise RefreshBlocked(text, reason=type(error).__name__) from None

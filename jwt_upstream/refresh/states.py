@@ -1,0 +1,150 @@
+"""What a credential's state means for a caller: a pair to call with, or the error that says what to do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import NoReturn
+
+from django.utils import timezone
+from requests import Response
+
+from jwt_upstream.exceptions import (
+    AccountLocked,
+    CredentialError,
+    CredentialRejected,
+    CredentialUnreadable,
+    NotLoggedIn,
+    RefreshUnavailable,
+    UpstreamError,
+    UpstreamMisconfigured,
+)
+from jwt_upstream.fields import DecryptionError
+from jwt_upstream.models import Credential, Event
+from jwt_upstream.store import EventDetails, connections, queries, transitions
+from jwt_upstream.tokens import TokenPair
+
+from .record import record_if_possible
+
+State = Credential.State
+
+_ERRORS: dict[str, type[CredentialError]] = {
+    State.LOGGED_OUT: NotLoggedIn,
+    State.REJECTED: CredentialRejected,
+    State.LOCKED: AccountLocked,
+    State.UNREADABLE: CredentialUnreadable,
+}
+_UNREADABLE = EventDetails("no configured key opens the stored tokens")
+
+
+def by_state(credential: Credential, response: Response | None = None) -> CredentialError:
+    """Return the error for a credential that needs a human."""
+    what = State(credential.state).label
+    said = f" ({credential.reason})" if credential.reason else ""
+    text = f"{credential} is {what} since {credential.since:%Y-%m-%d %H:%M:%S %Z}{said}; {credential.remedy}"
+    error = _ERRORS[credential.state]
+    return error(text, credential=credential, since=credential.since, reason=credential.reason, response=response)
+
+
+def not_logged_in(upstream: str, account: str) -> NotLoggedIn:
+    """Return the error for an account of which there is no credential at all."""
+    credential = Credential(upstream=upstream, account=account)
+    return NotLoggedIn(f"{credential} was never logged in; {credential.remedy}", reason="never logged in")
+
+
+def unavailable(credential: Credential) -> UpstreamError:
+    """Return the error for a credential whose refresh failed and is not tried again before the backoff is over."""
+    wait = max((credential.next_attempt_at or timezone.now()) - timezone.now(), timedelta(0)).total_seconds()
+    since = credential.failing_since or timezone.now()
+    text = (
+        f"{credential} can't be refreshed since {since:%Y-%m-%d %H:%M:%S %Z} ({credential.failure}); "
+        f"next attempt in {wait:.1f} s"
+    )
+    error = UpstreamMisconfigured if credential.failure_verdict == "config" else RefreshUnavailable
+    return error(text, credential=credential, since=since, reason=credential.failure, retry_after=wait)
+
+
+def find(upstream: str, account: str, *, begin: bool = False) -> Credential:
+    """Return the row of an account; raises NotLoggedIn if there is none, or creates it if ``begin`` is set."""
+    using = queries.database()
+    row = connections.read_without_lock(using, lambda: queries.find(upstream, account, using))
+    if row is None and begin:
+        return connections.run_on_own_connection(using, lambda: transitions.begin(upstream, account, using))
+    if row is None:
+        raise not_logged_in(upstream, account)
+    return row
+
+
+def reread(credential: Credential) -> Credential:
+    """Return the row as it is now; raises NotLoggedIn if it is gone."""
+    using = queries.database()
+    row = connections.read_without_lock(using, lambda: queries.reread(credential, using))
+    if row is None:
+        raise not_logged_in(credential.upstream, credential.account)
+    return row
+
+
+def usable(row: Credential, login: str = "") -> TokenPair:
+    """Return the stored pair; raises CredentialError without touching the network.
+
+    A failed state holds for the tokens that failed only: with others, whoever stored them, or with a key that is back,
+    the credential is restored; a rejected one also with an automatic login (its fingerprint) that wasn't refused yet.
+    """
+    if row.state != State.ACTIVE and not _failure_is_obsolete(row, login):
+        raise by_state(row)
+    try:
+        pair = row.pair
+    except DecryptionError:
+        _raise_unreadable(row)
+    if row.state != State.ACTIVE:
+        details = EventDetails(f"was {row.state}, for other tokens")
+        record_if_possible(partial(transitions.restore, row, queries.database(), details))
+    return pair
+
+
+def _failure_is_obsolete(row: Credential, login: str) -> bool:
+    if row.state == State.REJECTED and login and login != row.failed_login:
+        return True
+    if row.state == State.LOGGED_OUT:
+        return bool(row.access_token or row.refresh_token)
+    try:
+        return row.pair.fingerprint != row.failed_fingerprint
+    except DecryptionError:
+        return False
+
+
+def _raise_unreadable(row: Credential) -> NoReturn:
+    event = record_if_possible(partial(transitions.mark, row, State.UNREADABLE, queries.database(), _UNREADABLE))
+    raise by_state(_after(event, row, State.UNREADABLE, _UNREADABLE.reason))
+
+
+def lock(credential: Credential, used: TokenPair, reason: str, response: Response) -> CredentialError | None:
+    """Record that an answer to a call said the account is locked; return the error to raise.
+
+    Returns None if the row holds another access token by now, of which the answer says nothing. Raises CredentialError
+    if the credential needs a human for another reason by now.
+    """
+    row = reread(credential)
+    if usable(row).access != used.access:
+        return None
+    details = EventDetails(reason, verdict="locked", status_code=response.status_code)
+    event = record_if_possible(partial(transitions.mark, row, State.LOCKED, queries.database(), details))
+    return by_state(_after(event, row, State.LOCKED, reason), response)
+
+
+def suppress_refresh(credential: Credential, used: TokenPair, seconds: float) -> None:
+    """Note that a fresh token got a 401 as well, so that for a while no 401 has it replaced.
+
+    Not if it is no longer fresh: a process that was frozen, for one, may come with a token that has expired meanwhile.
+    """
+    row, now, interval = reread(credential), timezone.now(), timedelta(seconds=seconds)
+    is_fresh = row.obtained_at is not None and now - row.obtained_at < interval
+    if is_fresh and row.state == State.ACTIVE and row.pair.access == used.access:
+        record_if_possible(partial(transitions.suppress_refresh, row, now + interval, queries.database()))
+
+
+def _after(event: Event | None, row: Credential, state: str, reason: str) -> Credential:
+    if event and event.credential:
+        return event.credential
+    row.state, row.reason, row.since = state, reason, timezone.now()
+    return row

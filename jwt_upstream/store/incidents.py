@@ -1,0 +1,42 @@
+"""Upstreams in trouble: one row each while it lasts, so that admins hear of it once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from jwt_upstream.conf import conf
+from jwt_upstream.models import Credential, Outage
+
+from . import queries
+
+
+def note(upstream: str, kind: str, reason: str, using: str) -> Outage | None:
+    """Note a failed attempt; return the outage if it is time to tell, which is the case once.
+
+    A misconfiguration is told at once. An upstream that is down must have been so for JWT_UPSTREAM_OUTAGE_SECONDS.
+    """
+    rows = Outage.objects.using(using)
+    outage, is_new = rows.get_or_create(upstream=upstream, defaults={"kind": kind, "reason": reason})
+    if not is_new and (outage.kind, outage.reason) != (kind, reason):
+        if outage.kind != kind:  # another trouble is other news
+            rows.filter(pk=outage.pk).update(told_at=None)
+        rows.filter(pk=outage.pk).update(kind=kind, reason=reason)
+        outage.kind, outage.reason = kind, reason
+    patience = timedelta(seconds=0 if kind == Outage.Kind.MISCONFIGURED else conf.outage_seconds)
+    if timezone.now() - outage.since < patience:
+        return None
+    return outage if rows.filter(pk=outage.pk, told_at=None).update(told_at=timezone.now()) else None
+
+
+def end(upstream: str, using: str) -> Outage | None:
+    """Note that a refresh or login worked; return the outage if admins were told of it and it is over.
+
+    It isn't while other credentials of the upstream still fail.
+    """
+    outage = Outage.objects.using(using).filter(upstream=upstream).first()
+    if outage is None or queries.failing(Credential.objects.using(using), [upstream]).exists():
+        return None
+    ended, _ = Outage.objects.using(using).filter(pk=outage.pk).delete()
+    return outage if ended and outage.told_at else None

@@ -1,0 +1,226 @@
+"""Changes of a credential, each a compare-and-swap in one short transaction.
+
+Every function takes a row as it was read and the database alias, and changes nothing if the row has moved on since.
+Most return the event, whose ``credential`` is a copy of the row as it is now, or None if nothing was changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.db import IntegrityError, connections, transaction
+from django.utils import timezone
+
+from jwt_upstream.conf import conf
+from jwt_upstream.fields import Encrypted
+from jwt_upstream.models import Credential, Event
+from jwt_upstream.tokens import TokenPair
+
+from .history import EventDetails, record
+from .queries import find
+
+State = Credential.State
+Kind = Event.Kind
+
+_HEALTHY = {
+    "state": State.ACTIVE,
+    "reason": "",
+    "failed_fingerprint": "",
+    "refresh_suppressed_until": None,
+    "failures": 0,
+    "failing_since": None,
+    "failure": "",
+    "failure_verdict": "",
+    "next_attempt_at": None,
+}
+_NO_LEASE = {"lease": "", "lease_expires_at": None}
+_NO_TOKENS = TokenPair("")
+_INTERRUPTED = EventDetails(
+    "a worker took the lease for a refresh and never settled it; whether the upstream rotated the token is unknown"
+)
+#: What must be unchanged since the look. The lease alone isn't enough: it is free again after another's failure.
+_READ_FOR_LEASE = ("lease", "failures", "refresh_suppressed_until", "refresh_token")
+
+
+def take_lease(row: Credential, using: str) -> tuple[Credential, Event | None] | None:
+    """Take the sole right to refresh a credential for a while; None if another worker was faster.
+
+    Returns the leased row, and the event if a worker before us took the lease and never settled it. Raises
+    OperationalError at once if another transaction holds the row: our own locks last milliseconds.
+    """
+    expires_at = timezone.now() + timedelta(seconds=conf.lease_seconds)
+    columns: dict[str, Any] = {"lease": uuid4().hex, "lease_expires_at": expires_at}
+    if row.lease:
+        columns["interrupted_at"] = row.lease_expires_at
+    expected = {name: getattr(row, name) for name in _READ_FOR_LEASE}
+    with _locked(row, using, state=State.ACTIVE, **expected) as there:
+        if there is None:
+            return None
+        leased = _update(there, using, columns)
+        return leased, record(leased, there, using, Kind.INTERRUPTED, _INTERRUPTED) if row.lease else None
+
+
+@contextmanager
+def _locked(row: Credential, using: str, **expected: Any) -> Iterator[Credential | None]:
+    """Lock the row and give it as it is now; None if it has moved on or is not as expected."""
+    features = connections[using].features
+    rows = Credential.objects.using(using).filter(pk=row.pk, generation=row.generation, **expected)
+    with transaction.atomic(using=using):
+        if features.has_select_for_update:
+            # Never waits: it could be for our own caller, who waits for us. no_key: a plain FOR UPDATE makes inserts
+            # of events wait on PostgreSQL (measured: 818 ms against 1 ms).
+            rows = rows.select_for_update(
+                nowait=features.has_select_for_update_nowait, no_key=features.has_select_for_no_key_update
+            )
+        else:  # SQLite, where only a write takes a lock
+            rows.update(generation=row.generation)
+        yield next(iter(rows.order_by()), None)
+
+
+def settle_pair(row: Credential, pair: TokenPair, using: str, kind: Kind, details: EventDetails) -> Event | None:
+    """Store what a refresh (or an automatic login) brought, if no other pair was stored since.
+
+    The lease need not be ours any more: a worker that was frozen for longer still holds the newest pair there is.
+    """
+    with _locked(row, using) as there:
+        return _write(there, using, kind, _stored(there or row, pair), details)
+
+
+def settle_refusal(
+    row: Credential, state: str, using: str, details: EventDetails, failed_login: str = ""
+) -> Event | None:
+    """Record that the upstream refused what was stored: rejected or locked; the tokens stay, for diagnosis.
+
+    ``failed_login`` is the fingerprint of the automatic login that was refused as well, so that it isn't tried again.
+    If an answer to a call has locked the credential meanwhile it stays locked, so that one incident is told once.
+    """
+    kind, columns = Kind.FAILED, {**_NO_LEASE, "failed_login": failed_login}
+    with _locked(row, using, lease=row.lease, refresh_token=row.refresh_token) as there:
+        if there and there.state == State.ACTIVE:
+            kind, columns = Kind(state), columns | _failed(there, state, details.reason)
+        return _write(there, using, kind, columns, details)
+
+
+def settle_failure(
+    row: Credential, backoff: float, using: str, details: EventDetails, *, is_ambiguous: bool
+) -> Event | None:
+    """Record an attempt that failed for now; the next one may be made after ``backoff`` seconds."""
+    now = timezone.now()
+    with _locked(row, using, lease=row.lease) as there:
+        if there is None:
+            return None
+        columns = {
+            "failures": there.failures + 1,
+            "failing_since": there.failing_since or now,
+            "failure": details.reason,
+            "failure_verdict": details.verdict,
+            "next_attempt_at": now + timedelta(seconds=backoff),
+            "interrupted_at": now if is_ambiguous else there.interrupted_at,
+            **_NO_LEASE,
+        }
+        return _write(there, using, Kind.FAILED, columns, details)
+
+
+def mark(row: Credential, state: str, using: str, details: EventDetails) -> Event | None:
+    """Record what an answer to a call, or a key that does not fit, says of the tokens as they were read."""
+    expected = {"state": State.ACTIVE, "access_token": row.access_token, "refresh_token": row.refresh_token}
+    with _locked(row, using, **expected) as there:
+        return _write(there, using, Kind(state), _failed(there or row, state, details.reason), details)
+
+
+def restore(row: Credential, using: str, details: EventDetails) -> Event | None:
+    """Make a credential active again with the tokens it has."""
+    since = row.since if row.state == State.ACTIVE else timezone.now()
+    with _locked(row, using, state=row.state) as there:
+        return _write(there, using, Kind.RESTORED, {**_HEALTHY, "since": since}, details)
+
+
+def suppress_refresh(row: Credential, until: datetime, using: str) -> None:
+    """Note that a fresh token got a 401 as well, so that no 401 has it replaced before ``until``."""
+    with _locked(row, using) as there:
+        if there:
+            _update(there, using, {"refresh_suppressed_until": until})
+
+
+def log_in(upstream: str, account: str, pair: TokenPair, using: str, *, username: str, details: EventDetails) -> Event:
+    """Store a pair from a login or from elsewhere, whatever was there before; it beats a running refresh."""
+    while True:
+        row = find(upstream, account, using)
+        if row is None:
+            new = Credential(upstream=upstream, account=account)
+            event = _insert(new, {**_stored(new, pair), "username": username}, using, details)
+        else:
+            with _locked(row, using) as there:
+                columns = {**_stored(there or row, pair), "username": username}
+                event = _write(there, using, Kind.LOGGED_IN, columns, details)
+        if event:
+            return event
+
+
+def _insert(new: Credential, columns: dict[str, Any], using: str, details: EventDetails) -> Event | None:
+    after = _changed(new, columns)
+    try:
+        with transaction.atomic(using=using):
+            after.save(using=using, force_insert=True)
+            return record(after, new, using, Kind.LOGGED_IN, details)
+    except IntegrityError:  # somebody else's first login
+        return None
+
+
+def begin(upstream: str, account: str, using: str) -> Credential:
+    """Return the row of an account that has yet to log in by itself; creates it if there is none."""
+    rows = Credential.objects.using(using)
+    return rows.get_or_create(upstream=upstream, account=account, defaults={"state": State.ACTIVE})[0]
+
+
+def log_out(row: Credential, using: str, details: EventDetails) -> Event | None:
+    """Forget the tokens on purpose."""
+    columns = {**_stored(row, _NO_TOKENS), "state": State.LOGGED_OUT, "since": timezone.now(), "reason": "logged out"}
+    with _locked(row, using) as there:
+        return _write(there, using, Kind.LOGGED_OUT, columns, details)
+
+
+def _stored(row: Credential, pair: TokenPair) -> dict[str, Any]:
+    now = timezone.now()
+    return {
+        "access_token": Encrypted.seal(pair.access),
+        "refresh_token": Encrypted.seal(pair.refresh),
+        "access_expires_at": pair.access_expires_at,
+        "refresh_expires_at": pair.refresh_expires_at,
+        "obtained_at": now,
+        "generation": row.generation + 1,
+        "since": row.since if row.state == State.ACTIVE and row.pk else now,
+        "failed_login": "",
+        "interrupted_at": None,
+        **_HEALTHY,
+        **_NO_LEASE,
+    }
+
+
+def _failed(row: Credential, state: str, reason: str) -> dict[str, Any]:
+    # The state holds for the very tokens that failed: any others, whoever stored them, end it.
+    failed = "" if state == State.UNREADABLE else row.pair.fingerprint
+    return {"state": state, "reason": reason, "since": timezone.now(), "failed_fingerprint": failed}
+
+
+def _write(
+    there: Credential | None, using: str, kind: Kind, columns: dict[str, Any], details: EventDetails
+) -> Event | None:
+    return record(_update(there, using, columns), there, using, kind, details) if there else None
+
+
+def _update(there: Credential, using: str, columns: dict[str, Any]) -> Credential:
+    Credential.objects.using(using).filter(pk=there.pk).update(**columns)
+    return _changed(there, columns)
+
+
+def _changed(row: Credential, columns: dict[str, Any]) -> Credential:
+    after = copy(row)
+    for name, value in columns.items():
+        setattr(after, name, value)
+    return after

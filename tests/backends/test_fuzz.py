@@ -1,0 +1,290 @@
+"""Whatever a server sends, generated: every backend gives a verdict in no time, and gives nothing up for garbage."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+import pytest
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from requests import Response
+
+from jwt_upstream import backends
+from jwt_upstream.backends import Backend, Rule, Verdict
+from jwt_upstream.backends.core import retry_after
+from jwt_upstream.backends.core.verdicts import Where
+from jwt_upstream.backends.explain.readings import read
+from jwt_upstream.backends.explain.saved_answers import parsed
+
+#: Every one that is exported, so that a new one is fuzzed too.
+KINDS = [kind for kind in map(vars(backends).get, backends.__all__) if isinstance(kind, type(Backend))]
+KINDS = [kind for kind in KINDS if issubclass(kind, Backend)]
+WHERES: tuple[Where, ...] = get_args(Where)
+GIVES_UP = {Verdict.REJECTED, Verdict.LOCKED}
+IN_TROUBLE = [408, 425, 429, 502, 503, 504]
+
+few = settings(max_examples=10, derandomize=True, database=None, deadline=None)
+many = settings(few, max_examples=200, suppress_health_check=list(HealthCheck))
+
+
+def made(kind: type[Backend]) -> Backend:
+    return kind("up", "https://up.example.com/")
+
+
+def rules(backend: Backend) -> list[Rule]:
+    return [Rule.parse(rule) for _, rule in backend._written_rules()]
+
+
+def paths(backend: Backend) -> list[str]:
+    """Return every path at which the backend looks for anything."""
+    options = [name for name in backend.option_types() if name.endswith("_paths")]
+    return sorted(
+        {path for name in options for path in getattr(backend, name)}
+        | {path for rule in rules(backend) for path in rule.json}
+    )
+
+
+def answer(status: int, headers: dict[str, str], content: bytes) -> Response:
+    response = Response()
+    response.status_code, response._content = status, content
+    response.headers.update(headers)
+    return response
+
+
+# -- what servers may send
+
+words = {step for kind in KINDS for path in paths(made(kind)) for step in path.split(".") if ":" not in step}
+texts = st.text(max_size=30) | st.sampled_from(["", " ", "\x00", "\ud800", "Bearer", "Bearer ", "a.b.c", "9" * 400])
+numbers = st.integers() | st.floats() | st.sampled_from([0, -1, 10**400, 1e308, 253402300800, 253402300800000])
+leaves = st.none() | st.booleans() | numbers | texts
+keys = st.sampled_from(sorted(words)) | st.text(max_size=5)
+values = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=6), max_leaves=15
+)
+statuses = st.sampled_from([200, 302, 400, 401, 403, 500, *IN_TROUBLE]) | st.integers(100, 599)
+nasty = st.sampled_from(
+    [
+        b"[" * 60_000,
+        b'{"error":' * 9_000,
+        b'{"a":' * 500 + b"1" + b"}" * 500,
+        b"\xef\xbb\xbf{}",
+        '{"message": "ü"}'.encode("utf-16"),
+        b'{"token": ' + b"9" * 5000 + b"}",
+        b'{"$ref": "#", "error": {"$ref": "#/error"}}',
+        b"\x1f\x8b\x08\x00garbage",
+        b"<!DOCTYPE html><title>Bad gateway</title>",
+        b"<" * 70_000,
+        b" " * 70_000,
+        b"error=" * 10_000,
+    ]
+)
+names = [
+    *(
+        "WWW-Authenticate",
+        "Retry-After",
+        "Content-Type",
+        "Content-Encoding",
+        "Set-Cookie",
+        "Location",
+        "Authorization",
+    ),
+    *{rule.header for kind in KINDS for rule in rules(made(kind)) if rule.header},
+    *{name for kind in KINDS for name in made(kind).retry_at_headers},
+    *{path.partition(":")[2] for kind in KINDS for path in paths(made(kind)) if path.startswith("header:")},
+]
+header_texts = st.text(st.characters(max_codepoint=255), max_size=40) | st.sampled_from(
+    [
+        *('Basic realm="x"', "Bearer", 'Bearer error="', "text/html", "application/json", "=;,", "-1", "1e400"),
+        *("application/x-www-form-urlencoded; charset=nonsense", "Mon, 01 Jan 99999 00:00:00 GMT", "9" * 5000),
+    ]
+)
+headers = st.dictionaries(st.sampled_from(sorted(names)), header_texts, max_size=4)
+
+
+def as_json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def as_form(value: dict[str, str]) -> bytes:
+    return urlencode(value, errors="replace").encode()
+
+
+def placed(path: str, value: Any) -> Any:
+    """Return a JSON value in which another one stands at a path."""
+    for step in reversed([] if path in {"", "."} or ":" in path else path.split(".")):
+        value = [None] * int(step) + [value] if step.isdecimal() else {step: value}
+    return value
+
+
+def at_paths(backend: Backend) -> st.SearchStrategy[bytes]:
+    """Anything at one of the paths that the backend looks at."""
+    return st.builds(placed, st.sampled_from(paths(backend)), values).map(as_json)
+
+
+def bodies(backend: Backend) -> st.SearchStrategy[bytes]:
+    forms = st.dictionaries(keys, texts, max_size=5).map(as_form)
+    return st.binary(max_size=200) | values.map(as_json) | at_paths(backend) | forms | nasty
+
+
+def judge(backend: Backend, where: Where, response: Response) -> Verdict:
+    """Have everything said of an answer that there is to say; anything but a ValueError fails the test."""
+    verdict = backend.verdict(where, response)
+    assert backend.explain(where, response).verdict is verdict
+    assert 0 < len(backend.reason(response)) < 250
+    reading = read(backend, where, response)
+    assert (reading.verdict is verdict or verdict is Verdict.OK, str(reading).isprintable()) == (True, True)
+    pause = retry_after(response, timezone.now(), backend.retry_after_max, backend.retry_at_headers)
+    assert pause is None or 0 <= pause <= backend.retry_after_max
+    try:
+        pair = backend.token_pair(where, response)
+    except ValueError:
+        return verdict
+    assert pair.access.isascii()
+    return verdict
+
+
+# -- what must hold
+
+
+def garbage(kind: type[Backend], data: st.DataObject) -> None:
+    """Garbage may be a refusal only where a token endpoint says 401, 403, or what its own rules know."""
+    backend, where = made(kind), data.draw(st.sampled_from(WHERES))
+    response = answer(data.draw(statuses), data.draw(headers), data.draw(bodies(backend)))
+    verdict = judge(backend, where, response)
+    if where == "api" or response.status_code in {*IN_TROUBLE, 400} or not 400 < response.status_code < 500:
+        # A second factor that a login is asked for is any text at all; refusing a login costs no stored credential.
+        is_second_factor = where == "login" and response.status_code == 200 and verdict is Verdict.REJECTED
+        assert verdict not in GIVES_UP or (is_second_factor and backend.explain(where, response).rule)
+
+
+def page_in_place_of_an_answer(kind: type[Backend], data: st.DataObject) -> None:
+    backend = made(kind)
+    content = b"<html>" + data.draw(texts).encode(errors="replace")
+    response = answer(data.draw(st.integers(300, 599)), {"Content-Type": "text/html"}, content)
+    assert judge(backend, data.draw(st.sampled_from(WHERES)), response) not in GIVES_UP
+
+
+def known_words_of_a_server_in_trouble(kind: type[Backend], data: st.DataObject) -> None:
+    backend = made(kind)
+    giving_up = [rule for rule in rules(backend) if rule.verdict in GIVES_UP]
+    rule = data.draw(st.sampled_from(giving_up))
+    text = data.draw(st.from_regex(re.compile(rule.pattern, re.IGNORECASE)))
+    head = {rule.header: text} if rule.header else {}
+    content = (
+        as_json(placed(data.draw(st.sampled_from(rule.json)), text)) if rule.json else text.encode(errors="replace")
+    )
+    # Auth0 says 429 of an account that it has blocked for its wrong passwords, so that one is meant.
+    meant = {status for rule in giving_up for status in rule.status}
+    response = answer(
+        data.draw(st.sampled_from([status for status in IN_TROUBLE if status not in meant])), head, content
+    )
+    assert judge(backend, data.draw(st.sampled_from(rule.where)), response) not in GIVES_UP
+
+
+Property = Callable[[type[Backend], st.DataObject], None]
+PROPERTIES: list[Property] = [garbage, page_in_place_of_an_answer, known_words_of_a_server_in_trouble]
+
+
+def check(holds: Property, kind: type[Backend], profile: settings) -> None:
+    @profile
+    @given(st.data())
+    def holds_for(data: st.DataObject) -> None:
+        holds(kind, data)
+
+    holds_for()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("holds", PROPERTIES, ids=lambda holds: holds.__name__)
+def test_holds(holds: Property, kind: type[Backend]) -> None:
+    """Nothing raises, and nothing is given up for garbage, a page, or whatever a server in trouble says."""
+    check(holds, kind, few)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("holds", PROPERTIES, ids=lambda holds: holds.__name__)
+def test_holds_for_many(holds: Property, kind: type[Backend]) -> None:
+    """So it is with many more answers."""
+    check(holds, kind, many)
+
+
+lines = st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/2 401 ", b"", b"A: b", b" folded", b"Content-Encoding: gzip"])
+saved_files = st.binary(max_size=60) | st.lists(lines | st.binary(max_size=20), max_size=9).map(b"\r\n".join)
+
+
+@few
+@given(saved_files)
+def test_saved_answer(content: bytes) -> None:
+    """A file of anything is an answer or a ValueError."""
+    with suppress(ValueError):
+        judge(made(Backend), "login", parsed(content))
+
+
+# -- how long it may take, in time of this thread's own, so that a busy machine makes no difference
+
+
+HUGE = [
+    b'{"message": "' + b"a " * 500_000 + b'"}',
+    b'{"error": ["' + b'", "'.join([b"invalid"] * 100_000) + b'"]}',
+    b"Account is " * 90_000,
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_huge_answer(kind: type[Backend]) -> None:
+    """A megabyte is judged in milliseconds; the bound is that of a hundred times as slow a machine."""
+    backend, started = made(kind), time.thread_time()
+    for content in HUGE:
+        response = answer(401, {}, content)
+        assert backend.verdict("refresh", response)
+        assert backend.reason(response)
+    assert time.thread_time() - started < 10
+
+
+def fragments(pattern: str) -> Iterator[str]:
+    """Yield texts that a pattern may get lost in: its own words, what is between them, and long runs."""
+    own = re.findall(r"[A-Za-z_.=\" -]{2,}", re.sub(r"\\[a-zA-Z]", " ", pattern))
+    yield from {" ", "\n", "a", "a ", ", ", "\\", '"', "0", "aA1_ ", *own, "".join(own), " ".join(own)} - {""}
+
+
+def patterns() -> list[str]:
+    return sorted({rule.pattern for kind in KINDS for rule in rules(made(kind)) if rule.pattern})
+
+
+def seconds(regex: re.Pattern[str], fragment: str, length: int) -> float:
+    text = (fragment * length)[:length] + "!"
+    started = time.thread_time()
+    regex.search(text)
+    return time.thread_time() - started
+
+
+def gets_lost(pattern: str) -> bool:
+    """Tell whether a short text takes a pattern for ever, or a text of four times the length far more than that."""
+    regex = re.compile(pattern, re.IGNORECASE | re.DOTALL)
+    for fragment in fragments(pattern):
+        if seconds(regex, fragment, 24) > 0.1:
+            return True
+        long = seconds(regex, fragment, 16 * 1024)
+        if long > 0.01 and long > 8 * seconds(regex, fragment, 4 * 1024):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("pattern", patterns())
+def test_no_pattern_gets_lost(pattern: str) -> None:
+    """No text makes a rule's pattern go back and forth: the time is that of reading it once."""
+    assert not gets_lost(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", "due to .* problem"])
+def test_patterns_that_get_lost(pattern: str) -> None:
+    """The check above finds those that take exponential, and quadratic, time."""
+    assert gets_lost(pattern)

@@ -1,0 +1,79 @@
+"""Any OAuth 2 token endpoint: what is sent, and what is read of servers that have no class of their own."""
+
+from __future__ import annotations
+
+import pytest
+
+from jwt_upstream.backends import OAuth2Backend, Verdict
+from tests.support.exchanges import API, CLIENT, exchange, form, minutes, tokens
+
+
+def test_login() -> None:
+    """A password grant (RFC 6749, section 4.3.2), the client by Basic (2.3.1)."""
+    answer = {"access_token": "a2", "token_type": "example", "expires_in": 3600, "refresh_token": "r2"}
+    request, outcome = exchange(OAuth2Backend("erp", API, **CLIENT), "login", answer)
+    assert request.headers["Authorization"] == "Basic dXM6czNjcmV0"
+    assert form(request) == {"grant_type": "password", "username": "bob", "password": "p w&"}
+    assert tokens(outcome) == ("a2", "r2")
+
+
+def test_authorization_code() -> None:
+    """A code out of a browser (RFC 6749, section 4.1.3), with the verifier that goes with it (RFC 7636)."""
+    fields = {"code": "{code}", "redirect_uri": "{redirect_uri}", "code_verifier": "{code_verifier}"}
+    backend = OAuth2Backend(
+        "erp", API, **CLIENT, grant_type="authorization_code", login_fields=fields, redirect_uri="https://us/"
+    )
+    assert list(backend.check()) == []
+    assert backend.login_asks == ("code", "code_verifier")
+    assert backend.login_body({"code": "c", "code_verifier": "v"}) == {
+        "grant_type": "authorization_code",
+        "code": "c",
+        "code_verifier": "v",
+        "redirect_uri": "https://us/",
+    }
+
+
+def test_quickbooks() -> None:
+    """QuickBooks names the refresh token's lifetime in its own way."""
+    answer = {"x_refresh_token_expires_in": 8726400, "refresh_token": "r2", "access_token": "a2", "expires_in": 3600}
+    request, outcome = exchange(OAuth2Backend("books", API, **CLIENT), "refresh", answer)
+    assert form(request) == {"grant_type": "refresh_token", "refresh_token": "r1"}
+    assert outcome.pair is not None
+    assert minutes(outcome.pair.refresh_expires_at) == 8726400 / 60
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        ("invalid_grant", Verdict.REJECTED),
+        ("access_denied", Verdict.CONFIG),
+        ("Unauthorized", Verdict.CONFIG),
+        ("deleted_client", Verdict.CONFIG),
+        ("rate_limited", Verdict.TRANSIENT),
+        ("whatever", Verdict.CONFIG),
+    ],
+)
+def test_only_invalid_grant_rejects(status: int, error: str, verdict: Verdict) -> None:
+    """Of all error codes one speaks of the refresh token, whatever the status."""
+    _, outcome = exchange(OAuth2Backend("erp", API, **CLIENT), "refresh", {"error": error}, status)
+    assert outcome.verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("description", "verdict"),
+    [
+        ("The refresh token has expired", Verdict.REJECTED),
+        ("A transient error has occurred, please retry", Verdict.TRANSIENT),
+        ("ip restricted", Verdict.CONFIG),
+        ("Invalid token issuer. Expected 'https://x'", Verdict.CONFIG),
+        ("User account is locked", Verdict.LOCKED),
+        ("User credentials have expired", Verdict.LOCKED),
+        ("account_disabled", Verdict.LOCKED),
+    ],
+)
+def test_invalid_grant_that_means_something_else(description: str, verdict: Verdict) -> None:
+    """Some say invalid_grant of their own trouble, or of who asks from where."""
+    body = {"error": "invalid_grant", "error_description": description}
+    _, outcome = exchange(OAuth2Backend("erp", API, **CLIENT), "refresh", body, 400)
+    assert outcome.verdict is verdict

@@ -1,0 +1,120 @@
+"""Calls from async code."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.exceptions import BodyNotReplayable, CredentialRejected, ForeignOrigin
+from jwt_upstream.models import Credential
+from jwt_upstream.tokens import TokenPair
+from tests.support.upstream import Answer, Upstream
+
+
+@pytest.mark.parametrize("verb", ["get", "options", "head", "post", "put", "patch", "delete"])
+def test_verbs(client: UpstreamClient, upstream: Upstream, verb: str) -> None:
+    """Each verb has its async namesake, which refreshes as well."""
+    upstream.expire()
+    response = async_to_sync(getattr(client, f"a{verb}"))("orders/")
+    assert response.status_code == 200
+    assert [seen.method for seen in upstream.calls("/orders/")] == [verb.upper()] * 2
+
+
+def test_concurrent_calls(client: UpstreamClient, upstream: Upstream) -> None:
+    """Many tasks with an expired token make one refresh."""
+    upstream.expire()
+    upstream.refresh_delay = 0.3
+
+    async def calls() -> list[int]:
+        responses = await asyncio.gather(*(client.aget("orders/") for _ in range(12)))
+        return [response.status_code for response in responses]
+
+    assert async_to_sync(calls)() == [200] * 12
+    assert (upstream.refreshes, upstream.reuses) == (1, 0)
+
+
+def test_cancelled_call(client: UpstreamClient, upstream: Upstream) -> None:
+    """A refresh that a cancelled call was waiting for is finished and stored."""
+    upstream.expire()
+    upstream.refresh_delay = 0.5
+
+    async def call() -> None:
+        async with asyncio.timeout(0.2):
+            await client.aget("orders/")
+
+    with pytest.raises(TimeoutError):
+        async_to_sync(call)()
+    assert UpstreamClient("up").get("orders/").json()["token"] == "access-2"
+    assert upstream.refreshes == 1
+
+
+def test_cancelled_upload(client: UpstreamClient, upstream: Upstream) -> None:
+    """A call that was cancelled while it refreshed still sends its own body again, whole, and no other."""
+    upstream.expire()
+    upstream.refresh_delay = 0.5
+
+    async def calls() -> Any:
+        file = io.BytesIO(b"0123456789")
+        file.seek(4)
+        cancelled = asyncio.create_task(client.aput("cancelled/", data=file))
+        others = [client.aput(f"orders/{number}/", data=str(number).encode()) for number in range(5)]
+        asyncio.get_running_loop().call_later(0.2, cancelled.cancel)
+        return await asyncio.gather(cancelled, *others, return_exceptions=True)
+
+    cancelled, *others = async_to_sync(calls)()
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert [response.json()["path"] for response in others] == [f"/orders/{number}/" for number in range(5)]
+    for number in range(5):
+        assert [seen.body for seen in upstream.calls(f"/orders/{number}/")] == [str(number).encode()] * 2
+    assert {seen.body for seen in upstream.calls("/cancelled/")} == {b"456789"}
+    assert (upstream.refreshes, upstream.reuses) == (1, 0)
+
+
+def test_same_guarantees(client: UpstreamClient, upstream: Upstream) -> None:
+    """Bodies that can be sent only once, other origins, redirects and streams: as with the sync verbs."""
+    upstream.expire()
+    with pytest.raises(BodyNotReplayable) as caught:
+        async_to_sync(client.apost)("orders/", data=iter([b"once"]))
+    assert caught.value.response is not None
+    assert caught.value.response.status_code == 401
+    with pytest.raises(ForeignOrigin):
+        async_to_sync(client.aget)("https://evil.example.net/")
+    with Upstream() as foreign:
+        upstream.answers["/away/"] = Answer(302, b"", {"Location": foreign.url})
+        upstream.answers["/old/"] = Answer(307, b"", {"Location": "/orders/"})
+        assert async_to_sync(client.aget)("away/").status_code == 401
+        assert foreign.seen[0].token == ""
+        assert async_to_sync(client.apatch)("old/", data=b"x").json()["token"] == "access-2"
+        assert async_to_sync(client.ahead)("old/").status_code == 307
+    upstream.answers["/large/"] = Answer(200, b"x" * 200_000)
+    with async_to_sync(client.aget)("large/", stream=True) as response:
+        assert response.raw.tell() == 0
+        assert b"".join(response.iter_content(1000)) == b"x" * 200_000
+    assert upstream.refreshes == 1
+
+
+def test_loop_that_is_gone(client: UpstreamClient) -> None:
+    """A call that outlives the event loop it was awaited on ends with an error, and leaves nothing unawaited."""
+    loop = asyncio.new_event_loop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        client._request_in_thread(loop, "GET", "orders/")
+
+
+@pytest.mark.django_db
+def test_inside_a_test_case(upstream: Upstream) -> None:
+    """In users' async tests the database is used where the test's transaction is."""
+    client = UpstreamClient("up")
+    client.adopt(TokenPair("stale", "refresh-1"))
+    upstream.issue()
+    assert async_to_sync(client.aget)("orders/").json()["token"] == "access-2"
+    assert Credential.objects.get().pair.refresh == "refresh-2"
+    upstream.refresh = "gone"
+    upstream.expire()
+    with pytest.raises(CredentialRejected):
+        async_to_sync(client.apost)("orders/", data=b"x")

@@ -1,0 +1,375 @@
+"""manage.py upstream_login: where the secrets may come from, what is said, and that nothing is stored on failure."""
+
+from __future__ import annotations
+
+import getpass
+import io
+import json
+import os
+import pty
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from jwt_upstream.models import Credential, Event
+from jwt_upstream.tokens import TokenPair, fingerprint
+from tests.support.upstream import Answer, Upstream
+
+SECRETS = ("correct horse", "access-", "refresh-")
+
+
+class Terminal(io.StringIO):
+    """A person at a keyboard."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def login(*arguments: str) -> str:
+    """Run the command and return what it printed."""
+    out = io.StringIO()
+    call_command("upstream_login", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def refused(*arguments: str) -> str:
+    """Run the command, which must fail with one line and exit code 1; return the line."""
+    with pytest.raises(CommandError) as caught:
+        login(*arguments)
+    line = str(caught.value)
+    assert caught.value.returncode == 1
+    assert "\n" not in line
+    assert not any(secret in line for secret in SECRETS)
+    return line
+
+
+@pytest.fixture
+def stdin(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Feed a text to standard input: ``stdin("text")``."""
+    return lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text))
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, upstream: Upstream, transactional_db: None) -> None:
+    """Username and password are in the environment."""
+    monkeypatch.setenv("JWT_UPSTREAM_USERNAME", upstream.user)
+    monkeypatch.setenv("JWT_UPSTREAM_PASSWORD", upstream.password)
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, upstream: Upstream, transactional_db: None) -> list[str]:
+    """Somebody types the username and, hidden, the password; the fixture lists what was asked hidden."""
+    asked: list[str] = []
+
+    def ask(prompt: str) -> str:
+        asked.append(prompt)
+        return upstream.password
+
+    monkeypatch.setattr("sys.stdin", Terminal(f"{upstream.user}\n"))
+    monkeypatch.setattr(getpass, "getpass", ask)
+    return asked
+
+
+# -- logging in
+
+
+def test_password_from_stdin(upstream: Upstream, transactional_db: None, stdin: Any) -> None:
+    """A password comes through a pipe; what is said names who, until when and the fingerprints, and no secret."""
+    upstream.lifetime = 3600
+    stdin("correct horse\n")
+    out = login("up", "--username", "bob", "--password-stdin")
+    credential = Credential.objects.get()
+    assert credential.pair.access == "access-1"
+    first, access, refresh, last = out.splitlines()
+    assert first == "up/default: logged in as bob."
+    assert access == (
+        f"  access token   until {credential.access_expires_at:%Y-%m-%d %H:%M:%S} UTC (59 min), "
+        f"fingerprint {fingerprint('access-1')}"
+    )
+    assert refresh == f"  refresh token  no stated end, fingerprint {fingerprint('refresh-1')}"
+    assert last.startswith("Stored encrypted.")
+    assert not any(secret in out for secret in SECRETS)
+
+
+def test_from_the_environment(environment: None) -> None:
+    """Username and password come from the environment; the account is the one that was asked for."""
+    assert login("up", "--account", "ann").startswith("up/ann: logged in as bob.\n")
+    assert Credential.objects.get().account == "ann"
+
+
+def test_asked_at_a_terminal(terminal: list[str], capsys: Any) -> None:
+    """A person is asked for the username, and hidden for the password."""
+    assert login("up").startswith("up/default: logged in as bob.\n")
+    assert terminal == ["Password: "]
+    assert capsys.readouterr().out == "Username: "
+
+
+def test_real_terminal(upstream: Upstream, transactional_db: None, tmp_path: Path, settings: Any) -> None:
+    """At a real terminal, in a process of its own, the password is not echoed."""
+    (tmp_path / "at_terminal.py").write_text(
+        f"from tests.settings import *\nJWT_UPSTREAM = {settings.JWT_UPSTREAM!r}\n"
+    )
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "at_terminal",
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()]),
+        "JWT_UPSTREAM_TEST_DATABASE": str(connection.settings_dict["NAME"]),
+    }
+    keyboard, screen = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "django", "upstream_login", "up"],
+        env=environment,
+        stdin=screen,
+        stdout=screen,
+        stderr=screen,
+        start_new_session=True,
+    )
+    os.close(screen)
+    shown = type_in(keyboard, {"Username: ": "bob\n", "Password: ": "correct horse\n"})
+    assert process.wait(30) == 0, shown
+    assert "up/default: logged in as bob." in shown
+    assert not any(secret in shown for secret in SECRETS)
+    assert Credential.objects.get().pair.access == "access-1"
+
+
+def type_in(keyboard: int, answers: dict[str, str]) -> str:
+    """Answer each prompt as it appears; return all that the screen showed."""
+    shown, answered = "", 0
+    while True:
+        try:
+            piece = os.read(keyboard, 1024).decode()
+        except OSError:  # Linux: the last one has closed the terminal
+            piece = ""
+        if not piece:
+            os.close(keyboard)
+            return shown
+        shown += piece
+        for prompt, answer in list(answers.items())[answered:]:
+            if shown.endswith(prompt):
+                os.write(keyboard, answer.encode())
+                answered += 1
+
+
+def test_nothing_is_asked_of_a_person(upstream: Upstream, transactional_db: None, settings: Any, stdin: Any) -> None:
+    """Where the client is the account, the command needs neither terminal nor values."""
+    settings.JWT_UPSTREAM = {
+        "up": {
+            "BACKEND": "jwt_upstream.backends.OAuth2Backend",
+            "BASE_URL": upstream.url,
+            "OPTIONS": {"grant_type": "client_credentials", "client_id": "us", "client_secret": "correct horse"},
+        }
+    }
+    upstream.answers["/token"] = Answer(200, {"access_token": "access-1", "token_type": "Bearer"})
+    out = login("up")
+    assert out.startswith("up/default: logged in.\n")
+    assert "  refresh token  none\n" in out
+    stdin("correct horse\n")
+    assert "no secret is asked for" in refused("up", "--password-stdin")
+    assert refused("up", "--username", "bob") == "A login at up asks for no username."
+
+
+def test_other_secrets(
+    upstream: Upstream, transactional_db: None, settings: Any, stdin: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever else a login asks for is a secret, too: one line each on standard input, or the environment."""
+    fields = {"tenant": "acme", "api_key": "{api_key}", "pin": "{pin}"}
+    settings.JWT_UPSTREAM = {"up": {"BASE_URL": upstream.url, "OPTIONS": {"login_fields": fields}}}
+    upstream.answers["/login"] = Answer(200, {"access": "access-1", "refresh": "refresh-1"})
+    stdin("key\n1234\n")
+    login("up", "--password-stdin")
+    monkeypatch.setenv("JWT_UPSTREAM_API_KEY", "key")
+    monkeypatch.setenv("JWT_UPSTREAM_PIN", "1234")
+    login("up")
+    sent = [seen.json() for seen in upstream.calls("/login")]
+    assert sent == [{"tenant": "acme", "api_key": "key", "pin": "1234"}] * 2
+
+
+def test_by_whom(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The history records which user of the system logged in, by number where the number has no name."""
+    monkeypatch.setenv("LOGNAME", "ann")
+    login("up")
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 987654)
+    login("up")
+    events = Event.objects.order_by("pk")
+    assert [event.by.partition(" (")[0] for event in events] == [
+        "upstream_login by ann",
+        "upstream_login by uid 987654",
+    ]
+
+
+# -- failing
+
+
+def test_wrong_password(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong password is one line; nothing is stored, and what was stored before is kept."""
+    monkeypatch.setenv("JWT_UPSTREAM_PASSWORD", "wrong")
+    line = refused("up")
+    assert line.startswith("up/default: login failed: HTTP 401: No active account")
+    assert line.endswith("; nothing was stored.")
+    assert not Credential.objects.exists()
+    monkeypatch.setenv("JWT_UPSTREAM_PASSWORD", "correct horse")
+    login("up")
+    monkeypatch.setenv("JWT_UPSTREAM_PASSWORD", "wrong")
+    refused("up")
+    assert Credential.objects.get().pair == TokenPair("access-1", "refresh-1")
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (Answer(503, {}), "HTTP 503"),
+        (Answer(404, {"detail": "Not found."}), "HTTP 404: Not found."),
+        (Answer(401, {"message": "Account is disabled."}), "Account is disabled."),
+        (Answer(200, {"detail": "no token here"}), "login failed"),
+    ],
+)
+def test_upstream_in_trouble(environment: None, upstream: Upstream, answer: Answer, text: str) -> None:
+    """Whatever an upstream answers in place of a token is one line, and nothing is stored."""
+    upstream.answers["/login"] = answer
+    assert text in refused("up")
+    assert not Credential.objects.exists()
+
+
+def test_upstream_down(environment: None, settings: Any) -> None:
+    """An upstream that doesn't answer at all is one line, and nothing is stored."""
+    settings.JWT_UPSTREAM = {"up": {"BASE_URL": "http://127.0.0.1:9/"}}
+    assert refused("up").endswith("Connection refused; nothing was stored.")
+    assert not Credential.objects.exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--tokens-stdin",)])
+def test_unknown_alias(environment: None, arguments: tuple[str, ...]) -> None:
+    """An unknown alias is one line which names the known ones."""
+    assert refused("nope", *arguments) == "no upstream 'nope' in JWT_UPSTREAM; it has 'up'"
+
+
+def test_no_terminal(upstream: Upstream, stdin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a terminal and without values there is one line instead of a prompt which nobody answers."""
+    stdin("")
+    assert refused("up") == (
+        "No username, and no terminal to ask for it: give --username or set JWT_UPSTREAM_USERNAME."
+    )
+    assert refused("up", "--username", "bob") == (
+        "No password, and no terminal to ask for it: give --password-stdin or set JWT_UPSTREAM_PASSWORD."
+    )
+    monkeypatch.setattr("sys.stdin", None)
+    assert refused("up").startswith("No username, and no terminal")
+    assert upstream.seen == []
+
+
+@pytest.mark.parametrize("password", ["", "\n"])
+def test_no_password_on_stdin(upstream: Upstream, stdin: Any, password: str) -> None:
+    """An empty standard input is told, and no login is tried with an empty password."""
+    stdin(password)
+    assert refused("up", "--username", "bob", "--password-stdin") == (
+        "--password-stdin: standard input doesn't fit: password."
+    )
+    assert upstream.seen == []
+
+
+def test_nothing_typed(terminal: list[str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty answer at a prompt ends the command before anything is sent."""
+    monkeypatch.setattr("sys.stdin", Terminal("\n"))
+    assert refused("up") == "No username given; nothing was stored."
+    assert upstream.seen == []
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt, EOFError])
+def test_cancelled(terminal: list[str], monkeypatch: pytest.MonkeyPatch, how: type[BaseException]) -> None:
+    """Ctrl-C and Ctrl-D at a prompt end the command without a traceback."""
+
+    def cancel(prompt: str) -> str:
+        raise how
+
+    monkeypatch.setattr(getpass, "getpass", cancel)
+    assert refused("up") == "Cancelled; nothing was stored."
+
+
+@pytest.mark.parametrize("option", ["--password-stdin", "--tokens-stdin"])
+def test_secrets_are_not_typed_where_they_show(terminal: list[str], option: str) -> None:
+    """What is meant for a pipe isn't read from a terminal, which would show it."""
+    arguments = ("--username", "bob") if option == "--password-stdin" else ()
+    assert refused("up", *arguments, option).endswith("from a pipe or file, not from the terminal.")
+
+
+def test_no_secret_on_the_command_line() -> None:
+    """There is no option that takes a secret."""
+    with pytest.raises(CommandError, match="ignored explicit argument"):
+        login("up", "--password=correct")
+
+
+def test_help(capsys: Any) -> None:
+    """--help tells of the environment."""
+    with pytest.raises(SystemExit):
+        call_command("upstream_login", "--help")
+    assert "JWT_UPSTREAM_PASSWORD" in capsys.readouterr().out
+
+
+# -- adopting
+
+
+@pytest.mark.parametrize(
+    ("given", "pair"),
+    [
+        ({"access": "a", "refresh": "r"}, TokenPair("a", "r")),
+        ({"access_token": "a", "refresh_token": "r"}, TokenPair("a", "r")),
+        ({"token": "a", "refresh_token": "r", "access_expires_at": None}, TokenPair("a", "r")),
+        ({"token": "a"}, TokenPair("a")),
+        ({"refresh": "r"}, TokenPair("", "r")),
+        (
+            {"access": "a", "refresh": "r", "access_expires_at": "2040-01-02T03:04:05+02:00"},
+            TokenPair("a", "r", datetime(2040, 1, 2, 1, 4, 5, tzinfo=UTC)),
+        ),
+        (
+            {"access": "a", "refresh": "r", "access_expires_at": 2209000000, "refresh_expires_at": "2040-01-02"},
+            TokenPair("a", "r", datetime.fromtimestamp(2209000000, UTC), datetime(2040, 1, 2, tzinfo=UTC)),
+        ),
+    ],
+)
+def test_adopted(upstream: Upstream, transactional_db: None, stdin: Any, given: Any, pair: TokenPair) -> None:
+    """A pair obtained elsewhere is stored, under any of the usual names, with its ends where they are known."""
+    stdin(json.dumps(given))
+    out = login("up", "--tokens-stdin")
+    assert out.startswith("up/default: logged in.\n")
+    assert Credential.objects.get().pair == pair
+    assert upstream.seen == []
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ("", "standard input is no JSON object."),
+        ("access-1", "standard input is no JSON object."),
+        ('["access-1"]', "standard input is no JSON object."),
+        ("[" * 100000, "standard input is no JSON object."),
+        ("{}", "there is no token; give access and refresh."),
+        ('{"access": "", "refresh": ""}', "there is no token; give access and refresh."),
+        ('{"acces": "access-1"}', "unknown key acces; it may have access, access_token, token, refresh, "),
+        ('{"access-1access-1access-1access-1access-1": "x"}', "unknown key […]; it may have "),
+        ('{"access": "access-1", "token": "access-1"}', "give only one of access, access_token, token."),
+        ('{"access": 5}', "access token must be a string, not int."),
+        ('{"access": "access-1\\n\\r x"}', "access token has a character that an HTTP header can't carry."),
+        ('{"access": "a", "access_expires_at": "soon"}', "access_expires_at is neither an ISO 8601 time nor epoch "),
+        ('{"access": "a", "refresh_expires_at": true}', "refresh_expires_at is neither an ISO 8601 time nor epoch "),
+    ],
+)
+def test_not_adopted(upstream: Upstream, transactional_db: None, stdin: Any, given: str, line: str) -> None:
+    """What is no pair is refused in one line which doesn't show it, and nothing is stored."""
+    stdin(given)
+    assert refused("up", "--tokens-stdin").startswith(f"--tokens-stdin: {line}")
+    assert not Credential.objects.exists()
+
+
+def test_tokens_come_without_a_login(upstream: Upstream) -> None:
+    """Options of a login don't go with tokens."""
+    assert "--username goes with a login" in refused("up", "--tokens-stdin", "--username", "bob")
+    with pytest.raises(CommandError, match="not allowed with argument"):
+        login("up", "--tokens-stdin", "--password-stdin")

@@ -1,0 +1,320 @@
+"""manage.py upstream_status: the table, the JSON, the exit code."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from jwt_upstream.management.commands import upstream_status
+from jwt_upstream.models import Credential, Outage
+from jwt_upstream.store import queries
+from jwt_upstream.testing import logged_in
+
+
+def status(*arguments: str) -> tuple[str, str]:
+    """Run the command; return what it printed and the error it ended with ("": exit code 0)."""
+    out, error = StringIO(), ""
+    try:
+        call_command("upstream_status", *arguments, stdout=out, no_color=True)
+    except CommandError as caught:
+        error = str(caught)
+    return out.getvalue(), error
+
+
+def put(upstream: str, account: str = "default", **columns: Any) -> None:
+    """Store a credential with these columns."""
+    credential = logged_in(upstream, account)
+    Credential.objects.filter(pk=credential.pk).update(**columns)
+
+
+def cells(out: str) -> list[list[str]]:
+    """Return the table's rows, without the details below them."""
+    lines = [line for line in out.splitlines()[1:] if line[0] not in " U"]
+    return [[cell.strip() for cell in line.split("  ") if cell] for line in lines]
+
+
+@pytest.fixture(autouse=True)
+def wide(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of the width that tests don't depend on."""
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def test_all_is_well() -> None:
+    """With every upstream logged in the exit code is 0, and the table says how long the tokens live."""
+    put("crm", since=timezone.now() - timedelta(days=3))
+    put("erp", "ann", access_expires_at=None)
+    put("erp", "ben", access_expires_at=timezone.now())
+    out, error = status()
+    assert error == ""
+    assert out.splitlines()[0].split() == ["UPSTREAM", "ACCOUNT", "STATE", "SINCE", "TOKEN", "LEFT", "REFRESH"]
+    crm, ann, ben = cells(out)
+    assert crm[:3] == ["crm", "default", "active"]
+    assert crm[4:] == ["59 min", "ok"]
+    assert ann[4] == "no stated end"
+    assert ben[4] == "ended"
+
+
+def test_not_logged_in() -> None:
+    """A configured upstream without any credential is listed, with what to do, and needs a human."""
+    put("crm")
+    out, error = status()
+    assert cells(out)[1] == ["erp", "-", "not logged in", "-", "-", "-"]
+    assert "\n    log in: manage.py upstream_login erp\n" in out
+    assert error == "1 of 2 needs a human."
+
+
+@pytest.mark.parametrize("state", ["rejected", "locked", "unreadable"])
+def test_needs_a_human(state: str) -> None:
+    """A credential that only a human can mend is told of with the reason and the remedy."""
+    put("crm", "tenant-42", state=state, reason="the upstream said so")
+    out, error = status("crm")
+    assert cells(out)[0][2] == state
+    assert "\n    the upstream said so\n" in out
+    assert "manage.py upstream_login crm --account tenant-42" in out
+    assert error == "1 of 1 needs a human."
+
+
+def test_logged_out() -> None:
+    """A credential that was logged out has no token left, and the exit code says so as well."""
+    put("crm", state="logged_out", reason="logged out", access_token="", refresh_token="")
+    put("erp", state="rejected")
+    out, error = status()
+    assert cells(out)[0][2:] == ["logged out", cells(out)[0][3], "-", "-"]
+    assert "    logged out" not in out
+    assert error == "2 of 2 need a human."
+
+
+def test_lost_key(settings: Any) -> None:
+    """A token that no key opens counts as unreadable although nobody has called yet; the row is left alone."""
+    put("crm")
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    out, error = status("crm")
+    assert cells(out)[0][2] == "unreadable"
+    assert "no configured key opens the stored tokens" in out
+    assert error == "1 of 1 needs a human."
+    assert Credential.objects.get().state == "active"
+
+
+def test_lost_key_of_a_rejected_credential(settings: Any) -> None:
+    """A rejected credential stays rejected, key or no key: a login mends both."""
+    put("crm", state="rejected")
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    assert cells(status("crm")[0])[0][2] == "rejected"
+
+
+def test_refreshing_fails() -> None:
+    """Failing refreshes are told of with since when, why and when the next attempt is; no human is needed."""
+    now = timezone.now()
+    failing = {"failures": 3, "failing_since": now, "failure": "HTTP 503"}
+    put("crm", **failing, next_attempt_at=now + timedelta(minutes=10))
+    put("erp", **failing, next_attempt_at=now)
+    out, error = status()
+    assert [row[-1] for row in cells(out)] == ["failing", "failing"]
+    assert f"    failing since {now:%Y-%m-%d %H:%M:%S} UTC: HTTP 503; next attempt in 9 min\n" in out
+    assert f"    failing since {now:%Y-%m-%d %H:%M:%S} UTC: HTTP 503; next attempt with the next call\n" in out
+    assert error == ""
+
+
+def test_outages() -> None:
+    """Upstreams in trouble are told of below the table."""
+    put("crm")
+    outage = Outage.objects.create(upstream="crm", kind="misconfigured", reason="invalid_client")
+    Outage.objects.create(upstream="erp", kind="down", reason="HTTP 503")
+    out, error = status("crm")
+    since = f"{outage.since:%Y-%m-%d %H:%M:%S} UTC"
+    assert out.splitlines()[-1] == f"Upstream crm is misconfigured since {since}: invalid_client"
+    assert error == ""
+    assert "Upstream erp is down since" in status()[0]
+
+
+def test_upstream_that_is_gone(settings: Any) -> None:
+    """A credential of an upstream that is no longer configured is told of, and is no alarm."""
+    settings.JWT_UPSTREAM = {"crm": settings.JWT_UPSTREAM["crm"]}
+    put("crm")
+    put("crm", "ann")
+    settings.JWT_UPSTREAM = {}
+    out, error = status()
+    assert out.count("    this upstream is not in JWT_UPSTREAM\n") == 2
+    assert error == ""
+
+
+def test_unknown_alias() -> None:
+    """An alias that neither settings nor database know is an error."""
+    assert status("nope") == ("", "No upstream 'nope' in JWT_UPSTREAM, and no credential of it.")
+
+
+def test_json() -> None:
+    """--json prints every detail for programs, and the exit code is the same."""
+    put("crm", state="locked", reason="Account is disabled.")
+    Outage.objects.create(upstream="crm", kind="down", reason="HTTP 503")
+    out, error = status("--json")
+    answer = json.loads(out)
+    crm, erp = answer["credentials"]
+    assert (crm["upstream"], crm["account"], crm["state"], crm["needs_human"]) == ("crm", "default", "locked", True)
+    assert crm["reason"] == "Account is disabled."
+    assert crm["access_fingerprint"] == "e2201a41d622"
+    assert (erp["account"], erp["state"], erp["since"]) == (None, "not logged in", None)
+    assert [outage["kind"] for outage in answer["outages"]] == ["down"]
+    assert error == "2 of 2 need a human."
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_shows_no_secret(arguments: tuple[str, ...]) -> None:
+    """Neither form shows a token or its ciphertext."""
+    put("crm")
+    out, _ = status(*arguments)
+    row = Credential.objects.get()
+    for secret in ("test-access", "test-refresh", row.access_token.ciphertext, row.refresh_token.ciphertext):
+        assert secret not in out
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_fits_in_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """Long names are shortened and long reasons wrapped, so that lines fit, but for commands to be copied."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    put("crm", "an-account-with-a-very-long-name@customer.example.com", state="locked", reason="word " * 99)
+    put("erp", "ann")
+    out, _ = status()
+    table = [line for line in out.splitlines() if "manage.py" not in line]
+    assert max(map(len, table)) <= columns
+    assert "upstream_login crm --account an-account-with-a-very-long-name@customer.example.com\n" in out
+    assert "…" in out
+
+
+def test_colours() -> None:
+    """In a terminal, what needs a human is seen at a glance."""
+    put("crm", state="locked")
+    put("erp")
+    out = StringIO()
+    with pytest.raises(CommandError):
+        call_command("upstream_status", stdout=out, force_color=True)
+    lines = out.getvalue().splitlines()
+    assert ["\x1b[" in line for line in lines if line.startswith(("crm", "erp", "\x1b"))] == [True, False]
+
+
+def put_many(upstream: str, number: int, **columns: Any) -> None:
+    """Store many credentials, which are alike."""
+    row = logged_in(upstream, "tenant-0")
+    columns = {"state": "active", "access_token": row.access_token, "refresh_token": row.refresh_token, **columns}
+    rows = (Credential(upstream=upstream, account=f"tenant-{at}", **columns) for at in range(1, number))
+    Credential.objects.bulk_create(rows)
+
+
+def test_many() -> None:
+    """Of many credentials it shows how many there are, and those in trouble: first who needs a human."""
+    put_many("crm", 200)
+    put("crm", "cat", failures=1, failing_since=timezone.now(), failure="HTTP 503")
+    put("crm", "dog", state="locked", reason="Account is disabled.")
+    put("erp", "eel", state="rejected")
+    out, error = status()
+    lines = [line.split() for line in out.splitlines() if line[:1].strip()]
+    assert lines[0] == ["UPSTREAM", "CREDENTIALS", "ACTIVE", "FAILING", "NEED", "A", "HUMAN"]
+    assert lines[1:3] == [["crm", "202", "201", "1", "1"], ["erp", "1", "0", "0", "1"]]
+    assert [line[:3] for line in lines[4:]] == [
+        ["crm", "dog", "locked"],
+        ["erp", "eel", "rejected"],
+        ["crm", "cat", "active"],
+    ]
+    assert error == "2 of 203 need a human."
+
+
+def test_many_and_well() -> None:
+    """Where all is well the sum is all there is to tell."""
+    put_many("crm", 5)
+    out, error = status("crm", "--limit=4")
+    assert len(out.strip().splitlines()) == 2
+    assert error == ""
+
+
+def test_many_in_trouble() -> None:
+    """Those in trouble are limited too; how many are left out is said, and counts for the exit code."""
+    put_many("crm", 10, state="locked")
+    put("crm", "tenant-0", state="locked")
+    out, error = status("crm", "--limit=4")
+    assert [row[1] for row in cells(out)[1:-1]] == ["tenant-0", "tenant-1", "tenant-2", "tenant-3"]
+    assert out.splitlines()[-1] == "6 more need a human: --limit shows more, --all every credential."
+    assert error == "10 of 10 need a human."
+
+
+def test_all_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """--all shows every credential, a piece at a time."""
+    monkeypatch.setattr(upstream_status, "_AT_ONCE", 3)
+    put_many("crm", 10)
+    out, error = status("crm", "--all", "--limit=4")
+    assert [row[1] for row in cells(out)] == [f"tenant-{number}" for number in range(10)]
+    assert error == ""
+
+
+def test_lost_key_of_many(settings: Any) -> None:
+    """A lost key is noticed among many credentials as well, by a sample."""
+    put_many("crm", 5)
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    out, error = status("crm", "--limit=4")
+    assert "no key opens" not in out
+    assert "no configured key opens the stored tokens" in out
+    assert error == "5 of 5 need a human."
+
+
+def test_json_of_many() -> None:
+    """JSON has the sum, and says whether it has every credential."""
+    put_many("crm", 5)
+    put("crm", "dog", state="locked")
+    short = json.loads(status("crm", "--json", "--limit=4")[0])
+    full = json.loads(status("crm", "--json", "--all", "--limit=4")[0])
+    assert (short["is_complete"], full["is_complete"]) == (False, True)
+    assert [credential["account"] for credential in short["credentials"]] == ["dog"]
+    assert len(full["credentials"]) == 6
+    tally = {"upstream": "crm", "credentials": 6, "active": 5, "failing": 0, "need_human": 1, "is_exact": True}
+    assert short["summary"] == full["summary"] == [tally]
+
+
+def test_more_than_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a number nobody looks at, counting stops, which is said; --all counts every one."""
+    monkeypatch.setattr(queries, "COUNT_LIMIT", 8)
+    put_many("crm", 14)
+    put("crm", "dog", state="locked")
+    out, error = status("crm", "--limit=4")
+    assert cells(out)[0] == ["crm", "13+", "12+", "0", "1"]
+    assert error == "1 of 13+ needs a human."
+    short = json.loads(status("crm", "--json", "--limit=4")[0])["summary"][0]
+    full = json.loads(status("crm", "--json", "--all")[0])["summary"][0]
+    assert (short["credentials"], short["is_exact"]) == (13, False)
+    assert (full["credentials"], full["is_exact"]) == (15, True)
+
+
+def test_more_in_trouble_than_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many are left out is then a number of at least so many, too."""
+    monkeypatch.setattr(queries, "COUNT_LIMIT", 6)
+    put_many("crm", 20, state="locked")
+    out, error = status("crm", "--limit=3")
+    assert out.splitlines()[-1] == "6+ more need a human: --limit shows more, --all every credential."
+    assert error == "9+ of 10+ need a human."  # the other upstream too, where nobody has logged in
+
+
+def test_command_that_is_used_again() -> None:
+    """What one run has counted is not counted by the next."""
+    command = upstream_status.Command()
+    put("crm")
+    put("erp", state="locked")
+    for _ in range(2):
+        with pytest.raises(CommandError, match="1 of 2 needs a human"):
+            call_command(command, stdout=StringIO())
+
+
+def test_limit_that_is_none() -> None:
+    """A limit below 0 is refused."""
+    assert status("--limit=-1") == ("", "--limit must be 0 or more.")
+
+
+def test_exactly_as_many_as_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One fewer than the most is an exact number."""
+    monkeypatch.setattr(queries, "COUNT_LIMIT", 8)
+    put_many("crm", 11)
+    assert cells(status("crm", "--limit=4")[0])[0] == ["crm", "11", "11", "0", "0"]

@@ -1,0 +1,207 @@
+"""Automatic login: off by default, under the same claim, never a password twice that was refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.exceptions import (
+    AccountLocked,
+    CredentialRejected,
+    NotLoggedIn,
+    RefreshUnavailable,
+    UpstreamNotConfigured,
+)
+from jwt_upstream.models import Credential, Event
+from jwt_upstream.tokens import TokenPair
+from tests.support import workers
+from tests.support.upstream import Answer, Upstream
+
+
+@pytest.fixture
+def automatic(upstream: Upstream, settings: Any, transactional_db: None) -> UpstreamClient:
+    """A client of an upstream that may be logged in to without a person."""
+    settings.JWT_UPSTREAM["up"]["LOGIN"] = {"username": upstream.user, "password": upstream.password}
+    return UpstreamClient("up")
+
+
+def kinds() -> list[str]:
+    return list(Event.objects.order_by("pk").values_list("kind", flat=True))
+
+
+def test_first_call(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """Without any credential the first call logs in."""
+    assert automatic.get("orders/").json()["token"] == "access-1"
+    assert [seen.path for seen in upstream.seen] == ["/login", "/orders/"]
+    event = Event.objects.get()
+    assert (event.kind, event.by.partition(" (")[0]) == ("logged_in", "automatic login")
+
+
+def test_refused_refresh(automatic: UpstreamClient, upstream: Upstream, mailoutbox: list[mail.EmailMessage]) -> None:
+    """A refused refresh token leads to one login, and nobody is woken."""
+    automatic.get("orders/")
+    upstream.expire()
+    upstream.refresh = "lost"
+    assert automatic.get("orders/").json()["token"] == "access-2"
+    assert len(upstream.calls("/login")) == 2
+    assert (Credential.objects.get().state, mailoutbox) == ("active", [])
+
+
+def test_missing_refresh_token(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """So does a missing one."""
+    automatic.adopt(TokenPair("stale"))
+    assert automatic.get("orders/").status_code == 200
+    assert (upstream.refreshes, len(upstream.calls("/login"))) == (0, 1)
+
+
+def test_answer_without_a_refresh_token(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """The refresh token which was refused is not kept beside the login's access token."""
+    automatic.adopt(TokenPair("stale", "refused"))
+    upstream.access.add("only")
+    upstream.answers["/login"] = Answer(200, {"access": "only"})
+    assert automatic.get("orders/").status_code == 200
+    assert Credential.objects.get().pair == TokenPair("only")
+
+
+def test_wrong_password(automatic: UpstreamClient, upstream: Upstream, mailoutbox: list[mail.EmailMessage]) -> None:
+    """A wrong password is tried once; then the credential is rejected until somebody changes something."""
+    upstream.password = "changed"
+    for client in (automatic, UpstreamClient("up"), UpstreamClient("up")):
+        with pytest.raises(CredentialRejected, match="automatic login: HTTP 401: No active account"):
+            client.get("orders/")
+    assert len(upstream.calls("/login")) == 1
+    assert len(mailoutbox) == 1
+
+
+def test_mended_configuration(automatic: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """Another password in the settings is tried, once."""
+    upstream.password = "changed"
+    with pytest.raises(CredentialRejected):
+        automatic.get("orders/")
+    for password in ("also wrong", "changed"):
+        settings.JWT_UPSTREAM["up"]["LOGIN"]["password"] = password
+        if password == "also wrong":
+            with pytest.raises(CredentialRejected):
+                automatic.get("orders/")
+    assert automatic.get("orders/").status_code == 200
+    assert len(upstream.calls("/login")) == 3
+
+
+def test_configured_after_the_rejection(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """A credential that was rejected before a login was configured heals as well."""
+    upstream.expire()
+    upstream.refresh = "lost"
+    with pytest.raises(CredentialRejected):
+        client.get("orders/")
+    settings.JWT_UPSTREAM["up"]["LOGIN"] = {"username": upstream.user, "password": upstream.password}
+    assert client.get("orders/").status_code == 200
+
+
+def test_trouble_at_login(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """A login that fails for now is tried again after the pause, not given up."""
+    upstream.answers["/login"] = Answer(503)
+    with pytest.raises(RefreshUnavailable, match="automatic login: HTTP 503"):
+        automatic.get("orders/")
+    assert Credential.objects.get().failures == 1
+
+
+def test_locked_account(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """A locked account is never tried."""
+    automatic.get("orders/")
+    upstream.answers["/orders/"] = Answer(401, {"message": "Account is disabled."})
+    for _ in range(3):
+        with pytest.raises(AccountLocked):
+            automatic.get("orders/")
+    assert len(upstream.calls("/login")) == 1
+
+
+def test_locked_at_refresh(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """Nor one that turns out to be locked when refreshing, or when logging in."""
+    automatic.get("orders/")
+    upstream.expire()
+    upstream.answers["/refresh"] = Answer(401, {"message": "Account is disabled."})
+    with pytest.raises(AccountLocked):
+        automatic.get("orders/")
+    assert len(upstream.calls("/login")) == 1
+
+
+def test_locked_at_login(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """A login that says so locks the credential."""
+    upstream.answers["/login"] = Answer(401, {"message": "Account is disabled."})
+    for _ in range(2):
+        with pytest.raises(AccountLocked):
+            automatic.get("orders/")
+    assert len(upstream.calls("/login")) == 1
+
+
+def test_logged_out_on_purpose(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """A logout is kept to."""
+    automatic.get("orders/")
+    automatic.logout()
+    with pytest.raises(NotLoggedIn):
+        automatic.get("orders/")
+
+
+def test_other_accounts(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """The login is not used for another account, unless that one logged in with the same username."""
+    tenant = UpstreamClient("up", "tenant-42")
+    with pytest.raises(NotLoggedIn):
+        tenant.get("orders/")
+    tenant.adopt(TokenPair("stale", "lost"))
+    with pytest.raises(CredentialRejected):
+        tenant.get("orders/")
+    same = UpstreamClient("up", "same")
+    same.login(username=upstream.user, password=upstream.password)
+    upstream.expire()
+    upstream.refresh = "lost"
+    assert same.get("orders/").status_code == 200
+
+
+def test_no_time_left(automatic: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """No login is begun that could outlast the claim; the next attempt makes it."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["deadline"] = 0.5
+    automatic.adopt(TokenPair("stale", "lost"))
+    upstream.answers["/refresh"] = Answer(401, {}, delay=0.35)
+    settings.JWT_UPSTREAM_LEASE_SECONDS = 0.8
+    with pytest.raises(RefreshUnavailable):
+        automatic.get("orders/")
+    assert (upstream.calls("/login"), Credential.objects.get().state) == ([], "active")
+
+
+def test_many_workers(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """Many workers without a usable token make one login."""
+    results = workers.together(*(workers.start("calls", threads=4) for _ in range(3)))
+    assert [outcome for result in results for outcome, _ in result] == [200] * 12
+    assert len(upstream.calls("/login")) == 1
+
+
+@pytest.mark.slow
+def test_wrong_password_of_many_workers(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """A password that is refused is tried once, however many workers there are."""
+    upstream.password = "changed"
+    results = workers.together(*(workers.start("stream", threads=4, count=5) for _ in range(3)))
+    outcomes = {outcome.partition(":")[0] for result in results for _, outcome, *_ in result}
+    assert outcomes == {"CredentialRejected"}
+    assert len(upstream.calls("/login")) == 1
+
+
+@pytest.mark.parametrize(
+    ("login", "problem"),
+    [
+        ({"username": "bob"}, "LOGIN lacks 'password'"),
+        ({"username": "bob", "password": ""}, "LOGIN lacks 'password'"),
+        ({"username": "bob", "password": "x", "otp": "1"}, "LOGIN has 'otp', which no login asks for"),
+    ],
+)
+def test_wrong_settings(upstream: Upstream, settings: Any, login: dict[str, str], problem: str) -> None:
+    """A login that can't work is an error at start-up."""
+    settings.JWT_UPSTREAM["up"]["LOGIN"] = login
+    with pytest.raises(UpstreamNotConfigured, match=problem):
+        UpstreamClient("up")
+    with pytest.raises(SystemCheckError, match=problem):
+        call_command("check")

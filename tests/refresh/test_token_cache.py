@@ -1,0 +1,218 @@
+"""What a process remembers of credentials: who shares it, what ends it, and that it stays small."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import responses
+from django.db import connections, transaction
+from django.db.models import QuerySet
+from django.db.models.signals import post_save
+from requests.adapters import HTTPAdapter
+
+from jwt_upstream.backends import get_backend
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.conf import DEFAULTS
+from jwt_upstream.exceptions import CredentialRejected, NotLoggedIn
+from jwt_upstream.models import Credential, Event
+from jwt_upstream.refresh import token_cache as module
+from jwt_upstream.refresh.single_flight import Flight
+from jwt_upstream.refresh.token_cache import Token, token_cache
+from jwt_upstream.testing import logged_in
+from jwt_upstream.tokens import TokenPair
+from tests.support.upstream import Upstream
+
+
+@pytest.fixture(autouse=True)
+def nothing_known() -> Iterator[None]:
+    """No test learns from the one before."""
+    token_cache().invalidate()
+    yield
+    token_cache()._tokens.clear()
+
+
+def add(row: Credential, pair: TokenPair) -> Token:
+    """Have the cache hold what was read just now."""
+    cache = token_cache()
+    return cache.add(get_backend(row.upstream), row, pair, cache.version)
+
+
+def test_clients_of_a_process_share_a_look(client: UpstreamClient, django_assert_num_queries: Any) -> None:
+    """A client that is built per call asks the database only if no other one did a moment ago."""
+    with django_assert_num_queries(1):
+        UpstreamClient("up").get("orders/")
+    with django_assert_num_queries(0):
+        assert UpstreamClient("up").get("orders/").json()["token"] == "access-1"
+
+
+def test_accounts_share_nothing(client: UpstreamClient, upstream: Upstream) -> None:
+    """What is known of one account serves no other."""
+    client.get("orders/")
+    with pytest.raises(NotLoggedIn):
+        UpstreamClient("up", "another").get("orders/")
+
+
+def update() -> None:
+    Credential.objects.update(state="rejected", failed_fingerprint=Credential.objects.get().pair.fingerprint)
+
+
+def save() -> None:
+    row = Credential.objects.get()
+    row.account = "another"
+    row.save()
+
+
+def delete() -> None:
+    Credential.objects.all().delete()
+
+
+def log_out() -> None:
+    UpstreamClient("up").logout()
+
+
+@pytest.mark.parametrize("change", [update, save, delete, log_out])
+def test_a_change_in_this_process_is_seen_at_once(client: UpstreamClient, change: Callable[[], None]) -> None:
+    """A test, a shell or the app itself changes a row: the next call goes by what the database has."""
+    UpstreamClient("up").get("orders/")
+    change()
+    with pytest.raises((CredentialRejected, NotLoggedIn)):
+        UpstreamClient("up").get("orders/")
+
+
+def test_a_look_just_before_the_commit(client: UpstreamClient) -> None:
+    """Who reads the row between the writing of a change and its commit goes by the old one no longer than that."""
+    known = []
+
+    def call() -> None:
+        known.append(UpstreamClient("up").get("orders/").status_code)
+        connections.close_all()
+
+    def look(**_: Any) -> None:
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join()
+
+    post_save.connect(look, sender=Event)
+    try:
+        client.logout()
+    finally:
+        post_save.disconnect(look, sender=Event)
+    assert known == [200]
+    with pytest.raises(NotLoggedIn):
+        UpstreamClient("up").get("orders/")
+
+
+def test_settings_that_change_end_it(client: UpstreamClient, settings: Any) -> None:
+    """With other settings a client looks again: they may have another key."""
+    client.get("orders/")
+    known = token_cache().find("up", "default")
+    assert known is not None
+    settings.JWT_UPSTREAM_CACHE_SECONDS = 0
+    assert token_cache().find("up", "default") is None
+
+
+def test_no_memory_at_all(client: UpstreamClient, settings: Any, django_assert_num_queries: Any) -> None:
+    """With JWT_UPSTREAM_CACHE_SECONDS = 0 every call looks at the row."""
+    settings.JWT_UPSTREAM_CACHE_SECONDS = 0
+    for _ in range(2):
+        with django_assert_num_queries(1):
+            client.get("orders/")
+    assert not token_cache()._tokens
+
+
+def test_another_process_is_noticed_in_time(client: UpstreamClient) -> None:
+    """What another process wrote, of which nobody tells this one, counts after JWT_UPSTREAM_CACHE_SECONDS."""
+    UpstreamClient("up").get("orders/")
+    known = token_cache().find("up", "default")
+    assert known is not None
+    QuerySet.update(Credential.objects.all(), state="rejected", failed_fingerprint=known.row.pair.fingerprint)
+    assert UpstreamClient("up").get("orders/").status_code == 200
+    key = next(iter(token_cache()._tokens))
+    token_cache()._tokens[key] = known._replace(good_until=known.good_until - DEFAULTS["JWT_UPSTREAM_CACHE_SECONDS"])
+    with pytest.raises(CredentialRejected):
+        UpstreamClient("up").get("orders/")
+
+
+def test_what_a_transaction_read_is_not_shared(client: UpstreamClient, upstream: Upstream) -> None:
+    """A row that only the caller's transaction has, and which may be rolled back, is no news for others."""
+    with transaction.atomic():
+        client.get("orders/")
+    assert not token_cache()._tokens
+
+
+@pytest.mark.django_db
+@responses.activate
+def test_what_a_test_stored_is_not_remembered() -> None:
+    """Inside a test's transaction nothing is remembered, by clients neither, and nothing recalled."""
+    responses.get("https://crm.example.com/api/orders/", json=[])
+    row, client = logged_in("crm", access="one"), UpstreamClient("crm")
+    known = add(row, row.pair)
+    assert not known.is_good
+    token_cache()._tokens["default", "crm", "default"] = known._replace(good_until=known.good_until + 60)
+    assert token_cache().find("crm", "default") is None
+    client.get("orders/")
+    token_cache()._tokens.clear()
+    client.get("orders/")
+    assert not token_cache()._tokens
+
+
+def test_memory_is_bounded(client: UpstreamClient, credential: Credential, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that serves any number of accounts remembers the last ones only, and none that is over."""
+    monkeypatch.setattr(module, "CACHE_ENTRIES", 10)
+    for number in range(100):
+        row = Credential(upstream="up", account=f"tenant-{number}")
+        add(row, credential.pair)
+    assert [account for _, _, account in token_cache()._tokens] == [f"tenant-{number}" for number in range(90, 100)]
+    token_cache().invalidate()
+    add(credential, credential.pair)
+    assert len(token_cache()._tokens) == 1
+
+
+def test_the_refresh_token_is_not_remembered(client: UpstreamClient) -> None:
+    """Nobody but the refreshing thread needs the refresh token."""
+    client.get("orders/")
+    known = token_cache().find("up", "default")
+    assert known is not None
+    assert (known.pair.access, known.pair.refresh) == ("access-1", "")
+    assert "access-1" not in repr(known)
+
+
+def test_a_worker_that_serves_many_accounts_stays_small(
+    client: UpstreamClient, credential: Credential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else is kept for each account either: no row, pair, client, flight or connection."""
+    monkeypatch.setattr(module, "CACHE_ENTRIES", 10)
+    names = [f"tenant-{number}" for number in range(100)]
+    tokens = {"access_token": credential.access_token, "refresh_token": credential.refresh_token, "state": "active"}
+    Credential.objects.bulk_create(Credential(upstream="up", account=name, **tokens) for name in names)
+    kinds = (Credential, TokenPair, UpstreamClient, Flight, HTTPAdapter)
+    for name in names[:20]:
+        UpstreamClient("up", name).get("orders/")
+    before = alive(*kinds)
+    for name in names:
+        UpstreamClient("up", name).get("orders/")
+    assert alive(*kinds) == before
+
+
+def test_fork_while_another_thread_remembers(client: UpstreamClient, credential: Credential) -> None:
+    """A forked child waits for no lock of its parent's threads."""
+    with token_cache()._lock:
+        child = os.fork()
+        if not child:
+            signal.alarm(20)  # ends the child if it hangs
+            add(credential, credential.pair)
+            os._exit(0 if len(token_cache()._tokens) == 1 else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def alive(*kinds: type) -> list[int]:
+    """Count the instances that something still holds."""
+    gc.collect()
+    instances = gc.get_objects()
+    return [sum(type(instance) is kind for instance in instances) for kind in kinds]

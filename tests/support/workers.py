@@ -1,0 +1,172 @@
+"""Processes that call an upstream at the same moment, as a site's workers do: ``python -m tests.support.workers``."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import django
+from django.conf import settings
+
+ENVIRONMENT = "JWT_UPSTREAM_TEST_WORKER"
+
+
+def start(job: str, **arguments: Any) -> subprocess.Popen[str]:
+    """Start a worker on the suite's database which runs ``job`` and prints its result as JSON."""
+    from django.db import connections
+
+    told = {"job": job, "upstreams": settings.JWT_UPSTREAM, **arguments}
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "JWT_UPSTREAM_TEST_DATABASE": str(connections["default"].settings_dict["NAME"]),
+        ENVIRONMENT: json.dumps(told),
+    }
+    command = [sys.executable, "-W", "error", "-m", "tests.support.workers"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+
+def together(*workers: subprocess.Popen[str]) -> list[Any]:
+    """Let workers begin at the same moment, once all are ready; return what each printed."""
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n", worker.communicate()[1]
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    return [finish(worker) for worker in workers]
+
+
+def finish(worker: subprocess.Popen[str], timeout: float = 120.0) -> Any:
+    """Wait for a worker and return what it printed."""
+    out, err = worker.communicate(timeout=timeout)
+    assert worker.returncode == 0, err
+    return json.loads(out.splitlines()[-1])
+
+
+def calls(threads: int, account: str = "default", seconds: float = 0.0, path: str = "orders/") -> list[list[Any]]:
+    """Call from several threads, again and again for ``seconds``; return [outcome, when] of each call."""
+    from jwt_upstream.client import UpstreamClient
+
+    client, results, end = UpstreamClient("up", account), [], time.time() + seconds
+
+    def call() -> None:
+        while True:
+            results.append([_outcome(lambda: client.get(path).status_code), time.time()])
+            if time.time() >= end:
+                return
+
+    _in_threads(threads, call)
+    return results
+
+
+def upload(path: str, pieces: int) -> dict[str, Any]:
+    """Upload a file, which takes two sendings, and as many bytes by a generator; return how the memory grew, in MB."""
+    from jwt_upstream.client import UpstreamClient
+
+    client = UpstreamClient("up")
+    client.post("small/", data=b"x" * 100_000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with open(path, "rb") as file:
+        statuses = [client.post("file/", data=file).status_code]
+    statuses.append(client.post("generator/", data=(b"x" * 1_000_000 for _ in range(pieces))).status_code)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"statuses": statuses, "grown": grown / 1024}
+
+
+def stream(
+    threads: int, seconds: float = 0.0, count: int = 0, pause: float = 0.0, aliases: Sequence[str] = ("up",)
+) -> list[list[Any]]:
+    """Call from several threads, at one upstream after the other, for ``seconds`` or ``count`` times in each thread.
+
+    Returns [alias, outcome, begun at, ended at] of each call; a new client makes it, as in a view.
+    """
+    from jwt_upstream.client import UpstreamClient
+
+    results: list[list[Any]] = []
+    end = time.time() + seconds
+
+    def call() -> None:
+        for number in itertools.count():
+            alias, began = aliases[number % len(aliases)], time.time()
+            if (number >= count) if count else (began >= end):
+                return
+            outcome = _outcome(lambda alias=alias: UpstreamClient(alias).get("orders/").status_code)
+            results.append([alias, outcome, began, time.time()])
+            time.sleep(pause)
+
+    _in_threads(threads, call)
+    return results
+
+
+def answering() -> None:
+    """Call whenever a line comes in, by the same client, and print the outcome."""
+    from jwt_upstream.client import UpstreamClient
+
+    client = UpstreamClient("up")
+    while sys.stdin.readline():
+        print(_outcome(lambda: client.get("orders/").status_code), flush=True)
+
+
+def warm_stream(**told: Any) -> list[list[Any]]:
+    """Call once, print "warm", and when a line comes in go on as ``stream`` does."""
+    stream(threads=1, count=1)
+    print("warm", flush=True)
+    sys.stdin.readline()
+    return stream(**told)
+
+
+def _outcome(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def _in_threads(threads: int, work: Callable[[], None]) -> None:
+    from django.db import connections
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    started = [threading.Thread(target=run) for _ in range(threads)]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join()
+
+
+def configure() -> dict[str, Any]:
+    """Set Django up as the environment says; return the rest of what it says."""
+    django.setup()
+    told: dict[str, Any] = json.loads(os.environ[ENVIRONMENT])
+    settings.JWT_UPSTREAM = told.pop("upstreams")
+    for name, value in told.pop("settings", {}).items():
+        setattr(settings, name, value)
+    return told
+
+
+def main(jobs: Mapping[str, Any]) -> None:
+    """Run the one of these jobs that the environment names."""
+    told = configure()
+    job = jobs[told.pop("job")]
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(json.dumps(job(**told)))
+
+
+if __name__ == "__main__":
+    main(globals())

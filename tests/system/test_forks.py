@@ -1,0 +1,222 @@
+"""Forks, threads and coroutines: servers that load the site before they fork, and requests that are cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from asgiref.sync import async_to_sync
+from asgiref.testing import ApplicationCommunicator
+from django.core.asgi import get_asgi_application
+from django.test import AsyncClient
+
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.models import Credential
+from tests.support import crash_workers, workers
+from tests.support.crash_workers import FOREVER, await_ready, go_on, line, until
+from tests.support.upstream import Seen, Upstream
+
+pytestmark = pytest.mark.slow
+
+
+class Connections:
+    """Which processes the upstream hears on each of its connections; it has a thread for each."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self._processes: dict[threading.Thread, set[str]] = defaultdict(set)
+        upstream.answers["/orders/"] = self._note
+
+    def _note(self, seen: Seen) -> None:
+        self._processes[threading.current_thread()].add(seen.headers["X-Process"])
+
+    @property
+    def shared(self) -> list[set[str]]:
+        """The processes of the connections that more than one has used."""
+        return [processes for processes in self._processes.values() if len(processes) > 1]
+
+    @property
+    def processes(self) -> set[str]:
+        """All processes that have called."""
+        return set().union(*self._processes.values())
+
+
+class Gate:
+    """Holds the answer to a refresh back until it is opened."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.has_arrived, self._may_answer = threading.Event(), threading.Event()
+        upstream.answers["/refresh"] = self._wait
+
+    def _wait(self, _: Seen) -> None:
+        self.has_arrived.set()
+        self._may_answer.wait(FOREVER)
+
+    def open(self) -> None:
+        """Let the upstream answer."""
+        self._may_answer.set()
+
+
+# -- gunicorn
+
+
+@contextmanager
+def gunicorn(*options: str, home: Path) -> Iterator[str]:
+    """Serve the site of ``crash_workers``; gives its URL. What gunicorn writes goes to ``home``."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        command = [sys.executable, "-m", "gunicorn", *options, "--bind", f"fd://{listening.fileno()}"]
+        server = subprocess.Popen(
+            [*command, "tests.support.crash_workers:wsgi()"],
+            env={**crash_workers.environment(), "HOME": str(home)},
+            pass_fds=[listening.fileno()],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        finally:
+            server.send_signal(signal.SIGTERM)
+            print(server.communicate(timeout=FOREVER)[0])
+
+
+def test_gunicorn_with_preload(client: UpstreamClient, upstream: Upstream, tmp_path: Path) -> None:
+    """Workers that were forked after a call refresh once between them, and none uses another's connection."""
+    connections = Connections(upstream)
+    upstream.refresh_delay = 0.5
+    served_by: set[int] = set()
+
+    def ask(url: str, number: int) -> str:
+        answer = requests.get(f"{url}orders/", {"number": number}, timeout=FOREVER).json()
+        served_by.add(answer["pid"])
+        return str(answer["outcome"])
+
+    options = ["--preload", "--workers", "3", "--threads", "4"]
+    with gunicorn(*options, home=tmp_path) as url, ThreadPoolExecutor(12) as threads:
+        requests.get(f"{url}pid/", timeout=FOREVER)
+        upstream.expire()
+        outcomes = list(threads.map(ask, [url] * 48, range(48)))
+        for _ in range(50):
+            if len(served_by) < 3:
+                outcomes += threads.map(ask, [url] * 12, range(12))
+    assert set(outcomes) == {"ok"}
+    assert len(served_by) == 3
+    assert len(connections.processes) == 4  # the master, before it forked
+    assert connections.shared == []
+    assert (upstream.refreshes, upstream.reuses) == (1, 0)
+    assert Credential.objects.get().generation == 2
+
+
+# -- fork
+
+
+def test_threads_and_forks(client: UpstreamClient, upstream: Upstream) -> None:
+    """Threads from before and after a fork, in both processes, get the answers to their own calls."""
+    connections = Connections(upstream)
+    upstream.expire()
+    worker = crash_workers.start("fork_between_threads", threads=4, calls=10)
+    await_ready(worker)
+    go_on(worker)
+    outcomes = workers.finish(worker)
+    assert set(outcomes) == {"ok"}
+    assert len(outcomes) >= 2 * 4 * 9 + 8
+    assert len(connections.processes) == 2
+    assert connections.shared == []
+    assert (upstream.refreshes, upstream.reuses) == (1, 0)
+
+
+def test_fork_in_a_refresh(client: UpstreamClient, upstream: Upstream) -> None:
+    """A child that was forked in the middle of a refresh waits for its parent's, on a connection of its own."""
+    connections = Connections(upstream)
+    gate = Gate(upstream)
+    upstream.expire()
+    worker = crash_workers.start("fork_in_a_refresh")
+    await_ready(worker)
+    go_on(worker)
+    assert gate.has_arrived.wait(FOREVER)
+    go_on(worker)
+    assert line(worker) == "forked"
+    until(lambda: len(upstream.calls("/orders/")) == 2)  # the child's first, which is told 401
+    gate.open()
+    assert workers.finish(worker) == {"parent": "ok", "child": "ok", "parent again": "ok"}
+    assert connections.shared == []
+    assert (upstream.refreshes, upstream.reuses) == (1, 0)
+    assert Credential.objects.get().pair.refresh == "refresh-2"
+
+
+# -- async
+
+
+@pytest.fixture
+def site(client: UpstreamClient, settings: Any) -> None:
+    """The site of ``crash_workers`` in this process."""
+    settings.ROOT_URLCONF = "tests.support.crash_workers"
+
+
+async def arrival(gate: Gate) -> None:
+    """Wait until the upstream is asked for new tokens."""
+    assert await asyncio.to_thread(gate.has_arrived.wait, FOREVER)
+
+
+def test_cancelled_views(site: None, upstream: Upstream) -> None:
+    """Views that are cancelled in the middle of a refresh don't undo it, and the next ones are served by it."""
+    gate = Gate(upstream)
+    upstream.expire()
+
+    async def requests() -> list[Any]:
+        waiting = [asyncio.create_task(AsyncClient().get("/async-orders/")) for _ in range(6)]
+        await arrival(gate)
+        for task in waiting[:5]:
+            task.cancel()
+        cancelled = await asyncio.gather(*waiting[:5], return_exceptions=True)
+        assert all(isinstance(error, asyncio.CancelledError) for error in cancelled)
+        following = asyncio.create_task(AsyncClient().get("/async-orders/"))
+        gate.open()
+        return [(await waiting[5]).json()["token"], (await following).json()["token"]]
+
+    assert async_to_sync(within_time(requests))() == ["access-2", "access-2"]
+    assert (upstream.refreshes, upstream.reuses) == (1, 0)
+    assert Credential.objects.get().pair.refresh == "refresh-2"
+
+
+def within_time(work: Any) -> Any:
+    """Make a deadlock an error."""
+
+    async def timed() -> Any:
+        async with asyncio.timeout(FOREVER):
+            return await work()
+
+    return timed
+
+
+def test_clients_that_disconnect(site: None, upstream: Upstream) -> None:
+    """When browsers hang up in the middle of a refresh, the ASGI server's cancelling loses no tokens."""
+    gate = Gate(upstream)
+    upstream.expire()
+
+    async def requests() -> Any:
+        scope = {"type": "http", "method": "GET", "path": "/async-orders/", "headers": [], "query_string": b""}
+        browsers = [ApplicationCommunicator(get_asgi_application(), scope) for _ in range(4)]
+        for browser in browsers:
+            await browser.send_input({"type": "http.request"})
+        await arrival(gate)
+        for browser in browsers:
+            await browser.send_input({"type": "http.disconnect"})
+            await browser.wait(FOREVER)
+        gate.open()
+        return (await AsyncClient().get("/async-orders/")).json()["token"]
+
+    assert async_to_sync(within_time(requests))() == "access-2"
+    assert (upstream.refreshes, upstream.reuses) == (1, 0)
+    assert Credential.objects.get().pair.refresh == "refresh-2"

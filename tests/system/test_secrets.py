@@ -1,0 +1,282 @@
+"""No token, password, client secret or key in anything that a person or a log may see."""
+
+from __future__ import annotations
+
+import io
+import logging
+import pickle
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+from django.contrib.auth.models import User
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.test import Client as Browser
+from django.views.debug import ExceptionReporter
+
+from jwt_upstream import signals
+from jwt_upstream.backends import get_backend
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.exceptions import UpstreamError
+from jwt_upstream.models import Credential, Event, Outage
+from jwt_upstream.tokens import TokenPair
+from tests.support.upstream import Answer, Seen, Upstream
+
+PASSWORD = "hunter2-Zebra"
+CLIENT_SECRET = "squid-Ink-77"
+KEY = "c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBieXRlcyE="
+#: Long ones look like tokens; short ones are only known to be secret.
+ACCESS = [f"acc-{number}-Qq" for number in range(10)]
+REFRESH = [f"eyJref{number}.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{'s' * 30}" for number in range(10)]
+SECRETS = [PASSWORD, CLIENT_SECRET, KEY, *ACCESS, *REFRESH]
+
+
+@pytest.fixture
+def shown(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
+    """Collects what is shown; at the end everything is searched."""
+    texts: list[str] = []
+
+    def receive(sender: Any, signal: Any, **arguments: Any) -> None:
+        texts.append(repr(arguments) + str(arguments) + repr(pickle.dumps(arguments)))
+
+    every = [signal for signal in vars(signals).values() if isinstance(signal, signals.Signal)]
+    for signal in every:
+        signal.connect(receive)
+    caplog.set_level(logging.DEBUG)
+    yield texts
+    for signal in every:
+        signal.disconnect(receive)
+    texts += [caplog.text, *(str(message.message()) for message in mail.outbox)]
+    text = "\n".join(texts)
+    assert len(text) > 1000
+    assert [secret for secret in SECRETS if secret in text] == []
+
+
+@pytest.fixture
+def leaky(upstream: Upstream, settings: Any, transactional_db: None) -> Upstream:
+    """An upstream which echoes every secret that it is sent in its error messages."""
+    pairs = iter(zip(ACCESS, REFRESH, strict=True))
+
+    def issue() -> dict[str, Any]:
+        access, refresh = next(pairs)
+        upstream.access, upstream.refresh = {access}, refresh
+        return {"access_token": access, "refresh_token": refresh}
+
+    upstream.issue = issue  # type: ignore[method-assign]
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [KEY]
+    settings.JWT_UPSTREAM["up"] = {
+        "BACKEND": "jwt_upstream.backends.OAuth2Backend",
+        "BASE_URL": upstream.url,
+        "OPTIONS": {"client_id": "us", "client_secret": CLIENT_SECRET, "client_authentication": "post"},
+    }
+    upstream.answers["/token"] = lambda _: Answer(200, issue())
+    return upstream
+
+
+def echo(status: int, error: str) -> Callable[[Seen], Answer]:
+    """Answer with an error that quotes the request."""
+
+    def answer(seen: Seen) -> Answer:
+        quoted = f"{seen.body.decode()} {seen.headers.get('Authorization')} {seen.headers.get('apikey')}"
+        return Answer(status, {"error": error, "error_description": quoted}, {"WWW-Authenticate": f"Bearer {quoted}"})
+
+    return answer
+
+
+def report(error: BaseException, shown: list[str]) -> None:
+    """Show an error in every way that a project might; the answer of the upstream itself is its own."""
+    error.response = None  # type: ignore[attr-defined]
+    shown += [str(error), repr(error), repr(vars(error)), repr(pickle.dumps(error))]
+    traced = traceback.TracebackException.from_exception(error, capture_locals=True)
+    shown += traced.format()
+    reporter = ExceptionReporter(None, type(error), error, error.__traceback__)
+    shown += [reporter.get_traceback_html(), reporter.get_traceback_text()]
+
+
+def failing(call: Callable[[], Any], shown: list[str]) -> None:
+    try:
+        call()
+    except (UpstreamError, requests.RequestException, CommandError, TypeError) as error:
+        report(error, shown)
+    else:
+        pytest.fail("no error")
+
+
+def log_in() -> UpstreamClient:
+    client = UpstreamClient("up")
+    client.login(username="bob", password=PASSWORD)
+    return client
+
+
+def show_rows(shown: list[str]) -> None:
+    for model in (Credential, Event, Outage):
+        for row in model._default_manager.all():
+            shown += [repr(row), str(row), repr(vars(row)), repr(pickle.dumps(row))]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, "invalid_grant"), (401, "invalid_client"), (503, "server_error"), (400, "invalid_grant")],
+)
+def test_refresh_that_fails(leaky: Upstream, shown: list[str], status: int, error: str) -> None:
+    """A refresh that fails, with the upstream quoting what it was sent, shows nothing anywhere."""
+    client = log_in()
+    leaky.expire()
+    leaky.answers["/token"] = echo(status, error)
+    for _ in range(2):
+        failing(lambda: client.get("orders/"), shown)
+    show_rows(shown)
+
+
+def test_locked(leaky: Upstream, shown: list[str], settings: Any) -> None:
+    """Nor does an account that is locked, where the upstream quotes the access token."""
+    options = {
+        "locked_statuses": [423],
+        "api_headers": {"Authorization": "Bearer {access}", "apikey": "{client_secret}"},
+    }
+    settings.JWT_UPSTREAM["up"]["OPTIONS"] |= options
+    client = log_in()
+    leaky.answers["/orders/"] = echo(423, "locked")
+    failing(lambda: client.post("orders/", json={}), shown)
+    show_rows(shown)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 503])
+def test_login_that_fails(leaky: Upstream, shown: list[str], status: int) -> None:
+    """Nor does a login that fails."""
+    leaky.answers["/token"] = echo(status, "invalid_grant")
+    failing(log_in, shown)
+    failing(lambda: UpstreamClient("up").login(password=PASSWORD), shown)
+
+
+def test_network_that_fails(leaky: Upstream, shown: list[str], settings: Any) -> None:
+    """Nor does a network that fails at login, call and refresh."""
+    client = log_in()
+    client.get("orders/")
+    settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://127.0.0.1:1/"
+    failing(lambda: client.get("orders/"), shown)
+    failing(client.refresh, shown)
+    failing(log_in, shown)
+    show_rows(shown)
+
+
+def test_body_that_fails(leaky: Upstream, shown: list[str]) -> None:
+    """Nor does a body that fails while it is sent, which is the caller's own error and is reported with its frames."""
+
+    def body() -> Iterator[bytes]:
+        yield b"one"
+        raise KeyError("two")
+
+    client = log_in()
+    with pytest.raises(KeyError) as caught:
+        client.post("orders/", data=body())
+    report(caught.value, shown)
+    assert "body" in [frame.name for frame in traceback.extract_tb(caught.tb)]
+
+
+def test_error_while_another_is_handled(leaky: Upstream, settings: Any) -> None:
+    """An error of the network leaves the traceback alone of the one that the caller is just handling."""
+    client = log_in()
+    settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://127.0.0.1:1/"
+    with pytest.raises(requests.ConnectionError) as caught:
+        try:
+            raise KeyError("first")
+        except KeyError:
+            client.get("orders/")
+    link: BaseException | None = caught.value
+    while link and not isinstance(link, KeyError):
+        link = link.__context__
+    assert link is not None
+    assert link.__traceback__ is not None
+
+
+def test_wrong_key(leaky: Upstream, shown: list[str], settings: Any) -> None:
+    """Nor do tokens that no key opens."""
+    client = log_in()
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = ["YW5vdGhlciBrZXkgb2YgdGhpcnR5LXR3byBieXRlcyE="]
+    failing(client.refresh, shown)
+    show_rows(shown)
+
+
+def test_values(leaky: Upstream, shown: list[str]) -> None:
+    """Nor do the values that pass through a project's code."""
+    client = log_in()
+    pair = client.refresh()
+    credential = Credential.objects.get()
+    for value in (pair, client, client.backend, get_backend("up"), credential, credential.access_token, [pair]):
+        shown += [repr(value), str(value)]
+    shown += [repr(pickle.dumps(client)), repr(pickle.dumps(credential)), repr(vars(client))]
+    response = client.get("orders/")
+    shown += [repr(response), repr(dict(response.request.headers)), repr(vars(response.request))]
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps(pair)
+    with pytest.raises(ValueError, match="character") as caught:
+        TokenPair(f"{REFRESH[0]}\n{ACCESS[0]}")
+    shown += [str(caught.value)]
+
+
+def probe(alias: str, shown: list[str], **options: Any) -> None:
+    """Have an answer explained, whether it is a good one or not."""
+    out = io.StringIO()
+    try:
+        call_command("upstream_probe", alias, stdout=out, stderr=out, **options)
+    except CommandError as error:
+        report(error, shown)
+    shown.append(out.getvalue())
+
+
+def test_commands(leaky: Upstream, shown: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do the commands, whether they succeed or fail."""
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(PASSWORD))
+    call_command("upstream_login", "up", username="bob", password_stdin=True, stdout=out, stderr=out)
+    call_command("upstream_status", stdout=out)
+    call_command("upstream_status", json=True, stdout=out)
+    leaky.answers["/token"] = echo(401, "invalid_grant")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(PASSWORD))
+    arguments = {"username": "bob", "password_stdin": True, "stdout": out, "stderr": out}
+    failing(lambda: call_command("upstream_login", "up", **arguments), shown)
+    call_command("dumpdata", "jwt_upstream", stdout=out)
+    probe("up", shown)
+    probe("up", shown, refresh=True)
+    probe("up", shown, api="orders/")
+    monkeypatch.setenv("JWT_UPSTREAM_USERNAME", "bob")
+    monkeypatch.setenv("JWT_UPSTREAM_PASSWORD", PASSWORD)
+    probe("up", shown, login=True)
+    leaky.answers["/token"] = lambda _: Answer(200, leaky.issue())
+    probe("up", shown, login=True, json=True)
+    probe("up", shown, login=True, store=True)
+    leaky.answers["/orders/"] = echo(400, "no")
+    probe("up", shown, api="orders/")
+    leaky.answers["/orders/"] = echo(401, "no")
+    probe("up", shown, api="orders/")
+    leaky.answers["/token"] = echo(400, "invalid_grant")
+    probe("up", shown, refresh=True)
+    shown.append(out.getvalue())
+
+
+def test_admin(leaky: Upstream, shown: list[str]) -> None:
+    """Nor does the admin, on any of its pages."""
+    log_in()
+    leaky.expire()
+    leaky.answers["/token"] = echo(400, "invalid_grant")
+    failing(lambda: UpstreamClient("up").get("orders/"), shown)
+    browser = Browser()
+    browser.force_login(User.objects.create_superuser("root"))
+    for path in ("credential/", f"credential/{Credential.objects.get().pk}/change/", "event/", "outage/"):
+        page = browser.get(f"/admin/jwt_upstream/{path}")
+        assert page.status_code == 200
+        shown.append(page.content.decode())
+
+
+def test_redirect_that_was_followed(leaky: Upstream, shown: list[str], settings: Any) -> None:
+    """Nor does an answer that redirected keep, as ``next``, the request with the token."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["api_headers"] = {"X-Token": "{access}"}
+    client = log_in()
+    leaky.answers["/old/"] = Answer(302, None, {"Location": "/orders/"})
+    for answer in client.get("old/").history:
+        shown.append(f"{vars(answer)} {answer.next and vars(answer.next)}" + " " * 1000)

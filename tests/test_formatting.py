@@ -1,0 +1,41 @@
+"""Moments, spans and paragraphs as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from jwt_upstream.formatting import left, moment, paragraph, span
+
+NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def test_moment() -> None:
+    """A moment is told in UTC, whatever zone it is in."""
+    assert moment(NOW.astimezone(timezone(timedelta(hours=5)))) == "2030-01-02 03:04:05 UTC"
+    assert moment(None) == "-"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0 s"), (0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (172800, "2 d")],
+)
+def test_span(seconds: float, text: str) -> None:
+    """A span has at least two of its unit, so that it is never far off."""
+    assert span(seconds) == text
+
+
+def test_left() -> None:
+    """What is left is a span, nothing, or unknown."""
+    assert left(NOW + timedelta(hours=3), NOW) == "3 h"
+    assert left(NOW, NOW) == "ended"
+    assert left(None, NOW) == "no stated end"
+
+
+def test_paragraph() -> None:
+    """A paragraph is wrapped, but a command in it stays in one piece, to be copied."""
+    text = "unlock the account, or log in: manage.py upstream_login crm --account tenant-42"
+    assert paragraph(text, 40) == (
+        "    unlock the account, or log in:\n    manage.py upstream_login crm --account tenant-42"
+    )
