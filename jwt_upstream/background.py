@@ -19,7 +19,7 @@ from jwt_upstream.refresh import refresh, stored
 from jwt_upstream.store import queries
 
 #: So many failures in a row, and the upstream is left to the next round, lest it keep the others waiting.
-_FAILURES_IN_A_ROW = 3
+_MAX_CONSECUTIVE_FAILURES = 3
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Round:
     failed: int = 0
     need_human: int = 0
     given_up: list[str] = field(default_factory=list)
-    _in_a_row: Counter[str] = field(default_factory=Counter, repr=False)
+    _consecutive_failures: Counter[str] = field(default_factory=Counter, repr=False)
 
     @property
     def tried(self) -> int:
@@ -44,15 +44,15 @@ class Round:
             refresh(row, rejected=stored(row, backend).access, backend=backend)
         except CredentialError:  # an upstream that refuses is not down
             self.need_human += 1
-            self._in_a_row[row.upstream] = 0
+            self._consecutive_failures[row.upstream] = 0
         except UpstreamError:
             self.failed += 1
-            self._in_a_row[row.upstream] += 1
-            if self._in_a_row[row.upstream] == _FAILURES_IN_A_ROW:
+            self._consecutive_failures[row.upstream] += 1
+            if self._consecutive_failures[row.upstream] == _MAX_CONSECUTIVE_FAILURES:
                 self.given_up.append(row.upstream)
         else:
             self.refreshed += 1
-            self._in_a_row[row.upstream] = 0
+            self._consecutive_failures[row.upstream] = 0
 
 
 def refresh_due(
@@ -72,7 +72,7 @@ def refresh_due(
         if result.tried >= limit or time.monotonic() >= end:
             break
         row = None if upstream in result.given_up else queries.reread(Credential(pk=key), using)
-        if row and _may_be_tried(row, ahead):
+        if row and _is_due(row, ahead):
             result.attempt(row)
     return result
 
@@ -91,7 +91,7 @@ def _in_turn(keys: dict[str, list[int]]) -> Iterator[tuple[str, int]]:
     return filter(None, chain.from_iterable(zip_longest(*pairs)))
 
 
-def _may_be_tried(row: Credential, ahead: float) -> bool:
+def _is_due(row: Credential, ahead: float) -> bool:
     backend, now = get_backend(row.upstream), timezone.now()
     if row.state != Credential.State.ACTIVE or row.is_leased(now):
         return False

@@ -24,7 +24,7 @@ from jwt_upstream.conf import DEFAULTS, conf
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.fields import configured_keys
 
-_LONGEST_ALIAS = 100
+_MAX_ALIAS_CHARACTERS = 100
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 _NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 
@@ -90,9 +90,11 @@ def _upstreams() -> Iterator[CheckMessage]:
 def check_upstream(alias: str, written: Any) -> Iterator[CheckMessage]:
     """Yield what is wrong with the settings of one upstream."""
     where = f"JWT_UPSTREAM[{alias!r}]"
-    if not isinstance(alias, str) or not 0 < len(alias) <= _LONGEST_ALIAS:
-        hint = f"Give it a name of at most {_LONGEST_ALIAS} characters."
-        yield Error(f"{where}: the alias must be 1 to {_LONGEST_ALIAS} characters.", hint=hint, id="jwt_upstream.E001")
+    if not isinstance(alias, str) or not 0 < len(alias) <= _MAX_ALIAS_CHARACTERS:
+        hint = f"Give it a name of at most {_MAX_ALIAS_CHARACTERS} characters."
+        yield Error(
+            f"{where}: the alias must be 1 to {_MAX_ALIAS_CHARACTERS} characters.", hint=hint, id="jwt_upstream.E001"
+        )
     if not isinstance(written, Mapping) or not _is_options(written.get("OPTIONS", {})):
         hint = f"It has {', '.join(KEYS)}; OPTIONS is a dict of names and values."
         yield Error(f"{where} must be a dict.", hint=hint, id="jwt_upstream.E002")

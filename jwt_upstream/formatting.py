@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
 
-def moment(at: datetime | None) -> str:
+def timestamp(at: datetime | None) -> str:
     """Return a moment to the second in UTC, so that hosts, logs and mails agree; "-" for none."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S %Z}" if at else "-"
 
 
-def span(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a span in the largest unit of which it has at least two, such as "90 s" or "54 min"."""
     for unit, size in _UNITS:
         if seconds >= 2 * size:
@@ -21,11 +21,11 @@ def span(seconds: float) -> str:
     return f"{max(seconds, 0):.0f} s"
 
 
-def left(end: datetime | None, now: datetime) -> str:
+def time_left(end: datetime | None, now: datetime) -> str:
     """Say how long a token still lives: a span, "ended", or "no stated end"."""
     if end is None:
         return "no stated end"
-    return span((end - now).total_seconds()) if end > now else "ended"
+    return duration((end - now).total_seconds()) if end > now else "ended"
 
 
 def paragraph(text: str, width: int) -> str:

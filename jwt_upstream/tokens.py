@@ -14,8 +14,8 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 # Any longer lifetime is a bug or "for ever", and near year 9999 datetime arithmetic overflows.
-_LONGEST_SECONDS = 36500 * 86400.0
-_LATEST_EPOCH = 1e11  # in the year 5138
+_MAX_LIFETIME_SECONDS = 36500 * 86400.0
+_MAX_EPOCH_SECONDS = 1e11  # in the year 5138
 _VISIBLE = re.compile(r"[\x21-\x7e]*", re.ASCII)
 
 
@@ -76,8 +76,8 @@ class TokenPair:
         """Fill in unknown ends from the tokens' own exp claims, where they are JWTs."""
         return replace(
             self,
-            access_expires_at=self.access_expires_at or claimed_end(self.access),
-            refresh_expires_at=self.refresh_expires_at or claimed_end(self.refresh),
+            access_expires_at=self.access_expires_at or claimed_expiry(self.access),
+            refresh_expires_at=self.refresh_expires_at or claimed_expiry(self.refresh),
         )
 
 
@@ -107,7 +107,7 @@ def claims(token: str) -> dict[str, Any]:
     return said
 
 
-def claimed_end(token: str, now: datetime | None = None) -> datetime | None:
+def claimed_expiry(token: str, now: datetime | None = None) -> datetime | None:
     """Return when a JWT ends by its own claims, unverified; None for anything which is not a JWT with an end.
 
     With ``now``, the moment it was issued on *our* clock, its lifetime (exp - iat) is counted from then, so that a
@@ -118,26 +118,26 @@ def claimed_end(token: str, now: datetime | None = None) -> datetime | None:
     if end is None:
         return None
     if now is not None and start is not None and end > start:
-        return end_after(end - start, now)
-    return end_at(end)
+        return expiry_after(end - start, now)
+    return expiry_at(end)
 
 
-def end_after(lifetime: Any, now: datetime, unit: float = 1.0) -> datetime | None:
+def expiry_after(lifetime: Any, now: datetime, unit: float = 1.0) -> datetime | None:
     """Return the end of a lifetime (int, float or digits) in units of that many seconds; None for nonsense and 0."""
     number = _number(lifetime)
     if number is None or number <= 0:
         return None
-    return now + timedelta(seconds=min(number * unit, _LONGEST_SECONDS))
+    return now + timedelta(seconds=min(number * unit, _MAX_LIFETIME_SECONDS))
 
 
-def end_at(moment: Any) -> datetime | None:
+def expiry_at(moment: Any) -> datetime | None:
     """Return an absolute end, given as epoch seconds or milliseconds or as an ISO 8601 text; None for nonsense."""
     number = _number(moment)
     if number is None:
         number = _iso(moment)
-    elif number > _LATEST_EPOCH:  # too late for seconds, so these are milliseconds
+    elif number > _MAX_EPOCH_SECONDS:  # too late for seconds, so these are milliseconds
         number /= 1000
-    return datetime.fromtimestamp(number, UTC) if number and 0 < number < _LATEST_EPOCH else None
+    return datetime.fromtimestamp(number, UTC) if number and 0 < number < _MAX_EPOCH_SECONDS else None
 
 
 def _number(value: Any) -> float | None:

@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from jwt_upstream.formatting import left, moment, paragraph, span
+from jwt_upstream.formatting import time_left, timestamp, paragraph, duration
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def test_moment() -> None:
     """A moment is told in UTC, whatever zone it is in."""
-    assert moment(NOW.astimezone(timezone(timedelta(hours=5)))) == "2030-01-02 03:04:05 UTC"
-    assert moment(None) == "-"
+    assert timestamp(NOW.astimezone(timezone(timedelta(hours=5)))) == "2030-01-02 03:04:05 UTC"
+    assert timestamp(None) == "-"
 
 
 @pytest.mark.parametrize(
@@ -23,14 +23,14 @@ def test_moment() -> None:
 )
 def test_span(seconds: float, text: str) -> None:
     """A span has at least two of its unit, so that it is never far off."""
-    assert span(seconds) == text
+    assert duration(seconds) == text
 
 
 def test_left() -> None:
     """What is left is a span, nothing, or unknown."""
-    assert left(NOW + timedelta(hours=3), NOW) == "3 h"
-    assert left(NOW, NOW) == "ended"
-    assert left(None, NOW) == "no stated end"
+    assert time_left(NOW + timedelta(hours=3), NOW) == "3 h"
+    assert time_left(NOW, NOW) == "ended"
+    assert time_left(None, NOW) == "no stated end"
 
 
 def test_paragraph() -> None:

@@ -213,8 +213,8 @@ def test_is_claimed(claim: str, seconds: float | None, is_leased: bool) -> None:
 )
 def test_is_degraded(state: str, failures: int, seconds: float, is_degraded: bool) -> None:
     """Degraded means that refreshing fails while the token still lives."""
-    ends_at = timezone.now() + timedelta(seconds=seconds)
-    credential = Credential(state=state, failures=failures, access_expires_at=ends_at)
+    expires_at = timezone.now() + timedelta(seconds=seconds)
+    credential = Credential(state=state, failures=failures, access_expires_at=expires_at)
     assert credential.is_degraded is is_degraded
 
 

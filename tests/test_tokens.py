@@ -15,7 +15,7 @@ import jwt
 import pytest
 from django.views.debug import ExceptionReporter
 
-from jwt_upstream.tokens import Secrets, TokenPair, claimed_end, end_after, end_at, fingerprint
+from jwt_upstream.tokens import Secrets, TokenPair, claimed_expiry, expiry_after, expiry_at, fingerprint
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -130,15 +130,15 @@ def test_server_whose_clock_differs(skew: timedelta) -> None:
     """A token lasts as long as its claims say, from when we asked, whatever time it is over there."""
     there = NOW + skew
     issued = token(iat=there.timestamp(), exp=(there + HOUR).timestamp())
-    assert claimed_end(issued, NOW) == NOW + HOUR
-    assert claimed_end(issued) == there + HOUR
+    assert claimed_expiry(issued, NOW) == NOW + HOUR
+    assert claimed_expiry(issued) == there + HOUR
 
 
 @pytest.mark.parametrize("iat", [None, "soon", True, NOW.timestamp() + 3600, NOW.timestamp() + 7200])
 def test_useless_iat(iat: Any) -> None:
     """Without a sane beginning the end that is claimed counts as it is."""
     claims = {"exp": (NOW + HOUR).timestamp(), "iat": iat}
-    assert claimed_end(forged(json.dumps(claims).encode()), NOW) == NOW + HOUR
+    assert claimed_expiry(forged(json.dumps(claims).encode()), NOW) == NOW + HOUR
 
 
 @pytest.mark.parametrize(
@@ -162,31 +162,31 @@ def test_useless_iat(iat: Any) -> None:
 )
 def test_claims_that_are_nonsense(payload: bytes) -> None:
     """A payload that makes no sense is a token whose end is unknown."""
-    assert claimed_end(forged(payload)) is claimed_end(forged(payload), NOW) is None
+    assert claimed_expiry(forged(payload)) is claimed_expiry(forged(payload), NOW) is None
 
 
 @pytest.mark.parametrize("text", ["", "opaque", "a.b.c", "...", "a.b.c.d.e", "\ud800", "é.é.é"])
 def test_no_jwt(text: str) -> None:
     """What is no JWT claims no end."""
-    assert claimed_end(text) is None
+    assert claimed_expiry(text) is None
 
 
 @pytest.mark.parametrize("seconds", [0, -1, "0", None, True, [], {}, "", "soon", "nan", float("nan"), float("inf")])
 def test_lifetime_that_is_nonsense(seconds: Any) -> None:
     """Nonsense, and nothing at all, is no lifetime; Keycloak's 0 means for ever."""
-    assert end_after(seconds, NOW) is None
+    assert expiry_after(seconds, NOW) is None
 
 
 @pytest.mark.parametrize("seconds", [3600, 3600.0, "3600", " 3600 "])
 def test_lifetime(seconds: Any) -> None:
     """A lifetime counts from now, be it a number or digits."""
-    assert end_after(seconds, NOW) == NOW + HOUR
+    assert expiry_after(seconds, NOW) == NOW + HOUR
 
 
 @pytest.mark.parametrize("seconds", [1e12, 10**400 // 10**380, "1e300"])
 def test_longest_lifetime(seconds: Any) -> None:
     """More than a century is cut to one, so that no arithmetic overflows."""
-    assert end_after(seconds, NOW) == NOW + timedelta(days=36500)
+    assert expiry_after(seconds, NOW) == NOW + timedelta(days=36500)
 
 
 @pytest.mark.parametrize(
@@ -202,8 +202,8 @@ def test_longest_lifetime(seconds: Any) -> None:
 )
 def test_end(moment: Any) -> None:
     """An end may be epoch seconds or milliseconds or ISO 8601, which is UTC unless it says otherwise."""
-    assert end_at(moment) == NOW
-    assert end_at(moment).tzinfo is UTC  # type: ignore[union-attr]
+    assert expiry_at(moment) == NOW
+    assert expiry_at(moment).tzinfo is UTC  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -217,4 +217,4 @@ def test_end(moment: Any) -> None:
 )
 def test_end_that_is_nonsense(moment: Any) -> None:
     """Nonsense is no end, nor are the ends of the calendar, by which servers mean never."""
-    assert end_at(moment) is None
+    assert expiry_at(moment) is None

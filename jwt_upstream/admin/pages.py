@@ -16,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jwt_upstream.exceptions import UpstreamError
-from jwt_upstream.formatting import left
+from jwt_upstream.formatting import time_left
 from jwt_upstream.login import log_out
 from jwt_upstream.models import Credential, Event, Outage
 from jwt_upstream.refresh import try_again
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 else:
     CredentialBase = EventBase = OutageBase = admin.ModelAdmin
 
-_HISTORY = 20
-_NOTHING = "-"
+_HISTORY_EVENTS = 20
+_EMPTY = "-"
 
 
 class ReadOnly:
@@ -86,7 +86,7 @@ class CredentialAdmin(ReadOnly, CredentialBase):
     @admin.display(description=_("token left"), ordering="access_expires_at")
     def token_left(self, credential: Credential) -> str | None:
         """Say how long the access token still lives, without opening it."""
-        return left(credential.access_expires_at, timezone.now()) if credential.access_token else None
+        return time_left(credential.access_expires_at, timezone.now()) if credential.access_token else None
 
     @admin.display(description=_("since"), ordering="since")
     def from_when(self, credential: Credential) -> str:
@@ -102,7 +102,7 @@ class CredentialAdmin(ReadOnly, CredentialBase):
     def refreshing(self, credential: Credential) -> str:
         """Say whether refreshing works, is under way, or since when it fails."""
         if credential.needs_human:
-            return _NOTHING
+            return _EMPTY
         if credential.is_leased(timezone.now()):
             return str(_("under way"))
         if credential.failing_since is None:
@@ -113,7 +113,7 @@ class CredentialAdmin(ReadOnly, CredentialBase):
     @admin.display(description=_("what now"))
     def remedy(self, credential: Credential) -> str:
         """Say what a person should do."""
-        return credential.remedy if credential.needs_human else _NOTHING
+        return credential.remedy if credential.needs_human else _EMPTY
 
     @admin.display(description=_("access token"))
     def access(self, credential: Credential) -> str:
@@ -168,7 +168,7 @@ class CredentialAdmin(ReadOnly, CredentialBase):
         about = {"upstream": credential.upstream, "account": credential.account}
         events = Event.objects.filter(**about)
         return {
-            "events": [(event, cells.of_event(event)) for event in events[:_HISTORY]],
+            "events": [(event, cells.of_event(event)) for event in events[:_HISTORY_EVENTS]],
             "url": f"{self._url('event_changelist')}?{urlencode(about)}",
         }
 

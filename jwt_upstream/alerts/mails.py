@@ -17,7 +17,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from jwt_upstream import signals
-from jwt_upstream.formatting import moment, paragraph
+from jwt_upstream.formatting import paragraph, timestamp
 
 logger = logging.getLogger("jwt_upstream")
 
@@ -41,7 +41,7 @@ def _credential_failed(credential: Any, **_: Any) -> None:
     body = f"""\
 The credential {credential} is {what} and needs a human.
 
-Since:  {moment(credential.since)}
+Since:  {timestamp(credential.since)}
 Why:    {credential.reason}
 Admin:  {_link("credential_change", credential.pk)}
 
@@ -60,7 +60,7 @@ def _credential_works(credential: Any, event: Any, **_: Any) -> None:
     body = f"""\
 The credential {credential} works again. It was {event.state_before}.
 
-Since:  {moment(event.at)}
+Since:  {timestamp(event.at)}
 How:    {event.get_kind_display()}
 By:     {event.by}
 Admin:  {_link("credential_change", credential.pk)}
@@ -79,7 +79,7 @@ def _upstream_failed(outage: Any, **_: Any) -> None:
     body = f"""\
 The upstream {outage.upstream} is {what}: no token can be refreshed there.
 
-Since:  {moment(outage.since)}
+Since:  {timestamp(outage.since)}
 Why:    {outage.reason}
 Admin:  {_link("credential_changelist", upstream=outage.upstream)}
 
@@ -96,8 +96,8 @@ def _upstream_works(outage: Any, **_: Any) -> None:
     body = f"""\
 The upstream {outage.upstream} works again. It was {outage.get_kind_display()}.
 
-From:   {moment(outage.since)}
-Until:  {moment(timezone.now())}
+From:   {timestamp(outage.since)}
+Until:  {timestamp(timezone.now())}
 Why:    {outage.reason}
 Admin:  {_link("credential_changelist", upstream=outage.upstream)}
 """

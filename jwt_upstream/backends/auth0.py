@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .core import Rule, Verdict, Where
+from .core import TOKEN_REQUESTS, Rule, Verdict
 from .oauth2 import OAuth2Backend
 
-_ASKING: tuple[Where, ...] = ("login", "refresh")
 _BLOCKED = r"^user is blocked\b|\baccount has been blocked\b"
 
 
@@ -25,9 +24,9 @@ class Auth0Backend(OAuth2Backend):
     rules = (
         # A blocked user is 401 ``unauthorized``, as is one whom a rule refuses, or 403 ``invalid_grant`` at a refresh.
         # After too many wrong passwords it is 429.
-        Rule(Verdict.LOCKED, _ASKING, (400, 401, 403, 429), json="error_description", pattern=_BLOCKED),
-        Rule(Verdict.LOCKED, _ASKING, (401,), json="error", pattern=r"^(unauthorized|password_leaked)$"),
+        Rule(Verdict.LOCKED, TOKEN_REQUESTS, (400, 401, 403, 429), json="error_description", pattern=_BLOCKED),
+        Rule(Verdict.LOCKED, TOKEN_REQUESTS, (401,), json="error", pattern=r"^(unauthorized|password_leaked)$"),
         # An older tenant says ``access_denied``, which otherwise is about the application.
         Rule(Verdict.REJECTED, ("refresh",), (403,), json="error_description", pattern=r"^Unknown or invalid refresh"),
-        Rule(Verdict.REJECTED, _ASKING, (403,), json="error", pattern=r"^mfa_\w+$"),
+        Rule(Verdict.REJECTED, TOKEN_REQUESTS, (403,), json="error", pattern=r"^mfa_\w+$"),
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .core import Rule, Verdict, Where
+from .core import TOKEN_REQUESTS, Rule, Verdict
 from .oauth2 import OAuth2Backend
 
-_ASKING: tuple[Where, ...] = ("login", "refresh")
 # IdsLocked, UserDisabled, the same of a guest, passwords that expired or must be changed, users blocked for risk.
 _ACCOUNT_CODES = r"^(50053|50057|500571|50055|50144|50135|53011|530034)$"
 _GRANT_ERRORS = r"^(invalid_grant|(interaction|login|consent)_required)$"
@@ -29,10 +28,10 @@ class EntraBackend(OAuth2Backend):
     _refresh_options = ("scope",)
     rules = (
         # By number only: the texts change, and an app must work without either.
-        Rule(Verdict.LOCKED, _ASKING, (400, 401, 403), json="error_codes", pattern=_ACCOUNT_CODES),
+        Rule(Verdict.LOCKED, TOKEN_REQUESTS, (400, 401, 403), json="error_codes", pattern=_ACCOUNT_CODES),
         Rule(Verdict.LOCKED, ("refresh",), (400, 401, 403), json="error_codes", pattern=_GONE_CODES),
-        Rule(Verdict.TRANSIENT, _ASKING, json="error_codes", pattern=_BUSY_CODES),
-        Rule(Verdict.REJECTED, _ASKING, (400, 401, 403), json="error", pattern=_GRANT_ERRORS),
+        Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, json="error_codes", pattern=_BUSY_CODES),
+        Rule(Verdict.REJECTED, TOKEN_REQUESTS, (400, 401, 403), json="error", pattern=_GRANT_ERRORS),
         # Continuous access evaluation: the token was revoked; other ``insufficient_claims`` want a step up.
         Rule(Verdict.EXPIRED, ("api",), (401,), pattern=r"\bTokenIssuedBeforeRevocationTimestamp\b"),
     )

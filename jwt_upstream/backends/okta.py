@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .core import Rule, Verdict, Where
+from .core import TOKEN_REQUESTS, Rule, Verdict
 from .oauth2 import OAuth2Backend
 
-_ASKING: tuple[Where, ...] = ("login", "refresh")
 #: User locked, password expired, account locked, no access to the account, user not active (error-codes.json).
 _ACCOUNT_CODES = r"^E0000(064|069|085|119|155)$"
 _ACCOUNT = r"^Password has expired|password is expired|^User (is not assigned|status is invalid)"
@@ -24,12 +23,12 @@ class OktaBackend(OAuth2Backend):
     message_paths = ("error_description", "errorSummary", "error")
     retry_at_headers = ("X-Rate-Limit-Reset",)
     rules = (
-        Rule(Verdict.LOCKED, _ASKING, (401, 403, 423), json="errorCode", pattern=_ACCOUNT_CODES),
-        Rule(Verdict.LOCKED, _ASKING, (400, 403), json="error_description", pattern=_ACCOUNT),
+        Rule(Verdict.LOCKED, TOKEN_REQUESTS, (401, 403, 423), json="errorCode", pattern=_ACCOUNT_CODES),
+        Rule(Verdict.LOCKED, TOKEN_REQUESTS, (400, 403), json="error_description", pattern=_ACCOUNT),
         # The Authentication API answers 200 whatever state the user is in.
         Rule(Verdict.LOCKED, ("login",), (200,), json="status", pattern=r"^(LOCKED_OUT|PASSWORD_EXPIRED)$"),
         Rule(Verdict.REJECTED, ("login",), (200,), json="status", pattern=r"^MFA_\w+$"),
-        Rule(Verdict.REJECTED, _ASKING, (403,), json="error", pattern=r"^mfa_required$"),
+        Rule(Verdict.REJECTED, TOKEN_REQUESTS, (403,), json="error", pattern=r"^mfa_required$"),
         # No permission to the feature; the token is as good as before.
         Rule(Verdict.PASS, ("api",), (401,), json="errorCode", pattern=r"^E0000015$"),
     )

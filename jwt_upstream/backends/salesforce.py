@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from .core import Rule, Verdict, Where
+from .core import TOKEN_REQUESTS, Rule, Verdict
 from .oauth2 import OAuth2Backend
 
-_ASKING: tuple[Where, ...] = ("login", "refresh")
 _INACTIVE = r"^(inactive (user|org\w*)|(user|organization) is inactive)$"
 
 
@@ -21,9 +20,11 @@ class SalesforceBackend(OAuth2Backend):
     client_authentication = "post"
     message_paths = ("error_description", "0.message", "error")
     rules = (
-        Rule(Verdict.LOCKED, _ASKING, (400, 401, 403), json="error", pattern=r"^inactive_(user|org)$"),
-        Rule(Verdict.LOCKED, _ASKING, (400, 401, 403), json="error_description", pattern=_INACTIVE),
-        Rule(Verdict.TRANSIENT, _ASKING, (400,), json="error", pattern=r"^unknown_error$"),  # "retry your request"
+        Rule(Verdict.LOCKED, TOKEN_REQUESTS, (400, 401, 403), json="error", pattern=r"^inactive_(user|org)$"),
+        Rule(Verdict.LOCKED, TOKEN_REQUESTS, (400, 401, 403), json="error_description", pattern=_INACTIVE),
+        Rule(
+            Verdict.TRANSIENT, TOKEN_REQUESTS, (400,), json="error", pattern=r"^unknown_error$"
+        ),  # "retry your request"
         # Identity URL and userinfo say so in plain text.
         Rule(Verdict.EXPIRED, ("api",), (403,), pattern=r"^\s*(Bad|Missing)_OAuth_Token\b"),
     )

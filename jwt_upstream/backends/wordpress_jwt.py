@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .core import REFUSALS, Rule, Verdict, Where
-
-_ASKING: tuple[Where, ...] = ("login", "refresh")
+from .core import REFUSALS, TOKEN_REQUESTS, Rule, Verdict
 
 
 class WordPressJWTBackend(Backend):
@@ -22,10 +20,17 @@ class WordPressJWTBackend(Backend):
     access_paths = ("token", "data.token")
     refresh_paths = ("cookie:refresh_token",)
     rules = (
-        Rule(Verdict.CONFIG, _ASKING, json="code", pattern=r"^jwt_auth_(bad_config|unsupported_|no_auth_|missing_)"),
-        Rule(Verdict.CONFIG, _ASKING, json="code", pattern=r"\bempty_(username|password)$"),
+        Rule(
+            Verdict.CONFIG,
+            TOKEN_REQUESTS,
+            json="code",
+            pattern=r"^jwt_auth_(bad_config|unsupported_|no_auth_|missing_)",
+        ),
+        Rule(Verdict.CONFIG, TOKEN_REQUESTS, json="code", pattern=r"\bempty_(username|password)$"),
         # WordPress for sites of many users; plugins that let users in by hand.
-        Rule(Verdict.LOCKED, _ASKING, json="code", pattern=r"\b(spammer_account|pending_approval|denied_access)$"),
+        Rule(
+            Verdict.LOCKED, TOKEN_REQUESTS, json="code", pattern=r"\b(spammer_account|pending_approval|denied_access)$"
+        ),
         Rule(Verdict.LOCKED, ("api",), (401, 403), json="code", pattern=r"^jwt_auth_user_not_found$"),
         Rule(Verdict.PASS, ("api",), REFUSALS, json="code", pattern=r"^jwt_auth_(bad_config|unsupported_)"),
         Rule(

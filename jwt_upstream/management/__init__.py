@@ -1,0 +1,1 @@
+"""The commands: where their input comes from, what they do, and what they print."""

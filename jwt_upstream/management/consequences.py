@@ -5,7 +5,7 @@ from __future__ import annotations
 from jwt_upstream.backends import Backend, Verdict
 from jwt_upstream.backends.explain import Reading
 from jwt_upstream.conf import conf
-from jwt_upstream.formatting import span
+from jwt_upstream.formatting import duration
 
 _KEPT = "What was stored before is kept."
 _MAIL = "calls fail at once, without a request, and the admins get one mail"
@@ -44,15 +44,15 @@ def _of_refresh(reading: Reading, backend: Backend) -> str:
 
 
 def _pause(reading: Reading, backend: Backend) -> str:
-    growing = f"{span(backend.backoff)}, doubled with each failure up to {span(backend.backoff_max)}"
-    asked = f", but at least the {span(reading.retry_after)} that were asked for" if reading.retry_after else ""
+    growing = f"{duration(backend.backoff)}, doubled with each failure up to {duration(backend.backoff_max)}"
+    asked = f", but at least the {duration(reading.retry_after)} that were asked for" if reading.retry_after else ""
     return f"Refreshing pauses for {growing}{asked}."
 
 
 def _mail(reading: Reading) -> str:
     if reading.verdict is Verdict.CONFIG:
         return "The admins get one mail about the upstream, at once."
-    return f"The admins get one mail about the upstream if it lasts for {span(conf.outage_seconds)}."
+    return f"The admins get one mail about the upstream if it lasts for {duration(conf.outage_seconds)}."
 
 
 def _doubt(reading: Reading) -> str:
@@ -60,4 +60,4 @@ def _doubt(reading: Reading) -> str:
 
 
 def _asked_to_wait(reading: Reading) -> str:
-    return f", to try again in {span(reading.retry_after)}" if reading.retry_after else ", to try again later"
+    return f", to try again in {duration(reading.retry_after)}" if reading.retry_after else ", to try again later"

@@ -13,10 +13,10 @@ from django.utils import timezone
 from jwt_upstream.backends import Backend
 from jwt_upstream.backends.core import Which
 from jwt_upstream.backends.explain import FoundToken, Preview, Reading
-from jwt_upstream.formatting import left, moment
+from jwt_upstream.formatting import time_left, timestamp
 from jwt_upstream.management.consequences import consequence
 
-_LABEL = 18
+_LABEL_WIDTH = 18
 
 
 def preview_lines(preview: Preview, width: int) -> Iterator[str]:
@@ -47,7 +47,7 @@ def reading_lines(reading: Reading, backend: Backend, width: int) -> Iterator[st
     yield f"The answer to {_asked(reading)}: HTTP {reading.status}, {kind}, {reading.size} bytes"
     yield ""
     for label, text in _told(reading, backend):
-        head, indent = f"  {label:<{_LABEL - 1}} ", " " * (_LABEL + 2)
+        head, indent = f"  {label:<{_LABEL_WIDTH - 1}} ", " " * (_LABEL_WIDTH + 2)
         # A rule is to be copied in one piece.
         yield (
             f"{indent}{text}"
@@ -92,8 +92,9 @@ def _token(which: Which, token: FoundToken | None, backend: Backend) -> Iterator
     kind = "a JWT" if token.is_jwt else "no JWT"
     told = f"{token.length} characters, {kind}, fingerprint {token.fingerprint}"
     yield f"{which} token", f"at {token.path}: {told}"
-    if token.ends_at:
-        yield "", f"until {moment(token.ends_at)} ({left(token.ends_at, timezone.now())}), by {token.end_told_by}"
+    if token.expires_at:
+        lifetime = time_left(token.expires_at, timezone.now())
+        yield "", f"until {timestamp(token.expires_at)} ({lifetime}), by {token.expiry_source}"
     else:
         yield "", "no end is told" + ("; it is used until a call gets a 401" if which == "access" else "")
 

@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_variables
 from requests import RequestException, Response
 
 from jwt_upstream.backends import Backend, Verdict, Where, get_backend, make_backend, written_settings
-from jwt_upstream.backends.core import LONGEST
+from jwt_upstream.backends.core import MAX_BODY_BYTES
 from jwt_upstream.backends.explain import Reading, read, saved_answers
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import UpstreamError
@@ -126,9 +126,9 @@ def saved(alias: str, options: Options) -> Probe:
 
 def _content(name: str) -> bytes:
     if name == "-":
-        return sys.stdin.buffer.read(2 * LONGEST)
+        return sys.stdin.buffer.read(2 * MAX_BODY_BYTES)
     with open(name, "rb") as file:
-        return file.read(2 * LONGEST)
+        return file.read(2 * MAX_BODY_BYTES)
 
 
 @sensitive_variables()

@@ -18,10 +18,10 @@ from jwt_upstream.tokens import fingerprint
 
 State = Credential.State
 
-_ILL = [state for state in State.values if state != State.ACTIVE]
+_INACTIVE_STATES = [state for state in State.values if state != State.ACTIVE]
 #: How many active credentials of an upstream are opened to see whether a key is lost, where they aren't all shown.
-_SAMPLE = 10
-_AT_ONCE = 500
+_SAMPLE_ROWS = 10
+_CHUNK_ROWS = 500
 _COLUMNS = (
     "upstream",
     "account",
@@ -88,8 +88,8 @@ class Report:
         self.credentials = sum(tally.credentials for tally in self.tallies)
         self.is_exact = all(tally.is_exact for tally in self.tallies)
         self.is_short = self.credentials > limit and not show_all
-        ill = sum(tally.need_human for tally in self.tallies)
-        self.left_out = max(ill - limit, 0) if self.is_short else 0
+        need_human = sum(tally.need_human for tally in self.tallies)
+        self.left_out = max(need_human - limit, 0) if self.is_short else 0
         self.need_human = self.left_out
 
     @property
@@ -105,16 +105,23 @@ class Report:
             yield status
 
 
-def _tallies(alias: str | None, most: int | None) -> list[Tally]:
-    return [_tally(upstream, most) for upstream in queries.upstreams(_rows(alias))]
+def _tallies(alias: str | None, limit: int | None) -> list[Tally]:
+    return [_tally(upstream, limit) for upstream in queries.upstreams(_rows(alias))]
 
 
-def _tally(upstream: str, most: int | None) -> Tally:
+def _tally(upstream: str, limit: int | None) -> Tally:
     rows = _rows(upstream)
-    active = queries.number(rows.filter(state=State.ACTIVE), most)
-    ill = queries.number(rows.filter(state__in=_ILL), most)
-    failing = queries.number(queries.failing(rows, [upstream]), most)
-    return Tally(upstream, active + ill, active, failing, ill, is_exact=most is None or max(active, ill) < most)
+    active = queries.number(rows.filter(state=State.ACTIVE), limit)
+    need_human = queries.number(rows.filter(state__in=_INACTIVE_STATES), limit)
+    failing = queries.number(queries.failing(rows, [upstream]), limit)
+    return Tally(
+        upstream,
+        active + need_human,
+        active,
+        failing,
+        need_human,
+        is_exact=limit is None or max(active, need_human) < limit,
+    )
 
 
 def _missing(alias: str | None, tallies: Sequence[Tally]) -> list[Status]:
@@ -127,16 +134,16 @@ def _missing(alias: str | None, tallies: Sequence[Tally]) -> list[Status]:
 
 
 def _every(alias: str | None) -> Iterator[Status]:
-    return map(_status, _rows(alias).order_by("upstream", "account").iterator(chunk_size=_AT_ONCE))
+    return map(_status, _rows(alias).order_by("upstream", "account").iterator(chunk_size=_CHUNK_ROWS))
 
 
 def _in_trouble(tallies: Sequence[Tally], limit: int) -> Iterator[Status]:
     # Those that need a human come first, then those that can't be refreshed. Before them, beyond the limit, come those
     # of a few active ones that no key opens: nobody may have called since the key was lost.
-    ill = (_rows(tally.upstream).filter(state__in=_ILL) for tally in tallies if tally.need_human)
+    need_human = (_rows(tally.upstream).filter(state__in=_INACTIVE_STATES) for tally in tallies if tally.need_human)
     failing = (queries.failing(_rows(None), [tally.upstream]) for tally in tallies if tally.failing)
-    found = (rows.order_by("account")[:limit] for rows in chain(ill, failing))
-    samples = (_rows(tally.upstream).filter(state=State.ACTIVE).order_by()[:_SAMPLE] for tally in tallies)
+    found = (rows.order_by("account")[:limit] for rows in chain(need_human, failing))
+    samples = (_rows(tally.upstream).filter(state=State.ACTIVE).order_by()[:_SAMPLE_ROWS] for tally in tallies)
     unopened = (status for status in map(_status, chain.from_iterable(samples)) if status.needs_human)
     return chain(unopened, map(_status, islice(chain.from_iterable(found), limit)))
 

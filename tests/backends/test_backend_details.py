@@ -23,7 +23,7 @@ from jwt_upstream.backends.core.bodies import body, drain
 from jwt_upstream.backends.core.redaction import cause, masked
 from jwt_upstream.backends.core.transport import Deadline
 from jwt_upstream.exceptions import UpstreamNotConfigured
-from jwt_upstream.tokens import Secrets, TokenPair, claimed_end, end_after, end_at
+from jwt_upstream.tokens import Secrets, TokenPair, claimed_expiry, expiry_after, expiry_at
 from tests.support.raw_server import RawServer, say
 from tests.support.upstream import Answer, Upstream
 
@@ -264,7 +264,7 @@ def test_lifetimes(stated: dict[str, Any], seconds: float | None) -> None:
 
 def test_lifetimes_by_themselves() -> None:
     """The functions take anything."""
-    assert end_after("x", NOW) is end_at("x") is end_at(True) is claimed_end("a.b.c") is None
+    assert expiry_after("x", NOW) is expiry_at("x") is expiry_at(True) is claimed_expiry("a.b.c") is None
 
 
 def test_token_pair_refuses() -> None:
@@ -363,7 +363,7 @@ def test_connection_made_too_late() -> None:
     """A connection that is there only after the deadline is cut at once."""
     ours, theirs = socket.socketpair()
     with ours, theirs, Deadline(0.01) as deadline:
-        while not deadline.passed:
+        while not deadline.has_passed:
             time.sleep(0.01)
         deadline.watch(ours)
         assert theirs.recv(1) == b""

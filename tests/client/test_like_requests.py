@@ -26,7 +26,7 @@ from requests_toolbelt.utils import dump
 from urllib3 import HTTPResponse
 
 from jwt_upstream import backends
-from jwt_upstream.backends.core.bodies import LIMIT
+from jwt_upstream.backends.core.bodies import PEEK_BYTES
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import AccountLocked
 from jwt_upstream.tokens import TokenPair
@@ -194,7 +194,7 @@ def test_only_rules_that_look_at_success_read_of_it(client: UpstreamClient, upst
         Answer(200, body) if seen.token in upstream.access else Answer(200, {"ok": False, "error": "token_expired"})
     )
     rule = {"verdict": "EXPIRED", "json": "error", "pattern": "^token_expired$"}
-    for rules, read, refreshes in (([], range(1), 0), ([rule], range(1, 3 * LIMIT), 1)):
+    for rules, read, refreshes in (([], range(1), 0), ([rule], range(1, 3 * PEEK_BYTES), 1)):
         settings.JWT_UPSTREAM["up"]["OPTIONS"]["rules"] = rules
         upstream.access = {"access-1"}
         with UpstreamClient("up").get("orders/", stream=True) as response:
@@ -242,8 +242,8 @@ def test_401_without_end(client: UpstreamClient, upstream: Upstream, settings: A
         settings.JWT_UPSTREAM["up"]["OPTIONS"]["refresh_path"] = f"{upstream.url}refresh"
         with client.get("orders/", stream=True) as response:
             assert response.status_code == 401
-            assert len(response.history[0].content) <= LIMIT
-            assert len(next(response.iter_content(200_000))) > LIMIT
+            assert len(response.history[0].content) <= PEEK_BYTES
+            assert len(next(response.iter_content(200_000))) > PEEK_BYTES
         assert has_ended.wait(20)
     # What the buffers between two sockets take, beside what was read.
     assert max(sent) < 20_000_000

@@ -587,7 +587,7 @@ def test_methods_of_a_project(saved: Callable[..., str], settings: Any) -> None:
     told = json.loads(probe("up", "--response", saved("HTTP/1.1 418 Tea\n\n"), "--where", "login", "--json")[0])
     (answer,) = told["answers"]
     assert (answer["verdict"], answer["source"], answer["rule"]) == ("OK", "Unruly.verdict", None)
-    assert (answer["access"]["path"], answer["access"]["end_told_by"]) == ("Unruly.token_pair", "Unruly.token_pair")
+    assert (answer["access"]["path"], answer["access"]["expiry_source"]) == ("Unruly.token_pair", "Unruly.token_pair")
 
 
 def test_rule_of_a_class(saved: Callable[..., str], settings: Any) -> None:

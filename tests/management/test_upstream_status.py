@@ -245,7 +245,7 @@ def test_many_in_trouble() -> None:
 
 def test_all_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """--all shows every credential, a piece at a time."""
-    monkeypatch.setattr(upstream_status, "_AT_ONCE", 3)
+    monkeypatch.setattr(upstream_status, "_CHUNK_ROWS", 3)
     put_many("crm", 10)
     out, error = status("crm", "--all", "--limit=4")
     assert [row[1] for row in cells(out)] == [f"tenant-{number}" for number in range(10)]

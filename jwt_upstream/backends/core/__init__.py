@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import options, transport
-from .bodies import LONGEST, body, document, drain, lookup, media_type
+from .bodies import MAX_BODY_BYTES, body, document, drain, lookup, media_type
 from .default_rules import ACCOUNT
 from .redaction import cause, links, masked, shown
 from .requests import Requests
@@ -12,12 +12,13 @@ from .retry_after import retry_after
 from .templates import filled, placeholders
 from .transport import no_auth, use_connections
 from .urls import is_web_address, origin
-from .verdicts import REFUSALS, Outcome, Rule, Verdict, Where
+from .verdicts import REFUSALS, TOKEN_REQUESTS, Outcome, Rule, Verdict, Where
 
 __all__ = [
     "ACCOUNT",
-    "LONGEST",
+    "MAX_BODY_BYTES",
     "REFUSALS",
+    "TOKEN_REQUESTS",
     "Outcome",
     "Requests",
     "Responses",

@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl
 from requests import RequestException, Response
 
 #: How much of an answer that is still on its way is examined; error pages are smaller.
-LIMIT = 64 * 1024
+PEEK_BYTES = 64 * 1024
 #: More than this is no answer of a token endpoint, though some add all of a user's rights to the tokens.
-LONGEST = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 
 
 class _Chunks(io.RawIOBase):
@@ -41,7 +41,7 @@ class _PushedBack:
 
     def __init__(self, start: bytes, rest: Iterator[bytes], raw: Any) -> None:
         self.start, self._raw = start, raw
-        self._reader = io.BufferedReader(_Chunks(start, rest), LIMIT)
+        self._reader = io.BufferedReader(_Chunks(start, rest), PEEK_BYTES)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)
@@ -60,8 +60,8 @@ def body(response: Response) -> bytes:
     """Return the body, or as much of it as is examined; the caller can still read all of it afterwards."""
     content = response._content
     if content is False:
-        return _peek(response)[:LIMIT]
-    return (content or b"")[:LONGEST]
+        return _peek(response)[:PEEK_BYTES]
+    return (content or b"")[:MAX_BODY_BYTES]
 
 
 def _peek(response: Response) -> bytes:
@@ -69,9 +69,9 @@ def _peek(response: Response) -> bytes:
         return b""
     if isinstance(response.raw, _PushedBack):
         return response.raw.start
-    start, rest = bytearray(), response.iter_content(LIMIT)
+    start, rest = bytearray(), response.iter_content(PEEK_BYTES)
     try:
-        while len(start) <= LIMIT:
+        while len(start) <= PEEK_BYTES:
             start += next(rest)
     except StopIteration:
         response._content = bytes(start)  # as reading ``Response.content`` does; the connection is back in its pool

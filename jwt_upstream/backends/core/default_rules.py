@@ -8,14 +8,12 @@ wherever in the answer they stand.
 
 from __future__ import annotations
 
-from .verdicts import Rule, Verdict, Where
+from .verdicts import CALLS, TOKEN_REQUESTS, Rule, Verdict
 
-_API: tuple[Where, ...] = ("api",)
-_ASKING: tuple[Where, ...] = ("login", "refresh")
 _REFUSED = (400, 401, 403, 422, 423)
 
 #: Where servers put what they say of an error, as a sentence or a code.
-WORDS = (
+ERROR_PATHS = (
     *("error", "error_description", "message", "Message", "detail", "msg", "reason", "title", "non_field_errors"),
     *("code", "error_code", "errorCode", "error.message", "error.code", "error.status", "errors.0"),
     *("errors.0.message", "errors.0.detail", "errors.0.code", "errors.0.extensions.code"),
@@ -116,55 +114,81 @@ _GATE = (
 DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(Verdict.LOCKED, json="message", pattern=r"^Account is disabled\.?$", status=(400, 401, 403, 423)),
     # 423 alone may be a document that somebody else is editing (RFC 4918, section 11.3).
-    Rule(Verdict.LOCKED, _API, (401, 423), json=WORDS, pattern=ACCOUNT),
+    Rule(Verdict.LOCKED, CALLS, (401, 423), json=ERROR_PATHS, pattern=ACCOUNT),
     # RFC 6750 section 3.1 and RFC 9470: another token of the same kind would be refused as well.
-    Rule(Verdict.PASS, _API, header="WWW-Authenticate", pattern=r"\berror=\"?insufficient_"),
-    Rule(Verdict.PASS, _API, (401,), header="WWW-Authenticate", pattern=_NO_TOKEN),
-    Rule(Verdict.PASS, _API, (401,), json=WORDS, pattern=rf"csrf|xsrf|^(?!.*\b(token|jwt|session)\b).*({_CALLER})"),
-    Rule(Verdict.PASS, _API, (401,), json=WORDS, pattern=rf"^(?!.*\b(expired|invalid)\b).*({_STEP_UP}|{_BUSY})"),
-    Rule(Verdict.EXPIRED, _API, (400, 403), header="WWW-Authenticate", pattern=r"^\s*Bearer\b.*\binvalid_token\b"),
+    Rule(Verdict.PASS, CALLS, header="WWW-Authenticate", pattern=r"\berror=\"?insufficient_"),
+    Rule(Verdict.PASS, CALLS, (401,), header="WWW-Authenticate", pattern=_NO_TOKEN),
+    Rule(
+        Verdict.PASS,
+        CALLS,
+        (401,),
+        json=ERROR_PATHS,
+        pattern=rf"csrf|xsrf|^(?!.*\b(token|jwt|session)\b).*({_CALLER})",
+    ),
+    Rule(
+        Verdict.PASS, CALLS, (401,), json=ERROR_PATHS, pattern=rf"^(?!.*\b(expired|invalid)\b).*({_STEP_UP}|{_BUSY})"
+    ),
+    Rule(Verdict.EXPIRED, CALLS, (400, 403), header="WWW-Authenticate", pattern=r"^\s*Bearer\b.*\binvalid_token\b"),
     # Not registered, but meant: ArcGIS's "invalid token" and IIS's "login time-out".
-    Rule(Verdict.EXPIRED, _API, (440, 498)),
+    Rule(Verdict.EXPIRED, CALLS, (440, 498)),
     # Django REST framework, where the first way to authenticate has no challenge to send.
-    Rule(Verdict.EXPIRED, _API, (403,), json="detail", pattern="^Authentication credentials were not provided"),
-    Rule(Verdict.EXPIRED, _API, (403,), json=WORDS, pattern=_TOKEN_DEAD),
-    Rule(Verdict.EXPIRED, _API, (400, 422), json=WORDS, pattern=_ACCESS_DEAD),
+    Rule(Verdict.EXPIRED, CALLS, (403,), json="detail", pattern="^Authentication credentials were not provided"),
+    Rule(Verdict.EXPIRED, CALLS, (403,), json=ERROR_PATHS, pattern=_TOKEN_DEAD),
+    Rule(Verdict.EXPIRED, CALLS, (400, 422), json=ERROR_PATHS, pattern=_ACCESS_DEAD),
     # OAuth 2 (RFC 6749, section 5.2), whose codes say it all.
-    Rule(Verdict.TRANSIENT, _ASKING, json="error", pattern=_SERVER_ERRORS),
-    Rule(Verdict.TRANSIENT, _ASKING, (400, 401, 403), json="error_description", pattern=_NOT_NOW),
-    Rule(Verdict.CONFIG, _ASKING, (400, 401, 403), json="error_description", pattern=_NOT_HERE),
-    Rule(Verdict.REJECTED, _ASKING, (400, 401, 403), json="error", pattern=r"^invalid_grant$"),
+    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, json="error", pattern=_SERVER_ERRORS),
+    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (400, 401, 403), json="error_description", pattern=_NOT_NOW),
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (400, 401, 403), json="error_description", pattern=_NOT_HERE),
+    Rule(Verdict.REJECTED, TOKEN_REQUESTS, (400, 401, 403), json="error", pattern=r"^invalid_grant$"),
     # 501 is Auth0's status for grants that it doesn't know.
-    Rule(Verdict.CONFIG, _ASKING, (400, 401, 403, 501), json=WORDS, pattern=_CLIENT_ERRORS),
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (400, 401, 403, 501), json=ERROR_PATHS, pattern=_CLIENT_ERRORS),
     # Rate limits that come as a refusal; knocking on would make them worse.
-    Rule(Verdict.TRANSIENT, _ASKING, _REFUSED, header="Retry-After"),
-    Rule(Verdict.TRANSIENT, _ASKING, (401, 403), header="X-RateLimit-Remaining", pattern=r"^0$"),
-    Rule(Verdict.TRANSIENT, _ASKING, (401, 403), header="RateLimit-Remaining", pattern=r"^0$"),
-    Rule(Verdict.TRANSIENT, _ASKING, _REFUSED, pattern=_BUSY),
-    Rule(Verdict.TRANSIENT, _ASKING, _REFUSED, json=WORDS, pattern=_BUSY_ABROAD),
+    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSED, header="Retry-After"),
+    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (401, 403), header="X-RateLimit-Remaining", pattern=r"^0$"),
+    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (401, 403), header="RateLimit-Remaining", pattern=r"^0$"),
+    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSED, pattern=_BUSY),
+    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSED, json=ERROR_PATHS, pattern=_BUSY_ABROAD),
     # Gateways that say who speaks: AWS; Kong, by a header which answers from behind it don't have; Cloudflare; the
     # bot walls of DataDome and PerimeterX; a resource that names its metadata (RFC 9728) is no token endpoint.
-    Rule(Verdict.CONFIG, _ASKING, (401, 403), header="x-amzn-ErrorType"),
-    Rule(Verdict.CONFIG, _ASKING, (401, 403), header="X-Kong-Response-Latency"),
-    Rule(Verdict.CONFIG, _ASKING, (401, 403), json="cloudflare_error"),
-    Rule(Verdict.CONFIG, _ASKING, (403,), json=("url", "blockScript"), pattern="captcha"),
-    Rule(Verdict.CONFIG, _ASKING, (401, 403), header="WWW-Authenticate", pattern=rf"resource_metadata|{_NO_TOKEN}"),
-    Rule(Verdict.LOCKED, _ASKING, (400, 401, 403, 422, 423), json=WORDS, pattern=f"{ACCOUNT}|{_UNCONFIRMED}"),
-    Rule(Verdict.REJECTED, ("refresh",), (400, 401, 403, 422), json=WORDS, pattern=_REFRESH_TOKEN),
-    Rule(Verdict.REJECTED, ("refresh",), (400, 422), json=WORDS, pattern=_TOKEN_OVER),
-    Rule(Verdict.REJECTED, ("login",), (400, 404, 422), json=WORDS, pattern=_PASSWORD),
-    Rule(Verdict.REJECTED, ("login",), (401, 403), json=WORDS, pattern=_STEP_UP),
-    Rule(Verdict.CONFIG, _ASKING, (401, 403), pattern=_GATE),
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), header="x-amzn-ErrorType"),
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), header="X-Kong-Response-Latency"),
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), json="cloudflare_error"),
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (403,), json=("url", "blockScript"), pattern="captcha"),
+    Rule(
+        Verdict.CONFIG,
+        TOKEN_REQUESTS,
+        (401, 403),
+        header="WWW-Authenticate",
+        pattern=rf"resource_metadata|{_NO_TOKEN}",
+    ),
+    Rule(
+        Verdict.LOCKED,
+        TOKEN_REQUESTS,
+        (400, 401, 403, 422, 423),
+        json=ERROR_PATHS,
+        pattern=f"{ACCOUNT}|{_UNCONFIRMED}",
+    ),
+    Rule(Verdict.REJECTED, ("refresh",), (400, 401, 403, 422), json=ERROR_PATHS, pattern=_REFRESH_TOKEN),
+    Rule(Verdict.REJECTED, ("refresh",), (400, 422), json=ERROR_PATHS, pattern=_TOKEN_OVER),
+    Rule(Verdict.REJECTED, ("login",), (400, 404, 422), json=ERROR_PATHS, pattern=_PASSWORD),
+    Rule(Verdict.REJECTED, ("login",), (401, 403), json=ERROR_PATHS, pattern=_STEP_UP),
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), pattern=_GATE),
     # The answer of an API's guard, not of the token endpoint: a stale token went along, or the path is behind it.
     Rule(
         Verdict.CONFIG,
-        _ASKING,
+        TOKEN_REQUESTS,
         (401,),
         json="message",
         pattern=r"^((Expired|Invalid) JWT Token|JWT Token not found)$",
     ),
-    Rule(Verdict.CONFIG, _ASKING, (401, 403), json=WORDS, pattern=f"{_CALLER}|{_REQUEST}|{_STEP_UP}|{_NOT_ALLOWED}"),
-    Rule(Verdict.CONFIG, _ASKING, (403,), json=WORDS, pattern=_GUARD),
+    Rule(
+        Verdict.CONFIG,
+        TOKEN_REQUESTS,
+        (401, 403),
+        json=ERROR_PATHS,
+        pattern=f"{_CALLER}|{_REQUEST}|{_STEP_UP}|{_NOT_ALLOWED}",
+    ),
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (403,), json=ERROR_PATHS, pattern=_GUARD),
     # Of a refresh it may be about the token that came as a bearer; a login carries none.
-    Rule(Verdict.CONFIG, ("login",), (401,), json=WORDS, pattern=r"^unauthenticated\.?$"),
+    Rule(Verdict.CONFIG, ("login",), (401,), json=ERROR_PATHS, pattern=r"^unauthenticated\.?$"),
 )

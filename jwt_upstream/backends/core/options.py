@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
-_NAMES = {str: "a string", float: "a number", int: "an integer", bool: "True or False", NoneType: "None"}
+_TYPE_NAMES = {str: "a string", float: "a number", int: "an integer", bool: "True or False", NoneType: "None"}
 
 
 def problems(name: str, options: Mapping[str, Any], types: Mapping[str, Any]) -> Iterator[str]:
@@ -41,7 +41,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if kind in {int, float}:
         return isinstance(value, int | kind) and not isinstance(value, bool)
     # Whatever else a project's own backend annotates, it checks itself.
-    return isinstance(value, kind) if kind in _NAMES else True
+    return isinstance(value, kind) if kind in _TYPE_NAMES else True
 
 
 def _numbers(value: Any) -> Iterator[float]:
@@ -61,7 +61,7 @@ def _spelled(hint: Any) -> str:
     if kind in {Sequence, Mapping}:
         each = f", each {_spelled(parts[-1])}" if parts and parts[-1] is not Any else ""
         return ("a list" if kind is Sequence else "a dict") + each
-    return str(_NAMES.get(kind) or getattr(kind, "__name__", kind))
+    return str(_TYPE_NAMES.get(kind) or getattr(kind, "__name__", kind))
 
 
 def login_problems(login: Mapping[str, Any], asks: tuple[str, ...]) -> Iterator[str]:

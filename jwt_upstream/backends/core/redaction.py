@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 _RUN = r"[\w.~+/=-]"
 _CODE = rf"([A-Z]+(_[A-Z]+)+|[a-z]+(_[a-z]+)+)(?!{_RUN})"
 _TOKENLIKE = re.compile(rf"(?<!{_RUN})(?!{_CODE}){_RUN}{{25,}}", re.ASCII)
-_LONGEST = 200
+_MAX_CHARACTERS = 200
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
@@ -23,7 +23,7 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
 def shown(text: str, secrets: Iterable[str] = ()) -> str:
     """Return a text of an upstream's on one line, masked and in at most 200 characters, fit for any database."""
     # Masked first: what is left of a token that was cut off does not look like one.
-    text = masked(text, secrets)[:_LONGEST]
+    text = masked(text, secrets)[:_MAX_CHARACTERS]
     # No database stores a lone surrogate, and PostgreSQL no NUL.
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 

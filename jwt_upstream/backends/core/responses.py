@@ -11,17 +11,15 @@ from typing import Any, Literal
 from django.utils import timezone
 from requests import Response
 
-from jwt_upstream.tokens import TokenPair, claimed_end, end_after, end_at
+from jwt_upstream.tokens import TokenPair, claimed_expiry, expiry_after, expiry_at
 
 from .bodies import body, document, is_html, lookup
 from .default_rules import DEFAULT_RULES
 from .redaction import shown
-from .verdicts import Explanation, Rule, Verdict, Where
+from .verdicts import CALLS, Explanation, Rule, Verdict, Where
 
 _BEARER = re.compile(r"^Bearer(\s+|$)", re.IGNORECASE)
 Which = Literal["access", "refresh"]
-
-_API: tuple[Where, ...] = ("api",)
 
 
 class Responses:
@@ -98,7 +96,7 @@ class Responses:
         for cls in type(self).__mro__:
             yield from _numbered("default" if cls is Responses else cls.__name__, cls.__dict__.get("rules", ()))
         if self.expired_statuses:
-            yield "expired_statuses", Rule(Verdict.EXPIRED, _API, self.expired_statuses)
+            yield "expired_statuses", Rule(Verdict.EXPIRED, CALLS, self.expired_statuses)
 
     def _api_default(self, response: Response) -> tuple[Verdict, str]:
         if response.status_code == 401:
@@ -134,7 +132,7 @@ class Responses:
         if not access:
             raise ValueError("the answer holds no access token")
         refresh = self._find(response, self.refresh_paths)
-        ends = (self.ends("access", response, access, now), self.ends("refresh", response, refresh, now))
+        ends = (self.expiries("access", response, access, now), self.expiries("refresh", response, refresh, now))
         access_end, refresh_end = (next((end for _, _, end in told if end), None) for told in ends)
         return TokenPair(access, refresh, access_end, refresh_end)
 
@@ -148,7 +146,7 @@ class Responses:
             # In a header, and from some servers in the body as well, the scheme comes with the token.
             yield path, _BEARER.sub("", value.strip()) if isinstance(value, str) else ""
 
-    def ends(
+    def expiries(
         self, which: Which, response: Response, token: str, now: datetime
     ) -> Iterator[tuple[str, Any, datetime | None]]:
         """Yield where the end of a token may be told, what is told there, and the end; the first one counts."""
@@ -156,13 +154,13 @@ class Responses:
         unit = 0.001 if self.lifetime_unit == "ms" else 1.0
         for path in getattr(self, f"{prefix}expires_in_paths"):
             value = lookup(response, path)
-            yield path, value, end_after(value, now, unit)
+            yield path, value, expiry_after(value, now, unit)
         for path in getattr(self, f"{prefix}expires_at_paths"):
             value = lookup(response, path)
-            yield path, value, end_at(value)
-        yield "exp claim", None, claimed_end(token, now)
+            yield path, value, expiry_at(value)
+        yield "exp claim", None, claimed_expiry(token, now)
         lifetime = getattr(self, f"{prefix}lifetime")
-        yield f"option {prefix}lifetime", lifetime, end_after(lifetime, now) if token else None
+        yield f"option {prefix}lifetime", lifetime, expiry_after(lifetime, now) if token else None
 
     def reason(self, response: Response, secrets: Iterable[str] = ()) -> str:
         """Return what the upstream said, in about 200 characters, without secrets and what looks like a token."""

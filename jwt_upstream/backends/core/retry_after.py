@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 from requests import Response
 
-from jwt_upstream.tokens import end_at
+from jwt_upstream.tokens import expiry_at
 
 
 def retry_after(response: Response, now: datetime, longest: float, at: Iterable[str] = ()) -> float | None:
@@ -19,7 +19,7 @@ def retry_after(response: Response, now: datetime, longest: float, at: Iterable[
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return min(float(value), longest)
-    moments = [_date(value), *(end_at(response.headers.get(name)) for name in at)]
+    moments = [_date(value), *(expiry_at(response.headers.get(name)) for name in at)]
     moment = next(filter(None, moments), None)
     return None if moment is None else min(max((moment - now).total_seconds(), 0.0), longest)
 

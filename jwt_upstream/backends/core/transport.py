@@ -16,7 +16,7 @@ from requests.exceptions import ContentDecodingError
 from urllib3.connection import HTTPConnection
 from urllib3.poolmanager import PoolManager
 
-from .bodies import LONGEST
+from .bodies import MAX_BODY_BYTES
 
 
 class Deadline:
@@ -32,7 +32,7 @@ class Deadline:
         self.is_connected = False
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
-        self._ends_at = time.monotonic() + seconds
+        self._passes_at = time.monotonic() + seconds
         self._timer = threading.Timer(seconds, self._cut)
         self._timer.daemon = True
 
@@ -47,16 +47,16 @@ class Deadline:
                 sock.close()
 
     @property
-    def passed(self) -> bool:
+    def has_passed(self) -> bool:
         """Whether the time is up; by the clock, since in a process that was frozen the timer may come late."""
-        return time.monotonic() >= self._ends_at
+        return time.monotonic() >= self._passes_at
 
     def watch(self, sock: socket.socket) -> None:
         """Have this socket's connection cut, whatever else will be wrapped around it."""
         with self._lock:
             # TLS takes the descriptor away from the socket that it wraps, so one of our own.
             self._sockets.append(sock.dup())
-        if self.passed:
+        if self.has_passed:
             self._cut()
 
     def _cut(self) -> None:
@@ -76,7 +76,7 @@ class _Watched(HTTPConnection):
 
     def connect(self) -> None:
         super().connect()
-        if self.deadline.passed:  # frozen meanwhile: another worker may have spent what was to be sent
+        if self.deadline.has_passed:  # frozen meanwhile: another worker may have spent what was to be sent
             raise TimeoutError
         self.deadline.is_connected = True
 
@@ -131,10 +131,10 @@ def send(request: PreparedRequest, deadline: Deadline, **settings: Any) -> Respo
         response = adapter.send(request, **{**settings, "stream": True})
         response._content, response._content_consumed = _read(response), True
     except Exception:
-        if not deadline.passed:
+        if not deadline.has_passed:
             raise
     else:
-        if not deadline.passed or _is_complete(response):
+        if not deadline.has_passed or _is_complete(response):
             return response
     finally:
         adapter.close()
@@ -149,9 +149,9 @@ def _is_complete(response: Response) -> bool:
 
 def _read(response: Response) -> bytes:
     content = bytearray()
-    for chunk in response.iter_content(LONGEST // 16):
+    for chunk in response.iter_content(MAX_BODY_BYTES // 16):
         content += chunk
-        if len(content) > LONGEST:
+        if len(content) > MAX_BODY_BYTES:
             response.close()
-            raise ContentDecodingError(errno.EMSGSIZE, f"an answer of more than {LONGEST} bytes")
+            raise ContentDecodingError(errno.EMSGSIZE, f"an answer of more than {MAX_BODY_BYTES} bytes")
     return bytes(content)

@@ -13,17 +13,21 @@ from requests import Response
 
 from jwt_upstream.tokens import TokenPair
 
-from .bodies import LIMIT, body, lookup
+from .bodies import PEEK_BYTES, body, lookup
 
 Where = Literal["api", "login", "refresh"]
+
+#: The two kinds of requests whose answers rules tell apart.
+CALLS: tuple[Where, ...] = ("api",)
+TOKEN_REQUESTS: tuple[Where, ...] = ("login", "refresh")
 
 #: What servers refuse by. A rule for calls names them where it can: else it reads of every successful answer too.
 REFUSALS = (400, 401, 403, 404, 409, 422, 423)
 #: How much of a value is searched; what a server says of an error is shorter.
-_LONGEST = 2000
+_MAX_SEARCHED_CHARACTERS = 2000
 
 #: What a server, or a gateway before it, says that can't answer just now; its words are no judgement on an account.
-_IN_TROUBLE = {408, 425, 429, 502, 503, 504}
+_UNAVAILABLE_STATUSES = {408, 425, 429, 502, 503, 504}
 
 
 class Verdict(Enum):
@@ -118,7 +122,7 @@ class Rule:
     def _has_status(self, status: int) -> bool:
         if self.status:
             return status in self.status
-        return status not in _IN_TROUBLE or self.verdict not in {Verdict.REJECTED, Verdict.LOCKED}
+        return status not in _UNAVAILABLE_STATUSES or self.verdict not in {Verdict.REJECTED, Verdict.LOCKED}
 
     def _texts(self, response: Response) -> list[str]:
         if self.header:
@@ -126,7 +130,7 @@ class Rule:
         if self.json:
             found = (lookup(response, path) for path in self.json)
             return [text for value in found for text in _scalars(value, is_any=not self.pattern)]
-        return [body(response)[:LIMIT].decode(errors="replace")]
+        return [body(response)[:PEEK_BYTES].decode(errors="replace")]
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
@@ -145,7 +149,11 @@ def _scalars(value: Any, *, is_any: bool) -> list[str]:
     if isinstance(value, dict | list) and is_any:
         return [""]
     items = value if isinstance(value, list) else [value]
-    return [str(item)[:_LONGEST] for item in items if item is not None and not isinstance(item, dict | list)]
+    return [
+        str(item)[:_MAX_SEARCHED_CHARACTERS]
+        for item in items
+        if item is not None and not isinstance(item, dict | list)
+    ]
 
 
 def _unwrapped(value: Any) -> Any:

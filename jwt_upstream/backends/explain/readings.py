@@ -17,7 +17,7 @@ from jwt_upstream.backends.core import Outcome, Rule, Verdict, Where, Which, bod
 from jwt_upstream.tokens import fingerprint
 
 #: How many of a body's fields are named.
-_MOST_FIELDS = 24
+_MAX_FIELDS = 24
 _KINDS = {str: "text", bool: "true or false", int: "number", float: "number", list: "list", dict: "object"}
 
 
@@ -29,8 +29,8 @@ class FoundToken:
     fingerprint: str
     length: int
     is_jwt: bool
-    ends_at: datetime | None
-    end_told_by: str
+    expires_at: datetime | None
+    expiry_source: str
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def read(backend: Backend, where: Where, response: Response, secrets: Iterable[s
         outcome.is_ambiguous,
         _found(backend, response, "access", pair.access, pair.access_expires_at, now) if pair else None,
         _found(backend, response, "refresh", pair.refresh, pair.refresh_expires_at, now) if pair else None,
-        [shown(field, secrets) for field in islice(_fields(document(response)), _MOST_FIELDS)],
+        [shown(field, secrets) for field in islice(_fields(document(response)), _MAX_FIELDS)],
     )
 
 
@@ -108,7 +108,11 @@ def _found(
     own = f"{type(backend).__name__}.token_pair"
     paths = getattr(backend, f"{which}_paths")
     path = next((path for path, text in backend.tokens_at(response, paths) if text == token), own)
-    told = ((by, value) for by, value, ends_at in backend.ends(which, response, token, now) if end and ends_at == end)
+    told = (
+        (by, value)
+        for by, value, expires_at in backend.expiries(which, response, token, now)
+        if end and expires_at == end
+    )
     by, value = next(told, (own if end else "", None))
     is_jwt = token.count(".") == 2 and token.startswith("eyJ")
     by = by if value is None else f"{by}: {shown(str(value))}"

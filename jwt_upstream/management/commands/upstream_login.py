@@ -16,15 +16,15 @@ from django.views.decorators.debug import sensitive_variables
 from jwt_upstream.backends import get_backend
 from jwt_upstream.backends.core import masked
 from jwt_upstream.exceptions import UpstreamError, UpstreamNotConfigured
-from jwt_upstream.formatting import left, moment
+from jwt_upstream.formatting import time_left, timestamp
 from jwt_upstream.login import adopt, login
 from jwt_upstream.management import prompts
 from jwt_upstream.models import Credential
-from jwt_upstream.tokens import TokenPair, end_at, fingerprint
+from jwt_upstream.tokens import TokenPair, expiry_at, fingerprint
 
 _TOKENS = {"access": ("access", "access_token", "token"), "refresh": ("refresh", "refresh_token")}
-_ENDS = ("access_expires_at", "refresh_expires_at")
-_KEYS = tuple(key for keys in _TOKENS.values() for key in keys) + _ENDS
+_EXPIRIES = ("access_expires_at", "refresh_expires_at")
+_KEYS = tuple(key for keys in _TOKENS.values() for key in keys) + _EXPIRIES
 
 
 class Command(BaseCommand):
@@ -85,7 +85,7 @@ def _pair(text: str) -> TokenPair:
     tokens = {name: _one_of(values, keys) for name, keys in _TOKENS.items()}
     if not any(tokens.values()):
         raise CommandError("--tokens-stdin: there is no token; give access and refresh.")
-    ends = [_end(values, name) for name in _ENDS]
+    ends = [_expiry(values, name) for name in _EXPIRIES]
     try:
         return TokenPair(**tokens, access_expires_at=ends[0], refresh_expires_at=ends[1])
     except ValueError as error:  # names the token and doesn't show it
@@ -112,10 +112,10 @@ def _one_of(values: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
 
 
 @sensitive_variables()
-def _end(values: Mapping[str, Any], name: str) -> datetime | None:
+def _expiry(values: Mapping[str, Any], name: str) -> datetime | None:
     if values.get(name) is None:
         return None
-    end = end_at(values[name])
+    end = expiry_at(values[name])
     if end is None:
         raise CommandError(f"--tokens-stdin: {name} is neither an ISO 8601 time nor epoch seconds.")
     return end
@@ -129,6 +129,6 @@ def _summary(credential: Credential) -> Iterable[str]:
         ("access", pair.access, pair.access_expires_at),
         ("refresh", pair.refresh, pair.refresh_expires_at),
     ):
-        lives = f"until {moment(end)} ({left(end, now)})" if end else "no stated end"
+        lives = f"until {timestamp(end)} ({time_left(end, now)})" if end else "no stated end"
         yield f"  {name + ' token':<14} " + (f"{lives}, fingerprint {fingerprint(token)}" if token else "none")
     yield "Stored encrypted. The fingerprints stand for the tokens in the admin and in the history."

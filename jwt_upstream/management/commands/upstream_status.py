@@ -17,18 +17,18 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from jwt_upstream.conf import conf
-from jwt_upstream.formatting import left, moment, paragraph, span
+from jwt_upstream.formatting import duration, paragraph, time_left, timestamp
 from jwt_upstream.management.status import Report, Status, Tally
 from jwt_upstream.models import Credential, Outage
 from jwt_upstream.store import queries
 
 State = Credential.State
 
-_HEAD = ("UPSTREAM", "ACCOUNT", "STATE", "SINCE", "TOKEN LEFT", "REFRESH")
-_SUMMARY_HEAD = ("UPSTREAM", "CREDENTIALS", "ACTIVE", "FAILING", "NEED A HUMAN")
-_NARROWEST = 8
+_HEADER = ("UPSTREAM", "ACCOUNT", "STATE", "SINCE", "TOKEN LEFT", "REFRESH")
+_SUMMARY_HEADER = ("UPSTREAM", "CREDENTIALS", "ACTIVE", "FAILING", "NEED A HUMAN")
+_MIN_COLUMN_WIDTH = 8
 #: So many lines are aligned with each other; with --all there may be any number.
-_AT_ONCE = 500
+_CHUNK_ROWS = 500
 
 
 class Command(BaseCommand):
@@ -63,26 +63,26 @@ class Command(BaseCommand):
     def _write_texts(self, report: Report) -> None:
         width = shutil.get_terminal_size().columns
         if report.is_short:
-            self.stdout.write("\n".join([*_fitted([_SUMMARY_HEAD, *map(_sums, report.tallies)], width), ""]))
-        self._write_table(report.statuses(), width, has_head=not report.is_short)
+            self.stdout.write("\n".join([*_fitted([_SUMMARY_HEADER, *map(_sums, report.tallies)], width), ""]))
+        self._write_table(report.statuses(), width, has_header=not report.is_short)
         if report.left_out:
             more = _said(report.left_out, report.is_exact)
             self.stdout.write(f"{more} more need a human: --limit shows more, --all every credential.")
         for outage in report.outages:
             self.stdout.write(self.style.WARNING(_told(outage)))
 
-    def _write_table(self, shown: Iterator[Status], width: int, *, has_head: bool) -> None:
-        now, piece = timezone.now(), list(islice(shown, _AT_ONCE))
-        table = _fitted([_HEAD, *(_cells(status, now) for status in piece)], width)
-        if piece or has_head:
+    def _write_table(self, shown: Iterator[Status], width: int, *, has_header: bool) -> None:
+        now, piece = timezone.now(), list(islice(shown, _CHUNK_ROWS))
+        table = _fitted([_HEADER, *(_cells(status, now) for status in piece)], width)
+        if piece or has_header:
             self.stdout.write(table[0])
         while piece:
             for status, line in zip(piece, table[1:], strict=True):
                 self.stdout.write(self.style.ERROR(line) if status.needs_human else line)
                 for detail in _details(status, now):
                     self.stdout.write(paragraph(detail, width))
-            piece = list(islice(shown, _AT_ONCE))
-            table = _fitted([_HEAD, *(_cells(status, now) for status in piece)], width)
+            piece = list(islice(shown, _CHUNK_ROWS))
+            table = _fitted([_HEADER, *(_cells(status, now) for status in piece)], width)
 
     def _write_json(self, report: Report) -> None:
         # Piece by piece, so that a million credentials take no memory.
@@ -115,7 +115,7 @@ def _json(value: Any) -> str:
 
 
 def _told(outage: Outage) -> str:
-    return f"Upstream {outage.upstream} is {outage.kind} since {moment(outage.since)}: {outage.reason}"
+    return f"Upstream {outage.upstream} is {outage.kind} since {timestamp(outage.since)}: {outage.reason}"
 
 
 def _cells(status: Status, now: datetime) -> tuple[str, ...]:
@@ -125,7 +125,7 @@ def _cells(status: Status, now: datetime) -> tuple[str, ...]:
         "-" if status.account is None else status.account,
         status.state.replace("_", " "),
         f"{status.since:%Y-%m-%d %H:%M}Z" if status.since else "-",
-        left(status.access_expires_at, now) if has_token else "-",
+        time_left(status.access_expires_at, now) if has_token else "-",
         "-" if status.needs_human else "failing" if status.failures else "ok",
     )
 
@@ -136,14 +136,14 @@ def _details(status: Status, now: datetime) -> Iterator[str]:
     if status.remedy:
         yield status.remedy
     if status.failures:
-        yield f"failing since {moment(status.failing_since)}: {status.failure}; {_next(status, now)}"
+        yield f"failing since {timestamp(status.failing_since)}: {status.failure}; {_next(status, now)}"
     if status.upstream not in conf.upstreams:
         yield "this upstream is not in JWT_UPSTREAM"
 
 
 def _next(status: Status, now: datetime) -> str:
     wait = (status.next_attempt_at - now).total_seconds() if status.next_attempt_at else 0
-    return f"next attempt in {span(wait)}" if wait > 0 else "next attempt with the next call"
+    return f"next attempt in {duration(wait)}" if wait > 0 else "next attempt with the next call"
 
 
 def _fitted(rows: Sequence[tuple[str, ...]], width: int) -> list[str]:
@@ -152,7 +152,7 @@ def _fitted(rows: Sequence[tuple[str, ...]], width: int) -> list[str]:
     room = width - sum(widths[2:]) - 2 * (len(widths) - 1)
     for number in (1, 0):
         excess = sum(widths[:2]) - room
-        widths[number] = max(min(widths[number], _NARROWEST), widths[number] - max(excess, 0))
+        widths[number] = max(min(widths[number], _MIN_COLUMN_WIDTH), widths[number] - max(excess, 0))
     return ["  ".join(_cell(*both) for both in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
