@@ -16,7 +16,6 @@ from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import NotLoggedIn, RefreshBlocked, RefreshBusy, UpstreamError
 from jwt_upstream.models import Credential
 from jwt_upstream.store import connections, queries, transitions
-from jwt_upstream.store.connections import Run, directly
 from jwt_upstream.tokens import TokenPair, fingerprint
 
 from .announcements import announce
@@ -31,7 +30,9 @@ logger = logging.getLogger("jwt_upstream")
 _POLL_SECONDS = (0.02, 0.1)
 
 
-def current(credential: Credential, *, backend: Backend | None = None, run: Run = directly) -> TokenPair:
+def current(
+    credential: Credential, *, backend: Backend | None = None, run: connections.Run = connections.directly
+) -> TokenPair:
     """Return the pair to call with: the stored one, or a new one if its expiry is near.
 
     While refreshing fails, callers get a token that still works. Raises CredentialError without touching the network,
@@ -83,7 +84,11 @@ def _key(credential: Credential, rejected: str | None) -> tuple[int, str | int]:
 
 
 def refresh(
-    credential: Credential, *, rejected: str | None = None, backend: Backend | None = None, run: Run = directly
+    credential: Credential,
+    *,
+    rejected: str | None = None,
+    backend: Backend | None = None,
+    run: connections.Run = connections.directly,
 ) -> TokenPair:
     """Return a pair whose access token is not ``rejected``, refreshing once for all threads, processes and hosts.
 

@@ -10,7 +10,7 @@ from requests import Response
 from jwt_upstream.backends import Backend
 from jwt_upstream.exceptions import CredentialError
 from jwt_upstream.models import Credential
-from jwt_upstream.store.connections import Run, directly
+from jwt_upstream.store import connections
 from jwt_upstream.tokens import TokenPair
 
 from . import protocol, states
@@ -24,7 +24,7 @@ class TokenSource:
     Safe to share between threads.
     """
 
-    def __init__(self, account: str, run: Run = directly) -> None:
+    def __init__(self, account: str, run: connections.Run = connections.directly) -> None:
         self.account = account
         self._run = run
         self._last: Token | None = None
@@ -45,8 +45,7 @@ class TokenSource:
         """
         version = token_cache().version
         try:
-            row = self._run(partial(self.row, used.backend))
-            pair = self._run(partial(protocol.stored, row, used.backend))
+            row, pair = self._run(partial(self._stored, used.backend))
             if pair.access == used.pair.access and not protocol.is_suppressed(row, timezone.now()):
                 pair = protocol.refresh(row, rejected=pair.access, backend=used.backend, run=self._run)
         except CredentialError:
@@ -77,6 +76,10 @@ class TokenSource:
         if token is None or token.backend is backend:
             return token
         return token._replace(backend=backend)  # settings have changed since it was cached
+
+    def _stored(self, backend: Backend) -> tuple[Credential, TokenPair]:
+        row = self.row(backend)
+        return row, protocol.stored(row, backend)
 
     def _read(self, backend: Backend) -> Token:
         version = token_cache().version

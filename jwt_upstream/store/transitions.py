@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from django.db import IntegrityError, connections, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from jwt_upstream.conf import conf
@@ -69,7 +70,7 @@ def take_lease(row: Credential, using: str) -> tuple[Credential, Event | None] |
 def _locked(row: Credential, using: str, **expected: Any) -> Iterator[Credential | None]:
     """Lock the row and give it as it is now; None if it has moved on or is not as expected."""
     features = connections[using].features
-    rows = Credential.objects.using(using).filter(pk=row.pk, generation=row.generation, **expected)
+    rows = _rows(using).filter(pk=row.pk, generation=row.generation, **expected)
     with transaction.atomic(using=using):
         if features.has_select_for_update:
             # Never waits: it could be for our own caller, who waits for us. no_key: a plain FOR UPDATE makes inserts
@@ -215,8 +216,14 @@ def _write(
 
 
 def _update(there: Credential, using: str, columns: dict[str, Any]) -> Credential:
-    Credential.objects.using(using).filter(pk=there.pk).update(**columns)
+    _rows(using).filter(pk=there.pk).update(**columns)
     return _changed(there, columns)
+
+
+def _rows(using: str) -> QuerySet[Credential]:
+    # Not by ``objects``, whose update() sends ``rows_updated``: before the commit that would be too early, and taking
+    # a lease is no reason to read every row again. What was committed is announced.
+    return Credential._base_manager.using(using)
 
 
 def _changed(row: Credential, columns: dict[str, Any]) -> Credential:
