@@ -18,6 +18,11 @@ from jwt_upstream.models import Credential
 from jwt_upstream.refresh import refresh, stored
 from jwt_upstream.store import queries
 
+__all__ = [
+    "Round",
+    "refresh_due",
+]
+
 #: So many failures in a row, and the upstream is left to the next round, lest it keep the others waiting.
 _MAX_CONSECUTIVE_FAILURES = 3
 

@@ -26,6 +26,23 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from requests import RequestException, Response
 
+__all__ = [
+    "AccountLocked",
+    "BodyNotReplayable",
+    "CredentialError",
+    "CredentialRejected",
+    "CredentialUnreadable",
+    "ForeignOrigin",
+    "LoginRejected",
+    "NotLoggedIn",
+    "RefreshBlocked",
+    "RefreshBusy",
+    "RefreshUnavailable",
+    "UpstreamError",
+    "UpstreamMisconfigured",
+    "UpstreamNotConfigured",
+]
+
 
 class UpstreamError(RequestException):
     """Anything that kept a call from being made as its caller meant it.

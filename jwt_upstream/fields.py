@@ -18,6 +18,13 @@ from django.db.models import Lookup
 from django.db.models.lookups import Exact
 from django.db.models.query_utils import DeferredAttribute
 
+__all__ = [
+    "DecryptionError",
+    "Encrypted",
+    "EncryptedTextField",
+    "ExactCharField",
+]
+
 if TYPE_CHECKING:
     TextField = models.TextField[Any, Any]
     CharField = models.CharField[Any, Any]

@@ -14,6 +14,12 @@ from django.utils.translation import gettext_lazy as _
 from jwt_upstream.fields import EncryptedTextField, ExactCharField
 from jwt_upstream.tokens import TokenPair
 
+__all__ = [
+    "Credential",
+    "Event",
+    "Outage",
+]
+
 #: Sent after ``QuerySet.update()`` of credentials, for which Django sends no signal; ends what a process has cached.
 rows_updated = Signal()
 

@@ -7,6 +7,21 @@ from __future__ import annotations
 
 from django.dispatch import Signal
 
+__all__ = [
+    "credential_locked",
+    "credential_logged_in",
+    "credential_logged_out",
+    "credential_refreshed",
+    "credential_rejected",
+    "credential_restored",
+    "credential_unreadable",
+    "refresh_failed",
+    "refresh_interrupted",
+    "upstream_down",
+    "upstream_misconfigured",
+    "upstream_recovered",
+]
+
 # Each provides: credential (jwt_upstream.models.Credential), event (jwt_upstream.models.Event); sender is Credential.
 credential_logged_in = Signal()
 credential_logged_out = Signal()

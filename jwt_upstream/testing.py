@@ -17,6 +17,12 @@ from jwt_upstream.login import adopt
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
 
+__all__ = [
+    "answer",
+    "logged_in",
+    "saved_answer",
+]
+
 
 def logged_in(
     alias: str,

@@ -13,6 +13,11 @@ import jwt
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
+__all__ = [
+    "TokenPair",
+    "fingerprint",
+]
+
 # Any longer lifetime is a bug or "for ever", and near year 9999 datetime arithmetic overflows.
 _MAX_LIFETIME_SECONDS = 36500 * 86400.0
 _MAX_EPOCH_SECONDS = 1e11  # in the year 5138
