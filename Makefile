@@ -14,7 +14,7 @@ ifneq ($(filter mysql%,$(DATABASE_URL)),)
 DRIVER = requirements/mysql.txt
 endif
 
-.PHONY: help demo test test-races test-live lint types migrations package docs bench bench-resilience bench-smoke clean python
+.PHONY: help demo test test-races test-live lint types migrations package docs diagrams bench bench-resilience bench-smoke clean python
 
 help:
 	@echo "make demo          see it work, on SQLite (DEMO_ARGS=--exit: end after the story)"
@@ -22,6 +22,7 @@ help:
 	@echo "make test-races    run the slow ones: crashes, storms, long races"
 	@echo "make test-live     run the tests against servers that others wrote (Python, Node.js; Ruby where it is)"
 	@echo "make lint types migrations package docs    what CI checks besides"
+	@echo "make diagrams      draw the pictures of docs/architecture.rst (needs Graphviz)"
 	@echo "make bench         measure speed and scale side by side with others (BENCH_ARGS=--quick)"
 	@echo "make bench-resilience   measure what the race tests show"
 	@echo "make clean         remove what these have made"
@@ -89,8 +90,17 @@ package: .venv-dev/ready
 	rm -rf dist
 	.venv-dev/bin/python -m build --outdir dist .
 
+# What the pictures and pages say of the tree must still be so.
 docs: .venv-dev/ready
+	$(CLEAN) .venv-dev/bin/python -m docs.paths
+	@$(CLEAN) .venv-dev/bin/python -m docs.diagrams.floors | diff docs/diagrams/floors.dot - || { echo "The imports have changed: make diagrams" >&2; exit 1; }
 	$(CLEAN) -u DATABASE_URL .venv-dev/bin/python -m sphinx -W -q -b html docs docs/_build/html
+
+# Needs Graphviz (Debian: apt-get install graphviz). Its pictures are committed, so the docs are built without it.
+diagrams: .venv-dev/ready
+	$(CLEAN) .venv-dev/bin/python -m docs.diagrams.floors > docs/diagrams/floors.dot
+	dot -Tsvg docs/diagrams/floors.dot -o docs/floors.svg
+	dot -Tsvg docs/diagrams/route.dot -o docs/route.svg
 
 .venv-bench/ready: requirements/base.txt requirements/demo.txt requirements/test.txt requirements/bench.txt requirements/postgres.txt requirements/mysql.txt | python
 	$(PYTHON) -m venv .venv-bench
