@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from jwt_upstream.formatting import time_left, timestamp, paragraph, duration
+from jwt_upstream.formatting import duration, paragraph, time_left, timestamp
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 

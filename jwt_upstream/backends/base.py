@@ -1,6 +1,6 @@
-"""The backend that all others are made from: asks an upstream for tokens and says what its answers mean.
+"""The base of all backends: requests tokens of an upstream, and says what its answers mean.
 
-Knows HTTP and no database. What differs between servers is attributes, which OPTIONS override per upstream.
+Knows HTTP and no database. What differs between servers is class attributes, which OPTIONS override per upstream.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from .core import (
     Verdict,
     Where,
     cause,
-    links,
+    error_chain,
     options,
     origin,
     retry_after,
     transport,
 )
 
-#: The methods which are given passwords and tokens.
-_SECRETIVE = {
+#: The methods whose arguments are passwords and tokens.
+_SENSITIVE_METHODS = {
     "login",
     "login_body",
     "login_request",
@@ -50,48 +50,42 @@ _SECRETIVE = {
 
 
 class Backend(Requests, Responses):
-    """Speaks JSON to a login and a refresh path; every annotated attribute is an option. Times are in seconds."""
+    """Sends JSON to a login path and a refresh path; every annotated attribute is an option. Times are in seconds."""
 
     timeout: float | tuple[float, float] = (3.05, 20.0)
     deadline: float = 10.0
     verify: bool | str = True
     cert: str | tuple[str, str] | None = None
     proxies: Mapping[str, str] | None = None
-    #: Whether a client keeps the upstream's cookies, for its own life.
+    #: Whether a client object keeps the upstream's cookies.
     keep_cookies: bool = False
-    #: How often an idempotent call is repeated that found the upstream away or busy, and the longest backoff before.
+    #: How often an idempotent call is repeated if the upstream is unreachable or overloaded, and the longest backoff.
     retries: int = 0
     retry_backoff_max: float = 10.0
 
-    #: How long no refresh is attempted after one has failed, doubled with each further failure up to the maximum.
+    #: How long no refresh is attempted after a failure; doubles with each further failure up to the maximum.
     backoff: float = 1.0
     backoff_max: float = 60.0
     retry_after_max: float = 3600.0
-    #: Headers that name the epoch second at which to try again, for servers without ``Retry-After``.
+    #: Headers that state the epoch second at which to retry, for servers without ``Retry-After``.
     retry_at_headers: tuple[str, ...] = ()
-    #: How long before its expiry a token is refreshed, at most half of its lifetime.
+    #: How long before its expiry a token is refreshed; at most half of its lifetime.
     refresh_leeway: float = 60.0
-    #: How long a 401 causes no further refresh after one did not help.
+    #: How long a 401 causes no refresh after a token that was just refreshed got a 401 as well.
     min_refresh_interval: float = 60.0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Keep the variables of a subclass's own methods, which may be secrets, out of error reports."""
+        """Keep the local variables of a subclass's overrides, which may be secrets, out of error reports."""
         super().__init_subclass__(**kwargs)
-        for name in _SECRETIVE & cls.__dict__.keys():
+        for name in _SENSITIVE_METHODS & cls.__dict__.keys():
             setattr(cls, name, sensitive_variables()(cls.__dict__[name]))
 
     def __init__(self, alias: str, base_url: str, /, **options: Any) -> None:
-        self.alias = alias
-        self.base_url = base_url if base_url.endswith("/") else f"{base_url}/"
-        self._options = options
-        #: What to log in with when there is nothing to refresh with; empty where a person does that.
+        super().__init__(alias, base_url, **options)
+        #: The LOGIN in settings, used when a refresh is impossible; empty if only a person can log in.
         self.automatic_login = Secrets()
-        #: Is given every answer to a login or refresh, which holds tokens; for whoever explains them.
+        #: Called with every answer to a login or refresh, tokens included; lets upstream_probe explain them.
         self.recorder: Callable[[Where, Response], None] | None = None
-        for name in options.keys() & self.option_types().keys():
-            value = options[name]
-            # Settings that come from JSON or the environment have lists, requests wants tuples.
-            setattr(self, name, tuple(value) if isinstance(value, list) else value)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias}>"
@@ -99,7 +93,7 @@ class Backend(Requests, Responses):
     # -- settings
 
     def check(self) -> Iterable[str]:
-        """Yield what is wrong with the settings, one sentence each; nothing is sent."""
+        """Yield a sentence for each mistake in the settings; sends nothing."""
         wrong = list(options.problems(type(self).__name__, self._options, self.option_types()))
         yield from wrong or (*self._check_values(), *self._check_rules())
         yield from options.login_problems(self.automatic_login, self.login_asks)
@@ -121,21 +115,21 @@ class Backend(Requests, Responses):
 
     @cached_property
     def origin(self) -> Url:
-        """Scheme, host and port that tokens may be sent to."""
+        """The scheme, host and port that calls may send tokens to."""
         return origin(self.base_url)
 
     @property
     def own_secrets(self) -> list[str]:
-        """The values of options which no reason may quote."""
+        """The secret values of options, which no reason may quote."""
         return [self.client_secret, self.api_key]
 
-    # -- asking
+    # -- requests
 
     @sensitive_variables()
     def login(self, credentials: Mapping[str, str]) -> Outcome:
-        """Ask for a first token pair; sends one request and raises nothing for what the upstream or network does.
+        """Request a first token pair; sends one request, and raises nothing for what the upstream or network does.
 
-        Raises TypeError if something that ``login_asks`` names is not given.
+        Raises TypeError if a value that ``login_asks`` names is missing.
         """
         credentials = Secrets(credentials)
         if missing := [name for name in self.login_asks if name not in credentials]:
@@ -144,13 +138,13 @@ class Backend(Requests, Responses):
 
     @sensitive_variables()
     def refresh(self, pair: TokenPair) -> Outcome:
-        """Spend the refresh token; sends one request and raises nothing for what the upstream or network does."""
+        """Request a new pair, which may spend the refresh token; sends and raises no more than ``login`` does."""
         return self._ask("refresh", partial(self.refresh_request, pair), [pair.refresh, pair.access])
 
     @sensitive_variables()
     def _ask(self, where: Where, request: Callable[[], Request], secrets: Iterable[str]) -> Outcome:
         if missing := ", ".join(self.missing()):
-            return Outcome(Verdict.CONFIG, f"not asked, OPTIONS lacks {missing}")
+            return Outcome(Verdict.CONFIG, f"nothing was sent: OPTIONS has no {missing}")
         started, clock = timezone.now(), time.monotonic()
         with transport.Deadline(self.deadline) as deadline:
             try:
@@ -158,7 +152,7 @@ class Backend(Requests, Responses):
             except (OSError, HTTPError, ValueError) as error:
                 outcome = self._unanswered(error, deadline)
             except Exception as error:
-                # A field that no JSON can hold, for one. The frames of requests, which hold all fields, go nowhere.
+                # A field that JSON can't hold, for example. The traceback is dropped: frames of requests hold secrets.
                 raise error.with_traceback(None) from None
             else:
                 outcome = self.outcome(where, response, started, secrets)
@@ -168,8 +162,8 @@ class Backend(Requests, Responses):
 
     @sensitive_variables()
     def _post(self, request: Request, deadline: transport.Deadline) -> Response:
-        # A session of its own: no cookie, header or adapter of the caller's, and no token; Lexik answers 401 to a
-        # login or refresh that carries a stale one. An auth that does nothing keeps .netrc from adding a password.
+        # A session of its own, without the caller's cookies, headers, adapters and token: Lexik answers 401 to a login
+        # or refresh that carries a stale token. An auth that does nothing keeps requests from using .netrc.
         with Session() as session:
             session.auth = transport.no_auth
             prepared = session.prepare_request(request)
@@ -181,9 +175,9 @@ class Backend(Requests, Responses):
 
     def _unanswered(self, error: Exception, deadline: transport.Deadline) -> Outcome:
         is_ours = (
-            isinstance(error, ValueError)  # what was to be sent: a URL, a header
-            or not isinstance(error, RequestException | HTTPError)  # a file of certificates that isn't there
-            or any(isinstance(link, SSLCertVerificationError) for link in links(error))
+            isinstance(error, ValueError)  # in what was to be sent: a URL, a header
+            or not isinstance(error, RequestException | HTTPError)  # a missing certificate file
+            or any(isinstance(link, SSLCertVerificationError) for link in error_chain(error))
         )
         if is_ours:
             return Outcome(Verdict.CONFIG, cause(error))
@@ -191,9 +185,9 @@ class Backend(Requests, Responses):
 
     @sensitive_variables()
     def outcome(self, where: Where, response: Response, now: datetime, secrets: Iterable[str] = ()) -> Outcome:
-        """Return what an answer to a login or refresh comes to; ``now`` is when it was asked for.
+        """Return the outcome of a login or refresh by its answer; ``now`` is when the request was sent.
 
-        The reason shows neither ``secrets`` nor those of the settings.
+        The reason contains neither ``secrets`` nor those in the settings.
         """
         verdict, pair, reason = self.verdict(where, response), None, ""
         secrets = [*secrets, *self.own_secrets]
@@ -203,7 +197,7 @@ class Backend(Requests, Responses):
                 secrets = [*secrets, pair.access, pair.refresh]
             except ValueError as error:
                 verdict, reason = Verdict.TRANSIENT, str(error)
-        # Some tell on every answer when their count of requests begins anew.
+        # Some servers state on every answer when their rate limit resets.
         retry_at = self.retry_at_headers if verdict is Verdict.TRANSIENT else ()
         return Outcome(
             verdict,
@@ -211,6 +205,6 @@ class Backend(Requests, Responses):
             pair,
             response.status_code,
             retry_after(response, timezone.now(), self.retry_after_max, retry_at),
-            # An answer, but not the one that was asked for: a gateway's 502 or a maintenance page may hide a rotation.
+            # The token endpoint's own answer is unknown: a gateway's 502 or a maintenance page may hide a rotation.
             is_ambiguous=verdict is Verdict.TRANSIENT and (response.status_code >= 500 or response.ok),
         )

@@ -46,7 +46,7 @@ def answer(status: int = 200, value: Any = None, **headers: str) -> Response:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"login_pth": "x"}, "unknown option 'login_pth'; Backend has access_paths, "),
+        ({"login_pth": "x"}, "unknown option 'login_pth'; the options of Backend are access_paths, "),
         ({"login_path": 1}, "option 'login_path' must be a string"),
         ({"timeout": "1"}, "option 'timeout' must be a number or a list of 2, a number, a number"),
         ({"timeout": (1, 2, 3)}, "option 'timeout' must be a number or a list of 2"),
@@ -67,21 +67,21 @@ def answer(status: int = 200, value: Any = None, **headers: str) -> Response:
         ({"lifetime_unit": "min"}, "lifetime_unit must be 's' or 'ms', not 'min'"),
         (
             {"refresh_fields": {"a": "{otp}"}},
-            "a refresh may ask for {refresh}, {access} and text options, not",
+            "a refresh may contain {refresh}, {access} and text options, not",
         ),
-        ({"refresh_headers": {"A": "x {otp}"}}, "a refresh may ask for {refresh}, {access} and text options, not"),
+        ({"refresh_headers": {"A": "x {otp}"}}, "a refresh may contain {refresh}, {access} and text options, not"),
         ({"rules": [5]}, "a rule must be a dict, not int"),
-        ({"rules": [{"verdict": "LOCKED", "stat": 1}]}, "a rule has no 'stat'; it has header, json, pattern, "),
+        ({"rules": [{"verdict": "LOCKED", "stat": 1}]}, "a rule has no key 'stat'; its keys are header, json, "),
         ({"rules": [{"status": 423}]}, "a rule's verdict must be one of OK, EXPIRED, "),
         (
             {"rules": [{"verdict": "LOCKED", "where": "apis"}]},
-            "a rule's where must be of api, login, refresh, ",
+            "a rule's where must be one or more of api, login, refresh, ",
         ),
-        ({"rules": [{"verdict": "LOCKED", "where": []}]}, "a rule's where must be of api, login, refresh, not "),
+        ({"rules": [{"verdict": "LOCKED", "where": []}]}, "a rule's where must be one or more of api, login, refresh"),
         ({"rules": [{"verdict": "LOCKED", "header": 5}]}, "a rule's header must be a string, not 5"),
         ({"rules": [{"verdict": "LOCKED", "status": "423"}]}, "a rule's status must be int or a list of them"),
         ({"rules": [{"verdict": "LOCKED", "json": 5}]}, "a rule's json must be str or a list of them, not 5"),
-        ({"rules": [{"verdict": "LOCKED", "pattern": "("}]}, "a rule's pattern is no regular expression: "),
+        ({"rules": [{"verdict": "LOCKED", "pattern": "("}]}, "a rule's pattern is not a valid regular expression: "),
     ],
 )
 def test_wrong_option(options: dict[str, Any], problem: str) -> None:

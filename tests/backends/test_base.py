@@ -93,8 +93,8 @@ def test_authorize(options: dict[str, Any], name: str, value: str) -> None:
     ("login", "problems"),
     [
         ({"username": "bob", "password": "x"}, []),
-        ({"username": "bob", "password": 5}, ["LOGIN lacks 'password'"]),
-        ({"username": "bob", "password": "x", "otp": "1"}, ["LOGIN has 'otp', which no login asks for"]),
+        ({"username": "bob", "password": 5}, ["LOGIN has no 'password'"]),
+        ({"username": "bob", "password": "x", "otp": "1"}, ["LOGIN has 'otp', which the login doesn't use"]),
     ],
 )
 def test_automatic_login(settings: Any, login: dict[str, Any], problems: list[str]) -> None:

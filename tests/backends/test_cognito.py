@@ -103,4 +103,4 @@ def test_challenge() -> None:
 
 def test_without_client() -> None:
     """Without client and region nothing is sent, and it is said what is missing."""
-    assert CognitoBackend("pool", "https://api.example.com/").refresh(OLD).reason.endswith("lacks client_id, region")
+    assert CognitoBackend("pool", "https://api.example.com/").refresh(OLD).reason.endswith("has no client_id, region")

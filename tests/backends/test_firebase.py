@@ -36,4 +36,4 @@ def test_reason() -> None:
 
 def test_without_key() -> None:
     """Without a key nothing is sent, and it is said what is missing."""
-    assert FirebaseBackend("fire", "https://api.example.com/").refresh(OLD).reason.endswith("lacks api_key")
+    assert FirebaseBackend("fire", "https://api.example.com/").refresh(OLD).reason.endswith("has no api_key")

@@ -218,7 +218,7 @@ TROUBLES: dict[str, tuple[Behaviour, str, bool]] = {
     "hang": (say(b"", pause=1.0), "no complete answer within 0.4 s", True),
     "trickled headers": (say(HEAD, *[b"X-A: b\r\n"] * 30, pause=0.1), "no complete answer within 0.4 s", True),
     "trickled body": (say(HEAD + b"\r\n", *[b" "] * 30, pause=0.1), "no complete answer within 0.4 s", True),
-    "huge": (say(HEAD + b"\r\n", b" " * 3_000_000), "an answer of more than", True),
+    "huge": (say(HEAD + b"\r\n", b" " * 3_000_000), "the answer is larger than", True),
 }
 
 

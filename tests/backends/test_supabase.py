@@ -46,4 +46,4 @@ def test_key_that_the_gateway_refuses() -> None:
 
 def test_without_key() -> None:
     """Without a key nothing is sent, and it is said what is missing."""
-    assert SupabaseBackend("base", "https://xyz.supabase.co/").refresh(OLD).reason.endswith("lacks api_key")
+    assert SupabaseBackend("base", "https://xyz.supabase.co/").refresh(OLD).reason.endswith("has no api_key")

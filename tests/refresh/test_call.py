@@ -193,9 +193,9 @@ def test_wrong_password_of_many_workers(automatic: UpstreamClient, upstream: Ups
 @pytest.mark.parametrize(
     ("login", "problem"),
     [
-        ({"username": "bob"}, "LOGIN lacks 'password'"),
-        ({"username": "bob", "password": ""}, "LOGIN lacks 'password'"),
-        ({"username": "bob", "password": "x", "otp": "1"}, "LOGIN has 'otp', which no login asks for"),
+        ({"username": "bob"}, "LOGIN has no 'password'"),
+        ({"username": "bob", "password": ""}, "LOGIN has no 'password'"),
+        ({"username": "bob", "password": "x", "otp": "1"}, "LOGIN has 'otp', which the login doesn't use"),
     ],
 )
 def test_wrong_settings(upstream: Upstream, settings: Any, login: dict[str, str], problem: str) -> None:

@@ -1,11 +1,11 @@
-"""The parts that every backend is made of: requests, rules, reading answers, transport, redaction."""
+"""What every backend is built from: requests, responses, rules, transport and redaction."""
 
 from __future__ import annotations
 
 from . import options, transport
 from .bodies import MAX_BODY_BYTES, body, document, drain, lookup, media_type
 from .default_rules import ACCOUNT
-from .redaction import cause, links, masked, shown
+from .redaction import cause, error_chain, masked, shown
 from .requests import Requests
 from .responses import Responses, Which
 from .retry_after import retry_after
@@ -30,9 +30,9 @@ __all__ = [
     "cause",
     "document",
     "drain",
+    "error_chain",
     "filled",
     "is_web_address",
-    "links",
     "lookup",
     "masked",
     "media_type",

@@ -1,4 +1,4 @@
-"""Reading answers: bounded, lenient, and without taking from a caller what it asked to stream."""
+"""Reads the bodies of answers: bounded, lenient, and in a way that a caller can still stream them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl
 
 from requests import RequestException, Response
 
-#: How much of an answer that is still on its way is examined; error pages are smaller.
+#: How much of a streamed body is examined; error messages are shorter.
 PEEK_BYTES = 64 * 1024
-#: More than this is no answer of a token endpoint, though some add all of a user's rights to the tokens.
+#: The largest answer accepted from a token endpoint; some add all of a user's permissions to the tokens.
 MAX_BODY_BYTES = 1024 * 1024
 
 
@@ -37,7 +37,7 @@ class _Chunks(io.RawIOBase):
 
 
 class _PushedBack:
-    """A raw response whose first bytes were read to be examined and are handed out again first."""
+    """A raw response whose first bytes were read for examination, and which returns them again to its reader."""
 
     def __init__(self, start: bytes, rest: Iterator[bytes], raw: Any) -> None:
         self.start, self._raw = start, raw
@@ -47,17 +47,17 @@ class _PushedBack:
         return getattr(self._raw, name)
 
     def read(self, amt: int | None = None, **_: Any) -> bytes:
-        """Read as a caller would that saw nothing of the examination."""
+        """Read from the beginning, as if nothing had been examined."""
         return self._reader.read(-1 if amt is None else amt)
 
     def stream(self, amt: int | None = 2**16, **_: Any) -> Iterator[bytes]:
-        """Yield all of the body in pieces."""
-        while piece := self.read(amt):
-            yield piece
+        """Yield the whole body in chunks."""
+        while chunk := self.read(amt):
+            yield chunk
 
 
 def body(response: Response) -> bytes:
-    """Return the body, or as much of it as is examined; the caller can still read all of it afterwards."""
+    """Return the part of the body that is examined; the caller can still read all of it afterwards."""
     content = response._content
     if content is False:
         return _peek(response)[:PEEK_BYTES]
@@ -74,7 +74,7 @@ def _peek(response: Response) -> bytes:
         while len(start) <= PEEK_BYTES:
             start += next(rest)
     except StopIteration:
-        response._content = bytes(start)  # as reading ``Response.content`` does; the connection is back in its pool
+        response._content = bytes(start)  # as ``Response.content`` does; the connection is back in its pool
         return response._content
     except RequestException as error:
         rest = _failing(error)
@@ -84,20 +84,20 @@ def _peek(response: Response) -> bytes:
 
 
 def _failing(error: RequestException) -> Iterator[bytes]:
-    """Fail where the body did, but not before its reader gets there."""
+    """Raise what reading the body raised, once its reader gets to that point."""
     yield b""
     raise error
 
 
 def drain(response: Response) -> None:
-    """Read what is examined, drop the rest, and give the connection back."""
+    """Read the part that is examined, discard the rest, and release the connection."""
     content = body(response)
     response.close()
     response._content, response._content_consumed = content, True
 
 
 def document(response: Response) -> Any:
-    """Return the JSON body's value, a form's fields as a dict; None for anything that is neither."""
+    """Return the value of a JSON body or a form's fields as a dict, None for any other body."""
     # Read once: every rule and path asks for it, and an answer may be as large as a megabyte.
     if "_document" not in vars(response):
         vars(response)["_document"] = _parsed(response)
@@ -114,15 +114,15 @@ def _parsed(response: Response) -> Any:
 
 
 def media_type(response: Response) -> str:
-    """Return what a body claims to be, such as "application/json", in lower case and without parameters."""
+    """Return the media type that the headers state, such as "application/json", in lower case without parameters."""
     return response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
 def lookup(response: Response, path: str) -> Any:
-    """Return what stands at a path of an answer, or None.
+    """Return the value at a path of an answer, or None.
 
-    ``a.b.0.c`` goes into the body, JSON or a form (``.`` is its root), ``header:Name`` and ``cookie:name`` look
-    elsewhere.
+    ``a.b.0.c`` is a path into the body, JSON or a form, and ``.`` its root; ``header:Name`` is the value of a header
+    and ``cookie:name`` that of a cookie.
     """
     source, _, name = path.rpartition(":")
     if source == "header":
@@ -147,11 +147,11 @@ def _cookie(response: Response, name: str) -> str | None:
     for cookie in response.cookies:
         if cookie.name == name:
             return cookie.value
-    # Answers made by hand (saved ones, tests) have the header but no jar.
+    # Responses that requests didn't receive itself (saved ones, tests) have the header and an empty cookie jar.
     match = re.search(rf"(?:^|,\s*){re.escape(name)}=([^;,\s]+)", response.headers.get("Set-Cookie", ""))
     return match[1] if match else None
 
 
 def is_html(response: Response) -> bool:
-    """Tell whether a page for humans came where an API's answer belongs."""
+    """Tell whether the body is a web page instead of an answer of an API."""
     return media_type(response) in {"text/html", "application/xhtml+xml"} or body(response).lstrip()[:1] == b"<"

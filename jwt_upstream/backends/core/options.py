@@ -1,20 +1,37 @@
-"""Checks what a project writes into OPTIONS against the annotations of a backend class; knows no option by name."""
+"""The options of a backend: its annotated class attributes, which OPTIONS in settings override. Knows none by name."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 _TYPE_NAMES = {str: "a string", float: "a number", int: "an integer", bool: "True or False", NoneType: "None"}
 
 
+class Configurable:
+    """One upstream's alias, base URL and options; lists (from JSON or the environment) become tuples."""
+
+    def __init__(self, alias: str, base_url: str, /, **options: Any) -> None:
+        self.alias = alias
+        self.base_url = base_url if base_url.endswith("/") else f"{base_url}/"
+        self._options = options
+        for name in options.keys() & self.option_types().keys():
+            value = options[name]
+            setattr(self, name, tuple(value) if isinstance(value, list) else value)
+
+    @classmethod
+    def option_types(cls) -> dict[str, Any]:
+        """Return the annotated type of every option by its name."""
+        return {name: hint for name, hint in get_type_hints(cls).items() if not name.startswith("_")}
+
+
 def problems(name: str, options: Mapping[str, Any], types: Mapping[str, Any]) -> Iterator[str]:
-    """Yield one sentence for each option that the class ``name`` doesn't have or that is of a wrong type."""
+    """Yield a sentence for each option that the class ``name`` doesn't have, or whose value has the wrong type."""
     for option, value in options.items():
         if option not in types:
-            yield f"unknown option {option!r}; {name} has {', '.join(sorted(types))}"
+            yield f"unknown option {option!r}; the options of {name} are {', '.join(sorted(types))}"
         elif not _fits(value, types[option]):
             yield f"option {option!r} must be {_spelled(types[option])}"
         elif any(not 0 <= number < math.inf for number in _numbers(value)):
@@ -22,7 +39,7 @@ def problems(name: str, options: Mapping[str, Any], types: Mapping[str, Any]) ->
 
 
 def _kind(hint: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Return what a hint is of, and its parts; of ``tuple[str, ...]`` the item's hint only."""
+    """Return a hint's origin and its arguments; for ``tuple[str, ...]`` the sequence and the item's hint."""
     kind, parts = get_origin(hint) or hint, get_args(hint)
     kind = {UnionType: Union, list: Sequence, dict: Mapping}.get(kind, kind)
     return (Sequence, parts[:1]) if kind is tuple and parts[-1:] == (...,) else (kind, parts)
@@ -40,7 +57,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, Mapping) and all(_fits(item, part) for item in value.values() for part in parts[1:])
     if kind in {int, float}:
         return isinstance(value, int | kind) and not isinstance(value, bool)
-    # Whatever else a project's own backend annotates, it checks itself.
+    # A project's own backend has to check any other type itself.
     return isinstance(value, kind) if kind in _TYPE_NAMES else True
 
 
@@ -65,9 +82,9 @@ def _spelled(hint: Any) -> str:
 
 
 def login_problems(login: Mapping[str, Any], asks: tuple[str, ...]) -> Iterator[str]:
-    """Yield one sentence for each thing that an automatic login lacks or that no login asks for."""
+    """Yield a sentence for each value that an automatic login lacks, and for each that the login doesn't use."""
     for name in asks if login else ():
         if not isinstance(value := login.get(name), str) or not value:
-            yield f"LOGIN lacks {name!r}"
+            yield f"LOGIN has no {name!r}"
     for name in login.keys() - set(asks):
-        yield f"LOGIN has {name!r}, which no login asks for"
+        yield f"LOGIN has {name!r}, which the login doesn't use"

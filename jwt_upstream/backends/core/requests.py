@@ -1,11 +1,11 @@
-"""What an upstream is sent: the requests of a login and a refresh, and the token on a call. Builds, sends nothing."""
+"""The requests that an upstream is sent: of a login, a refresh and a call. Builds them, and sends nothing."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
-from typing import Any, get_type_hints
+from typing import Any
 from urllib.parse import quote, quote_plus, urljoin
 
 from django.views.decorators.debug import sensitive_variables
@@ -14,33 +14,34 @@ from urllib3.util import make_headers
 
 from jwt_upstream.tokens import Secrets, TokenPair
 
+from .options import Configurable
 from .templates import filled, filled_within, placeholders, placeholders_within
 from .urls import is_web_address
 
-#: What http.client and requests take for a header's value.
-_CARRIED = re.compile(r"(?! )[\x20-\x7e\x80-\xff]*")
+#: The header values that http.client and requests accept.
+_HEADER_VALUE = re.compile(r"(?! )[\x20-\x7e\x80-\xff]*")
 
 
-class Requests:
-    """The half of a backend that asks; every annotated attribute is an option.
+class Requests(Configurable):
+    """The half of a backend that builds requests; every annotated attribute is an option.
 
-    Paths, fields, queries and headers are templates (see ``templates``): of a login for what it is given, such as
-    ``{username}`` and ``{password}``, of a refresh for ``{refresh}`` and ``{access}``, of a call's ``api_headers`` for
-    ``{access}``, and of all for any option that is a text, such as ``{client_id}`` and ``{api_key}``. Where there are
-    no fields there is no body.
+    Paths, fields, queries and headers may contain placeholders. Those of a login stand for what the login is given,
+    such as ``{username}`` and ``{password}``, those of a refresh for the tokens, ``{refresh}`` and ``{access}``, and
+    ``{access}`` in ``api_headers`` for the access token. Any of them may name a text option, such as ``{client_id}``
+    or ``{api_key}``. Without fields a request has no body.
     """
 
     login_path: str = "login"
-    refresh_path: str = "refresh"  # empty: the same as for a login
+    refresh_path: str = "refresh"  # empty: ``login_path``
     login_fields: Mapping[str, Any] = {"username": "{username}", "password": "{password}"}
     refresh_fields: Mapping[str, Any] = {"refresh_token": "{refresh}"}
     login_query: Mapping[str, str] = {}
     refresh_query: Mapping[str, str] = {}
     login_headers: Mapping[str, str] = {}
     refresh_headers: Mapping[str, str] = {}
-    headers: Mapping[str, str] = {}  # of both
+    headers: Mapping[str, str] = {}  # of logins and refreshes
     api_headers: Mapping[str, str] = {"Authorization": "Bearer {access}"}
-    #: "json" or "form"; ``refresh_format`` where a refresh differs from a login.
+    #: "json" or "form"; ``refresh_format`` overrides it for refreshes.
     body_format: str = "json"
     refresh_format: str = ""
 
@@ -49,24 +50,18 @@ class Requests:
     client_authentication: str = "none"
     api_key: str = ""
 
-    base_url = ""
-    #: The text options without which nothing can be asked, beside those that the paths name.
+    #: The text options that must be set, in addition to those that the paths contain.
     _requires: tuple[str, ...] = ()
 
-    @classmethod
-    def option_types(cls) -> dict[str, Any]:
-        """Return every option's name with its type, as annotated."""
-        return {name: hint for name, hint in get_type_hints(cls).items() if not name.startswith("_")}
-
     def missing(self) -> Iterable[str]:
-        """Return the names of the options that nothing can be asked without and that are empty."""
+        """Return the names of the empty options without which there can be no login and no refresh."""
         names = dict.fromkeys((*self._requires, *self._located_by("login_path"), *self._located_by("refresh_path")))
         if self.client_authentication != "none":
             names |= {"client_id": None}
         return [name for name in names if not getattr(self, name)]
 
     def _located_by(self, path: str) -> list[str]:
-        """Return the options that a path names, such as a realm's."""
+        """Return the text options that a path contains, such as ``realm``."""
         return [name for name in placeholders_within({path: getattr(self, path)}) if name in self._texts]
 
     def _check_requests(self) -> Iterable[str]:
@@ -79,24 +74,24 @@ class Requests:
         for name in ("login_path", "refresh_path"):
             path, is_known = getattr(self, name), all(getattr(self, option) for option in self._located_by(name))
             if "://" in path and is_known and not is_web_address(self.url(path)):
-                yield f"{name} is neither a path nor an http address"
+                yield f"{name} is neither a path nor a valid http:// or https:// URL"
         yield from self._check_headers()
         for name in sorted(self._refresh_asks - {"refresh", "access"}):
-            yield f"a refresh may ask for {{refresh}}, {{access}} and text options, not for {{{name}}}"
+            yield f"a refresh may contain {{refresh}}, {{access}} and text options, not {{{name}}}"
 
     def _check_headers(self) -> Iterable[str]:
         for name in ("headers", "login_headers", "refresh_headers", "api_headers"):
             for header, text in _all_filled(getattr(self, name), self._texts).items():
-                if not _CARRIED.fullmatch(text):
-                    yield f"{name} has for {header!r} what no header can carry, such as a line break at its end"
+                if not _HEADER_VALUE.fullmatch(text):
+                    yield f"{name}[{header!r}] has characters that a header can't carry, such as a final line break"
 
-    # -- what they ask for
+    # -- what logins and refreshes need
 
     @property
     def login_asks(self) -> tuple[str, ...]:
-        """The names of what a login must be given, such as ("username", "password")."""
+        """The names of the values that a login must be given, such as ("username", "password")."""
         names = [*placeholders(self.login_fields), *placeholders_within({**self.login_query, **self.login_headers})]
-        # An option that is empty may be given at the login instead.
+        # The value of an empty option may be given at the login instead.
         known = {name for name, text in self._texts.items() if text or name in self._requires}
         return tuple(name for name in dict.fromkeys(names) if name not in known)
 
@@ -108,34 +103,34 @@ class Requests:
 
     @property
     def needs_refresh_token(self) -> bool:
-        """Tell whether a new access token takes a stored refresh token."""
+        """Tell whether a refresh sends the stored refresh token."""
         return "refresh" in self._refresh_asks
 
     def can_refresh(self, pair: TokenPair) -> bool:
-        """Tell whether a pair holds what a refresh would send."""
+        """Tell whether a pair holds the tokens that a refresh sends."""
         return bool(pair.refresh or not self.needs_refresh_token) and bool(
             pair.access or "access" not in self._refresh_asks
         )
 
     @cached_property
     def _texts(self) -> Secrets:
-        # Annotated, so that what is filled in is an option and no inner attribute.
+        # Annotated attributes only, so that a placeholder can name an option and no internal attribute.
         hints = self.option_types().items()
         return Secrets({name: getattr(self, name) for name, hint in hints if hint is str})
 
     # -- requests
 
     def login_body(self, credentials: Mapping[str, str]) -> dict[str, Any]:
-        """Return the fields of a login."""
+        """Return the fields of a login's body; ``credentials`` holds a value for each name in ``login_asks``."""
         return filled(self.login_fields, {**self._texts, **credentials})
 
     def refresh_body(self, pair: TokenPair) -> dict[str, Any]:
-        """Return the fields of a refresh."""
+        """Return the fields of a refresh's body."""
         return filled(self.refresh_fields, {**self._texts, "refresh": pair.refresh, "access": pair.access})
 
     @sensitive_variables()
     def login_request(self, credentials: Mapping[str, str]) -> Request:
-        """Return the request of a login, not yet prepared."""
+        """Return the unprepared request of a login."""
         fill = partial(_all_filled, values=Secrets({**self._texts, **credentials}))
         headers = {**self.headers, **self.login_headers}
         return self._request(
@@ -144,7 +139,7 @@ class Requests:
 
     @sensitive_variables()
     def refresh_request(self, pair: TokenPair) -> Request:
-        """Return the request of a refresh, not yet prepared."""
+        """Return the unprepared request of a refresh."""
         fill = partial(_all_filled, values=Secrets({**self._texts, "refresh": pair.refresh, "access": pair.access}))
         headers = {**self.headers, **self.refresh_headers}
         return self._request(
@@ -159,11 +154,11 @@ class Requests:
     def _request(
         self, path: str, query: dict[str, str], headers: dict[str, str], fields: dict[str, Any], body_format: str
     ) -> Request:
-        # English, since messages are matched and Symfony and Django translate theirs.
+        # English, since rules match messages, and Symfony and Django translate theirs.
         headers = {"Accept": "application/json", "Accept-Language": "en", **headers}
         client = {"client_id": self.client_id, "client_secret": self.client_secret}
         if self.client_authentication == "basic":
-            # RFC 6749, section 2.3.1 wants both form-urlencoded first; without special characters nothing changes.
+            # Form-urlencoded first (RFC 6749, section 2.3.1), which changes special characters only.
             basic = make_headers(basic_auth=":".join(map(quote_plus, client.values())))
             headers["Authorization"] = basic["authorization"]
         elif self.client_authentication == "post":
@@ -172,14 +167,14 @@ class Requests:
         return Request("POST", self.url(path), headers=headers, params=query, json=json or None, data=data)
 
     def url(self, path: str) -> str:
-        """Return where a path of this backend leads; absolute ones, such as of another host for tokens, stay."""
-        located = filled_within(path, self._texts, partial(quote, safe=""))
-        return located if "://" in located else urljoin(self.base_url, located)
+        """Return the URL of a path below ``BASE_URL``; an absolute URL, such as an identity provider's, is kept."""
+        url = filled_within(path, self._texts, partial(quote, safe=""))
+        return url if "://" in url else urljoin(self.base_url, url)
 
     # -- calls
 
     def authorize(self, request: PreparedRequest, pair: TokenPair) -> None:
-        """Put the access token on a prepared request."""
+        """Add the access token to a prepared request of a call."""
         for name, template in self._call_headers.items():
             request.headers[name] = template.replace("{access}", pair.access)
 

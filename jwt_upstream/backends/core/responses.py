@@ -1,4 +1,4 @@
-"""What an upstream's answers mean: verdict, token pair, reason. Reads answers, asks for none."""
+"""What an upstream's answers mean: their verdict, token pair and reason. Reads answers, and sends nothing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from jwt_upstream.tokens import TokenPair, claimed_expiry, expiry_after, expiry_
 
 from .bodies import body, document, is_html, lookup
 from .default_rules import DEFAULT_RULES
+from .options import Configurable
 from .redaction import shown
 from .verdicts import CALLS, Explanation, Rule, Verdict, Where
 
@@ -22,10 +23,11 @@ _BEARER = re.compile(r"^Bearer(\s+|$)", re.IGNORECASE)
 Which = Literal["access", "refresh"]
 
 
-class Responses:
-    """The half of a backend that reads; every annotated attribute is an option.
+class Responses(Configurable):
+    """The half of a backend that reads answers; every annotated attribute is an option.
 
-    Paths into answers are tried in order; see ``bodies.lookup`` for their form.
+    The paths of an option are tried in order. ``a.b.0.c`` is a path into a body of JSON or a form, ``header:Name`` the
+    value of a header and ``cookie:name`` that of a cookie.
     """
 
     access_paths: tuple[str, ...] = ("access_token", "access", "token")
@@ -34,45 +36,51 @@ class Responses:
     expires_at_paths: tuple[str, ...] = ("expires_at",)
     refresh_expires_in_paths: tuple[str, ...] = ("refresh_expires_in", "refresh_token_expires_in")
     refresh_expires_at_paths: tuple[str, ...] = ("refresh_expires_at",)
-    #: "s" or "ms": what the lifetimes in answers are counted in.
+    #: The unit of the lifetimes in answers, "s" or "ms".
     lifetime_unit: str = "s"
-    #: Seconds that a token lives where the answer doesn't say and the token is no JWT; 0: unknown.
+    #: The lifetime of a token in seconds where neither the answer nor a JWT states it; 0: unknown.
     lifetime: float = 0.0
     refresh_lifetime: float = 0.0
     message_paths: tuple[str, ...] = (
-        *("error_description", "message", "detail", "msg", "error.message", "error"),
-        *("non_field_errors.0", "errors.0.message", "title"),
+        "error_description",
+        "message",
+        "detail",
+        "msg",
+        "error.message",
+        "error",
+        "non_field_errors.0",
+        "errors.0.message",
+        "title",
     )
 
-    #: Tried before the class's own ``rules``, in order; dicts with the fields of ``Rule``.
+    #: Tried in order, before the rules of the class; dicts with the fields of ``Rule``.
     rules: Sequence[Rule | Mapping[str, Any]] = DEFAULT_RULES
-    #: Statuses of calls, besides what the rules say, that mean our account is locked, or our token has expired.
+    #: Statuses that mean that our account is locked, tried before the rules of the class, and statuses of calls that
+    #: mean that our token has expired, tried last.
     locked_statuses: tuple[int, ...] = ()
     expired_statuses: tuple[int, ...] = ()
-
-    _options: Mapping[str, Any] = {}
 
     def _check_responses(self) -> Iterator[str]:
         if self.lifetime_unit not in {"s", "ms"}:
             yield f"lifetime_unit must be 's' or 'ms', not {self.lifetime_unit!r}"
 
     def verdict(self, where: Where, response: Response) -> Verdict:
-        """Say what an answer means; ``where`` is what was asked: "api", "login" or "refresh".
+        """Return what an answer means; ``where`` is what it answers: "api", "login" or "refresh".
 
-        Reads the body only if a rule wants it, a bounded part of it, and leaves it to be read.
+        Reads at most a bounded part of the body, only if a rule needs it, and leaves the body readable.
         """
         return self.explain(where, response).verdict
 
     def explain(self, where: Where, response: Response) -> Explanation:
-        """Return the verdict with the rule, or the default, which gave it."""
+        """Return the verdict with the rule or default that gave it."""
         for source, rule in self._rules_for(where, response.status_code):
             if rule.matches(where, response):
                 return Explanation(rule.verdict, rule, source)
-        verdict, default = self._api_default(response) if where == "api" else self._asked_default(where, response)
+        verdict, default = self._call_default(response) if where == "api" else self._token_default(where, response)
         return Explanation(verdict, None, default)
 
     def _rules_for(self, where: Where, status: int) -> list[tuple[str, Rule]]:
-        # Most rules ask for a status that most answers don't have; to ask them all takes a fortieth of a call.
+        # Most rules are for statuses that most answers don't have; trying them all takes a fortieth of a call.
         try:
             return self._by_status[where, status]
         except KeyError:
@@ -89,7 +97,7 @@ class Responses:
         return {where: [each for each in rules if where in each[1].where] for where in ("api", "login", "refresh")}
 
     def _written_rules(self) -> Iterator[tuple[str, Rule | Mapping[str, Any]]]:
-        """Yield every rule in the order in which they are tried, with where it is written."""
+        """Yield where each rule is defined and the rule, in the order in which they are tried."""
         yield from _numbered("OPTIONS", self._options.get("rules", ()))
         if self.locked_statuses:
             yield "locked_statuses", Rule(Verdict.LOCKED, status=self.locked_statuses)
@@ -98,14 +106,14 @@ class Responses:
         if self.expired_statuses:
             yield "expired_statuses", Rule(Verdict.EXPIRED, CALLS, self.expired_statuses)
 
-    def _api_default(self, response: Response) -> tuple[Verdict, str]:
+    def _call_default(self, response: Response) -> tuple[Verdict, str]:
         if response.status_code == 401:
             return Verdict.EXPIRED, "a 401"
         if response.status_code < 400:
             return Verdict.OK, "no error"
         return Verdict.PASS, "an error that is not about the token"
 
-    def _asked_default(self, where: Where, response: Response) -> tuple[Verdict, str]:
+    def _token_default(self, where: Where, response: Response) -> tuple[Verdict, str]:
         status = response.status_code
         if 200 <= status < 300:
             if self._find(response, self.access_paths):
@@ -116,40 +124,46 @@ class Responses:
         return self._refusal(where, response) if status in {401, 403} else (Verdict.CONFIG, f"a {status}")
 
     def _refusal(self, where: Where, response: Response) -> tuple[Verdict, str]:
-        # A page is not the token endpoint's own word and says nothing of the token.
+        # A web page comes from something in front of the token endpoint, and says nothing about the token.
         if document(response) is not None or not body(response).strip():
-            return Verdict.REJECTED, f"a {response.status_code} in the upstream's own words"
-        return Verdict.TRANSIENT, f"a {response.status_code} with a body that is no answer of a token endpoint"
+            return Verdict.REJECTED, f"a {response.status_code} with a JSON or an empty body"
+        return Verdict.TRANSIENT, f"a {response.status_code} with a body that is not a token endpoint's"
 
     def token_pair(self, where: Where, response: Response, now: datetime | None = None) -> TokenPair:
-        """Take the pair and its lifetimes out of an answer; ``now`` is when it was asked for.
+        """Return the token pair of an answer with its expiries; ``now`` is when the request was sent.
 
-        Raises ValueError where no access token stands, or one that no header can carry. A missing refresh token is "":
-        the one that was used stays good.
+        A missing refresh token is "": the one that was sent stays valid. Raises ValueError if there is no access
+        token, or if a token has characters that a header can't carry.
         """
         now = now or timezone.now()
         access = self._find(response, self.access_paths)
         if not access:
             raise ValueError("the answer holds no access token")
         refresh = self._find(response, self.refresh_paths)
-        ends = (self.expiries("access", response, access, now), self.expiries("refresh", response, refresh, now))
-        access_end, refresh_end = (next((end for _, _, end in told if end), None) for told in ends)
-        return TokenPair(access, refresh, access_end, refresh_end)
+        return TokenPair(
+            access,
+            refresh,
+            self._expiry("access", response, access, now),
+            self._expiry("refresh", response, refresh, now),
+        )
+
+    def _expiry(self, which: Which, response: Response, token: str, now: datetime) -> datetime | None:
+        return next((expiry for _, _, expiry in self.expiries(which, response, token, now) if expiry), None)
 
     def _find(self, response: Response, paths: Iterable[str]) -> str:
         return next((text for _, text in self.tokens_at(response, paths) if text), "")
 
     def tokens_at(self, response: Response, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Yield each path with the token that stands there, "" for none."""
+        """Yield each path with the token at it, "" for none."""
         for path in paths:
             value = lookup(response, path)
-            # In a header, and from some servers in the body as well, the scheme comes with the token.
+            # Headers, and the bodies of some servers, have the scheme in front of the token.
             yield path, _BEARER.sub("", value.strip()) if isinstance(value, str) else ""
 
     def expiries(
         self, which: Which, response: Response, token: str, now: datetime
     ) -> Iterator[tuple[str, Any, datetime | None]]:
-        """Yield where the end of a token may be told, what is told there, and the end; the first one counts."""
+        """Yield each place that may state an expiry, its value there and what that means; the first expiry counts."""
         prefix = "" if which == "access" else "refresh_"
         unit = 0.001 if self.lifetime_unit == "ms" else 1.0
         for path in getattr(self, f"{prefix}expires_in_paths"):
@@ -163,14 +177,16 @@ class Responses:
         yield f"option {prefix}lifetime", lifetime, expiry_after(lifetime, now) if token else None
 
     def reason(self, response: Response, secrets: Iterable[str] = ()) -> str:
-        """Return what the upstream said, in about 200 characters, without secrets and what looks like a token."""
+        """Return the status and message of an answer in about 200 characters, without secrets and tokens."""
         texts = (lookup(response, path) for path in self.message_paths)
-        said = next((text for text in texts if isinstance(text, str) and text.strip()), "")
-        if not said and is_html(response):
-            said = "an HTML page"
-        return f"HTTP {response.status_code}: {shown(said, secrets)}" if said else f"HTTP {response.status_code}"
+        message = next((text for text in texts if isinstance(text, str) and text.strip()), "")
+        if not message and is_html(response):
+            message = "an HTML page"
+        return f"HTTP {response.status_code}" + (f": {shown(message, secrets)}" if message else "")
 
 
-def _numbered(owner: str, rules: Sequence[Rule | Mapping[str, Any]]) -> Iterator[tuple[str, Rule | Mapping[str, Any]]]:
+def _numbered(
+    source: str, rules: Sequence[Rule | Mapping[str, Any]]
+) -> Iterator[tuple[str, Rule | Mapping[str, Any]]]:
     for number, rule in enumerate(rules):
-        yield f"{owner} rules[{number}]", rule
+        yield f"{source} rules[{number}]", rule

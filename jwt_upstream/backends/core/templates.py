@@ -1,7 +1,7 @@
-"""What is sent, as settings write it: with ``{name}`` where something is to be filled in.
+"""Templates of requests: ``{name}`` is a placeholder for a value.
 
-In fields a value must be exactly ``{name}``, since bodies may hold braces of their own; values may be dicts and lists,
-with such values in them. In paths, queries and headers it may stand within text, such as ``Bearer {access}``.
+In fields a placeholder must be the whole value, since bodies may contain braces of their own; dicts and lists may hold
+such values at any depth. In paths, queries and headers it may be part of a text, such as ``Bearer {access}``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 def placeholders(fields: Any) -> Iterator[str]:
-    """Yield the names that fields ask for."""
+    """Yield the names of the placeholders in fields, at any depth."""
     if isinstance(fields, Mapping):
         fields = list(fields.values())
     if isinstance(fields, list | tuple):
@@ -25,13 +25,13 @@ def placeholders(fields: Any) -> Iterator[str]:
 
 
 def placeholders_within(texts: Mapping[str, str]) -> Iterator[str]:
-    """Yield the names that queries or headers ask for."""
+    """Yield the names of the placeholders in queries or headers."""
     for text in texts.values():
         yield from _PLACEHOLDER.findall(text)
 
 
 def filled(fields: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields with everything filled in; raises KeyError for a name that there is no value for."""
+    """Return fields with their placeholders replaced; raises KeyError for a name without a value."""
     return {name: _filled(value, values) for name, value in fields.items()}
 
 
@@ -45,5 +45,5 @@ def _filled(value: Any, values: Mapping[str, str]) -> Any:
 
 
 def filled_within(text: str, values: Mapping[str, str], quote: Callable[[str], str] = str) -> str:
-    """Return a text with everything filled in, each value by way of ``quote``; other braces stay as they are."""
+    """Return a text with its placeholders replaced by quoted values; unknown names and other braces are kept."""
     return _PLACEHOLDER.sub(lambda match: quote(values[match[1]]) if match[1] in values else match[0], text)

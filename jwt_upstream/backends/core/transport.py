@@ -1,4 +1,4 @@
-"""Sends a login or refresh under a total deadline; knows sockets, not what the answer means."""
+"""Sends a login or refresh within a total deadline; knows sockets, and nothing of what the answer means."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .bodies import MAX_BODY_BYTES
 
 
 class Deadline:
-    """Cuts every connection it was told of when the time is up; looking up a host's name is not cut short.
+    """Shuts down every watched connection when the deadline passes; a DNS lookup is not interrupted.
 
-    ``requests`` limits each ``recv``, so a server that trickles a byte a second holds its caller for ever; shutting
-    the socket down from outside is what ends such a read, in the headers and in TLS's handshake too.
+    The timeout of ``requests`` limits each ``recv``, so a server that sends a byte a second could hold its caller for
+    ever. Shutting the socket down from another thread ends such a read, also in the headers and the TLS handshake.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -48,13 +48,13 @@ class Deadline:
 
     @property
     def has_passed(self) -> bool:
-        """Whether the time is up; by the clock, since in a process that was frozen the timer may come late."""
+        """Whether the deadline has passed, by the clock: in a process that was suspended the timer may fire late."""
         return time.monotonic() >= self._passes_at
 
     def watch(self, sock: socket.socket) -> None:
-        """Have this socket's connection cut, whatever else will be wrapped around it."""
+        """Shut this socket's connection down at the deadline, whatever wraps the socket by then."""
         with self._lock:
-            # TLS takes the descriptor away from the socket that it wraps, so one of our own.
+            # A duplicate, since TLS detaches the descriptor from the socket that it wraps.
             self._sockets.append(sock.dup())
         if self.has_passed:
             self._cut()
@@ -76,25 +76,25 @@ class _Watched(HTTPConnection):
 
     def connect(self) -> None:
         super().connect()
-        if self.deadline.has_passed:  # frozen meanwhile: another worker may have spent what was to be sent
+        if self.deadline.has_passed:  # suspended meanwhile: another worker may have spent the refresh token
             raise TimeoutError
         self.deadline.is_connected = True
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An HTTPAdapter with connections of its own, all under one deadline."""
+    """An HTTPAdapter with connections of its own, all watched by one deadline."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Have connections made that the deadline knows of."""
+        """Make connections that the deadline watches."""
         super().init_poolmanager(*args, **kwargs)
         self._watch(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:
-        """Do the same for connections through a proxy."""
+        """Make connections through a proxy that the deadline watches."""
         manager: PoolManager = super().proxy_manager_for(proxy, **kwargs)
         self._watch(manager)
         return manager
@@ -106,8 +106,8 @@ class DeadlineAdapter(HTTPAdapter):
 def use_connections(
     manager: PoolManager, mixin: type[HTTPConnection], schemes: Iterable[str] = ("http", "https")
 ) -> None:
-    """Have a pool manager make connections that behave as ``mixin`` does."""
-    # Made from the manager's own classes, since those for SOCKS differ.
+    """Make a pool manager's connections inherit from ``mixin``."""
+    # Derived from the manager's own classes, since those for SOCKS differ.
     pools: dict[str, Any] = dict(manager.pool_classes_by_scheme)
     for scheme in schemes:
         connection = type("Connection", (mixin, pools[scheme].ConnectionCls), {})
@@ -116,16 +116,17 @@ def use_connections(
 
 
 def no_auth(request: PreparedRequest) -> PreparedRequest:
-    """Do nothing; given as ``auth``, it keeps requests from adding a password of ``.netrc``."""
+    """Do nothing; as ``auth`` it keeps requests from adding a password from ``.netrc``."""
     return request
 
 
 def send(request: PreparedRequest, deadline: Deadline, **settings: Any) -> Response:
-    """Send once, follow no redirect (a 307 would carry the refresh token away), and read all of a sane answer.
+    """Send once, without following redirects (a 307 would pass the refresh token on), and read the whole answer.
 
-    Raises what ``requests`` and ``urllib3`` raise, ReadTimeout once the deadline has passed. By the adapter, since a
-    Session looks where a redirect leads even if it isn't to follow it, and fails on a Location that is no URL.
+    Raises what ``requests`` and ``urllib3`` raise, ContentDecodingError for more than ``MAX_BODY_BYTES``, and
+    ReadTimeout once the deadline has passed.
     """
+    # By the adapter: a Session resolves redirects even if it doesn't follow them, and fails on an invalid Location.
     adapter = DeadlineAdapter(deadline)
     try:
         response = adapter.send(request, **{**settings, "stream": True})
@@ -142,8 +143,9 @@ def send(request: PreparedRequest, deadline: Deadline, **settings: Any) -> Respo
 
 
 def _is_complete(response: Response) -> bool:
-    # A body that ends where the connection does looks complete where it was cut. What is known to be complete is
-    # taken although the time is up (of a process that was frozen, say): it may hold the only good refresh token.
+    # A body without a stated length looks complete wherever the connection was cut. One that is known to be complete
+    # is accepted after the deadline too (the process may have been suspended): it may hold the only valid refresh
+    # token.
     return bool(response.raw.chunked) or response.raw.length_remaining == 0
 
 
@@ -153,5 +155,5 @@ def _read(response: Response) -> bytes:
         content += chunk
         if len(content) > MAX_BODY_BYTES:
             response.close()
-            raise ContentDecodingError(errno.EMSGSIZE, f"an answer of more than {MAX_BODY_BYTES} bytes")
+            raise ContentDecodingError(errno.EMSGSIZE, f"the answer is larger than {MAX_BODY_BYTES} bytes")
     return bytes(content)

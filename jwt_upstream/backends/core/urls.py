@@ -1,4 +1,4 @@
-"""Where a URL leads: the scheme, host and port that a token may or may not be sent to."""
+"""Origins of URLs: the scheme, host and port that a token may be sent to."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from urllib3.util import Url, parse_url
 
 
 def origin(url: str) -> Url:
-    """Return scheme, host and port as a connection would be made to, default ports filled in.
+    """Return the scheme, host and port that a connection would use, default ports filled in.
 
-    Raises urllib3's LocationParseError or another ValueError for what is no URL, and for what is not the same one to
-    urllib3, by which requests prepares it, and to urllib, by which requests (2.34) connects.
+    Raises urllib3's LocationParseError or another ValueError for an invalid URL, and for one whose host and port
+    differ between urllib3, with which requests prepares it, and urllib, with which requests (2.34) connects.
     """
     parsed = parse_url(url)
     if url.isascii() and _host_and_port(url) != ((parsed.host or "").strip("[]"), parsed.port):
@@ -22,13 +22,13 @@ def origin(url: str) -> Url:
 
 
 def _host_and_port(url: str) -> tuple[str, int | None]:
-    # By urllib. What isn't ASCII was made so before it is sent, and is looked at again then.
+    # As urllib reads it. A URL that isn't ASCII is encoded before it is sent, and checked again then.
     split = urlsplit(url)
     return split.hostname or "", split.port
 
 
 def is_web_address(url: str) -> bool:
-    """Tell whether a URL is http or https and names a host, and no user or password, which messages would show."""
+    """Tell whether a URL is http or https, with a host and without a user or password, which messages would show."""
     try:
         parsed = origin(url)
     except ValueError:

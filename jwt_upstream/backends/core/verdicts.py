@@ -1,4 +1,4 @@
-"""What an upstream's answer means, and the rules by which a backend tells; knows no server."""
+"""Verdicts: what an upstream's answer means, and the rules that decide it. Knows no particular server."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from .bodies import PEEK_BYTES, body, lookup
 
 Where = Literal["api", "login", "refresh"]
 
-#: The two kinds of requests whose answers rules tell apart.
+#: Rules mostly concern one of these two: calls of the API, or requests for tokens.
 CALLS: tuple[Where, ...] = ("api",)
 TOKEN_REQUESTS: tuple[Where, ...] = ("login", "refresh")
 
-#: What servers refuse by. A rule for calls names them where it can: else it reads of every successful answer too.
+#: The statuses that servers refuse with. Rules for calls should name them, or every successful answer is read as well.
 REFUSALS = (400, 401, 403, 404, 409, 422, 423)
-#: How much of a value is searched; what a server says of an error is shorter.
+#: How much of each value a pattern searches; error messages are shorter.
 _MAX_SEARCHED_CHARACTERS = 2000
 
-#: What a server, or a gateway before it, says that can't answer just now; its words are no judgement on an account.
+#: A server, or a gateway in front of it, that can't answer at the moment; its message says nothing about an account.
 _UNAVAILABLE_STATUSES = {408, 425, 429, 502, 503, 504}
 
 
 class Verdict(Enum):
-    """What an answer means for the credential; every backend gives one for every answer."""
+    """What an answer of an upstream means for the credential."""
 
     OK = "ok"
     EXPIRED = "expired"
@@ -44,10 +44,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a login or refresh came to; ``reason`` is fit to be stored and shown.
+    """The result of a login or refresh; ``reason`` holds no secret and may be stored and shown.
 
-    ``retry_after`` is in seconds; ``is_ambiguous`` says that the upstream may have spent the refresh token although no
-    pair came back.
+    ``pair`` is set if the verdict is OK. ``retry_after`` and ``seconds`` (how long the upstream took) are in seconds.
+    ``is_ambiguous`` means that the upstream may have spent the refresh token although no pair came back.
     """
 
     verdict: Verdict
@@ -61,13 +61,16 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Rule:
-    """If every condition that is given holds, the answer means ``verdict``.
+    """Gives an answer the verdict ``verdict`` if it meets every condition that is set.
 
-    ``where``: "api", "login", "refresh" or several of them (default: all). ``status``: one or several codes (default:
-    all, but a rule that gives a credential up must name 408, 425, 429 and 502 to 504 if it means those).
-    ``header``: its name; ``json``: a dotted path ("errors.0.code") or several, any of which will do. ``pattern``: a
-    regular expression, searched without regard to case in the header, else in the value at the path (of a list: in
-    any of its items), else in the body's first 64 KiB; without one, presence is enough.
+    - ``where``: what the answer is to: "api", "login", "refresh" or several of them (default: all).
+    - ``status``: one or several status codes. By default all of them, except that a rule for REJECTED or LOCKED must
+      name 408, 425, 429 and 502 to 504 if it is to match those.
+    - ``header``: the name of a header.
+    - ``json``: a dotted path into the body ("errors.0.code") or several, any of which may match.
+    - ``pattern``: a regular expression, searched regardless of case in the header, else in the value at the path (in
+      each item of a list), else in the first 64 KiB of the body. Without a pattern it is enough that the header or
+      value is present.
     """
 
     verdict: Verdict
@@ -81,7 +84,7 @@ class Rule:
         where = _several("where", self.where, str)
         if not where or (wrong := [item for item in where if item not in get_args(Where)]):
             wanted = ", ".join(get_args(Where))
-            raise ValueError(f"a rule's where must be of {wanted}, not {wrong[0] if where else where!r}")
+            raise ValueError(f"a rule's where must be one or more of {wanted}, not {wrong[0] if where else where!r}")
         object.__setattr__(self, "where", where)
         object.__setattr__(self, "status", _several("status", self.status, int))
         object.__setattr__(self, "json", tuple(filter(None, _several("json", self.json, str))))
@@ -92,27 +95,27 @@ class Rule:
         try:
             re.compile(self.pattern)
         except re.error as error:
-            raise ValueError(f"a rule's pattern is no regular expression: {error}") from None
+            raise ValueError(f"a rule's pattern is not a valid regular expression: {error}") from None
 
     @classmethod
     def parse(cls, written: Rule | Mapping[str, Any]) -> Rule:
-        """Make a rule of a mapping as it stands in settings; raises ValueError which names what to mend."""
+        """Return the rule that a mapping in settings describes; raises ValueError with what is wrong."""
         if isinstance(written, cls):
             return written
         if not isinstance(written, Mapping):
             raise ValueError(f"a rule must be a dict, not {type(written).__name__}")
         known = {field.name for field in fields(cls)}
         if unknown := written.keys() - known:
-            raise ValueError(f"a rule has no {min(map(str, unknown))!r}; it has {', '.join(sorted(known))}")
+            raise ValueError(f"a rule has no key {min(map(str, unknown))!r}; its keys are {', '.join(sorted(known))}")
         return cls(**{"verdict": None, **written})
 
     def as_written(self) -> dict[str, Any]:
-        """Return the rule as settings would spell it, without what is left at its default."""
-        told = [field for field in fields(self)[1:] if getattr(self, field.name) != field.default]
-        return {"verdict": self.verdict.name, **{field.name: _unwrapped(getattr(self, field.name)) for field in told}}
+        """Return the rule as a dict for settings, without the fields that have their default value."""
+        given = [field for field in fields(self)[1:] if getattr(self, field.name) != field.default]
+        return {"verdict": self.verdict.name, **{field.name: _unwrapped(getattr(self, field.name)) for field in given}}
 
     def matches(self, where: str, response: Response) -> bool:
-        """Tell whether this rule decides; the body is read only if the cheaper conditions hold."""
+        """Tell whether an answer meets every condition; the body is read only if the cheaper ones hold."""
         if where not in self.where or not self._has_status(response.status_code):
             return False
         if not (self.header or self.json or self.pattern):
@@ -138,7 +141,7 @@ class Rule:
 
 
 class Explanation(NamedTuple):
-    """Why an answer got its verdict: the rule and where it is written, or no rule and the default in words."""
+    """Why an answer got its verdict: a rule and where it is defined, or None and a description of the default."""
 
     verdict: Verdict
     rule: Rule | None

@@ -127,4 +127,4 @@ def test_missing_option() -> None:
     backend = Keyed("up", "http://127.0.0.1:9/")
     assert (list(backend.check()), list(backend.missing())) == ([], ["api_key"])
     for outcome in (backend.login({"username": "bob", "password": "p"}), backend.refresh(PAIR)):
-        assert (outcome.verdict, outcome.reason) == (Verdict.CONFIG, "not asked, OPTIONS lacks api_key")
+        assert (outcome.verdict, outcome.reason) == (Verdict.CONFIG, "nothing was sent: OPTIONS has no api_key")
