@@ -92,7 +92,7 @@ package: .venv-dev/ready
 
 # What the pictures and pages say of the tree must still be so.
 docs: .venv-dev/ready
-	$(CLEAN) .venv-dev/bin/python -m docs.paths
+	$(CLEAN) .venv-dev/bin/python -m docs.checks
 	@$(CLEAN) .venv-dev/bin/python -m docs.diagrams.floors | diff docs/diagrams/floors.dot - || { echo "The imports have changed: make diagrams" >&2; exit 1; }
 	$(CLEAN) -u DATABASE_URL .venv-dev/bin/python -m sphinx -W -q -b html docs docs/_build/html
 

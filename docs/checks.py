@@ -1,4 +1,4 @@
-"""Checks that every path which the documentation names exists; see ``make docs``."""
+"""Checks that the paths and options which the documentation names are those that exist; see ``make docs``."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from jwt_upstream.backends import Backend
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.rst"), *ROOT.glob("docs/*.rst"), *ROOT.glob("docs/backends/*.rst")]
@@ -17,7 +19,7 @@ _FROM_TOP = re.compile(rf"(?<![\w/.])(?:{FOLDERS})/[\w/.-]*\w")
 _IN_PACKAGE = re.compile(r"``([a-z_]+(?:/[a-z_]+)*(?:\.py|/))``")
 
 
-def missing() -> Iterator[str]:
+def missing_paths() -> Iterator[str]:
     """Yield what is named and isn't there."""
     for page in PAGES:
         text = page.read_text()
@@ -28,5 +30,15 @@ def missing() -> Iterator[str]:
         yield from (f"{page.name}: {path}" for path, base in sorted(named) if not (base / path).exists())
 
 
+def wrong_options() -> Iterator[str]:
+    """Yield the options that the page of the backends lacks, and those that it has and no backend knows."""
+    page = (ROOT / "docs" / "backends.rst").read_text()
+    section = page[page.index("\nOptions\n=") : page.index("\nTested against\n=")]
+    rows = re.findall(r"^   \* - (``.*``)$", section, re.MULTILINE)
+    told = {name for row in rows for name in _LITERAL.findall(row)}
+    yield from (f"backends.rst: option {name}" for name in sorted(told ^ Backend.option_types().keys()))
+
+
 if __name__ == "__main__":
-    sys.exit("\n".join(["No such files:", *found]) if (found := list(missing())) else 0)
+    found = [*missing_paths(), *wrong_options()]
+    sys.exit("\n".join(["The documentation names what is not there, or lacks what is:", *found]) if found else 0)
