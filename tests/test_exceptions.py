@@ -17,7 +17,7 @@ from django.utils import timezone
 from jwt_upstream import exceptions
 from jwt_upstream.exceptions import BodyNotReplayable, CredentialRejected, UpstreamError, UpstreamNotConfigured
 
-CLASSES = {
+CLASSES: dict[str, type[Any]] = {
     name: cls for name, cls in inspect.getmembers(exceptions, inspect.isclass) if cls.__module__ == exceptions.__name__
 }
 

@@ -101,8 +101,14 @@ def _set_environment() -> None:
 
 def _configure(sample: Sample) -> None:
     os.environ["SAMPLE_UPSTREAM_URL"] = sample.url
-    names = ("DATABASE_URL", "SECRET_KEY", "JWT_UPSTREAM_ENCRYPTION_KEYS", "SAMPLE_UPSTREAM_URL")
-    names += ("SAMPLE_UPSTREAM_PASSWORD", "LOG_FILE")
+    names = [
+        "DATABASE_URL",
+        "SECRET_KEY",
+        "JWT_UPSTREAM_ENCRYPTION_KEYS",
+        "SAMPLE_UPSTREAM_URL",
+        "SAMPLE_UPSTREAM_PASSWORD",
+        "LOG_FILE",
+    ]
     # For ``manage.py`` in another terminal while the page is served.
     written = FOLDER / "env"
     written.touch(mode=0o600)

@@ -165,9 +165,9 @@ def test_changed_settings(settings: Any) -> None:
 def test_order_of_rules() -> None:
     """Rules of the settings come first, then locked_statuses, then the class's; expired_statuses comes last."""
     first = {"where": "api", "status": 423, "json": "code", "pattern": "^maintenance$", "verdict": "pass"}
-    backend = Backend(
-        "up", URL, rules=[first, Rule(Verdict.OK, ("api",), 299)], locked_statuses=[423], expired_statuses=[419]
-    )
+    single: Any = 299  # in place of a tuple, as settings may have it
+    rules = [first, Rule(Verdict.OK, ("api",), single)]
+    backend = Backend("up", URL, rules=rules, locked_statuses=[423], expired_statuses=[419])
     assert backend.verdict("api", answer(423, {"code": "MAINTENANCE"})) is Verdict.PASS
     assert backend.verdict("api", answer(423, {"code": {"a": 1}})) is Verdict.LOCKED
     assert backend.verdict("api", answer(419)) is Verdict.EXPIRED
@@ -236,6 +236,10 @@ def token(**claims: Any) -> str:
     return jwt.encode(claims, "x" * 32)
 
 
+NO_SECONDS: list[Any] = [0, -5, True, "soon", None, [], math.inf]
+NO_MOMENT: list[Any] = [0, -5, True, "soon", None, {}, 1e300, "9999-99-99", "9" * 400]
+
+
 @pytest.mark.parametrize(
     ("stated", "seconds"),
     [
@@ -249,8 +253,8 @@ def token(**claims: Any) -> str:
         ({"expires_at": "2026-11-23T09:01:00"}, 60),
         ({"access": token(exp=1060, iat=1000)}, 60),
         ({"access": token(exp=int(NOW.timestamp()) + 60)}, 60),
-        *[({"expires_in": value}, None) for value in (0, -5, True, "soon", None, [], math.inf)],
-        *[({"expires_at": value}, None) for value in (0, -5, True, "soon", None, {}, 1e300, "9999-99-99", "9" * 400)],
+        *[({"expires_in": value}, None) for value in NO_SECONDS],
+        *[({"expires_at": value}, None) for value in NO_MOMENT],
         ({"access": token(sub="nobody")}, None),
         ({"access": token(exp=1060, iat=1060) + "x"}, -NOW.timestamp() + 1060),
     ],

@@ -90,7 +90,7 @@ def test_rotation() -> None:
     )
     request, outcome = replay(backend, URL, "cognito-own-refresh-rotated")
     assert fields(request) == {"ClientId": "1example23456789", "ClientSecret": "s3cret", "RefreshToken": "r1"}
-    assert request.headers["X-Amz-Target"].endswith(".GetTokensFromRefreshToken")
+    assert request.headers["X-Amz-Target"] == "AWSCognitoIdentityProviderService.GetTokensFromRefreshToken"
     assert outcome.pair
     assert outcome.pair.refresh
 

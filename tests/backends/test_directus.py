@@ -19,6 +19,7 @@ def test_login() -> None:
         BACKEND, "https://cms.example.com/auth/login", "directus-login-ok", {"username": "b@x.org", "password": "p"}
     )
     assert fields(request) == {"email": "b@x.org", "password": "p", "mode": "json"}
+    assert outcome.pair
     assert minutes(outcome.pair.access_expires_at) == 15
 
 

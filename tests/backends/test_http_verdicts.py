@@ -159,7 +159,8 @@ def test_client_credentials(server: Upstream, where: str) -> None:
     backend = OAuth2Backend("up", server.url, **CLIENT, **options)
     assert (backend.login_asks, backend.needs_refresh_token) == ((), False)
     outcome = backend.login({}) if where == "login" else backend.refresh(TokenPair("a1"))
-    assert outcome.pair.access_expires_at is not None
+    assert outcome.pair
+    assert outcome.pair.access_expires_at
     sent = parse_qs(server.seen[0].body.decode())
     assert sent == {"grant_type": ["client_credentials"], "audience": ["https://api.example.com"]}
 

@@ -20,7 +20,22 @@ from tests.support.raw_server import RawServer, say
 from tests.support.upstream import Answer, Upstream
 
 BACKENDS = [Backend, LexikBackend, SimpleJWTBackend, OAuth2Backend]
-VALUES = [None, True, 5, -1, 1e300, math.nan, math.inf, "", " ", "9999-12-31T23:59:59-12:00", [], {}, [[]], {"a": {}}]
+VALUES: list[Any] = [
+    None,
+    True,
+    5,
+    -1,
+    1e300,
+    math.nan,
+    math.inf,
+    "",
+    " ",
+    "9999-12-31T23:59:59-12:00",
+    [],
+    {},
+    [[]],
+    {"a": {}},
+]
 KEYS = [
     *("access_token", "refresh_token", "access", "refresh", "token", "expires_in", "expires_at"),
     *("refresh_expires_in", "refresh_token_expiration", "error", "error_description", "message", "detail", "code"),

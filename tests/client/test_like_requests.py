@@ -43,6 +43,11 @@ def page(seen: Seen) -> Answer | None:
     return Answer(200, gzip.compress(PAGE, mtime=0), {**headers, "Link": '</next/>; rel="next"'})
 
 
+def half_then_closed(response: requests.Response) -> Any:
+    with response:
+        return next(response.iter_content(10))
+
+
 USES: dict[str, Callable[[requests.Response], Any]] = {
     "content": lambda response: response.content,
     "text": lambda response: (response.encoding, response.text),
@@ -53,7 +58,7 @@ USES: dict[str, Callable[[requests.Response], Any]] = {
     "raw": lambda response: gzip.decompress(response.raw.read()),
     "raw, decoded": lambda response: (response.raw.read(10, decode_content=True), response.raw.headers["ETag"]),
     "line by line": lambda response: gzip.GzipFile(fileobj=response.raw).readline(),
-    "half, then closed": lambda response: (next(response.iter_content(10)), response.close()),
+    "half, then closed": lambda response: half_then_closed(response),
     "facts": lambda response: (response.status_code, response.ok, response.reason, response.is_redirect),
     "links": lambda response: (response.links, response.headers["ETag"], response.next),
     "request": lambda response: (response.request.method, response.request.path_url, response.request.body),
@@ -93,6 +98,7 @@ def test_raise_for_status(client: UpstreamClient, upstream: Upstream) -> None:
     upstream.answers["/orders/"] = Answer(404, {"detail": "none"})
     with pytest.raises(requests.HTTPError, match="404 Client Error: Not Found for url: http:") as caught:
         client.get("orders/").raise_for_status()
+    assert caught.value.response is not None
     assert caught.value.response.json() == {"detail": "none"}
 
 
@@ -129,7 +135,8 @@ def test_what_is_set_on_the_client(client: UpstreamClient, upstream: Upstream) -
     client.params = {"page": "2"}
     client.max_redirects = 2
     upstream.expire()
-    client.get("orders/", params={"sort": "id"}, headers={"User-Agent": None})
+    no_user_agent: Any = {"User-Agent": None}  # which requests' stubs know of sessions' headers only
+    client.get("orders/", params={"sort": "id"}, headers=no_user_agent)
     calls = upstream.calls("/orders/")
     assert [(seen.path, seen.headers["X-Tenant"]) for seen in calls] == [("/orders/?page=2&sort=id", "7")] * 2
     upstream.answers["/round/"] = Answer(302, b"", {"Location": "/round/"})
@@ -304,6 +311,11 @@ def test_toolbelt_s_threads(client: UpstreamClient, upstream: Upstream) -> None:
     assert (upstream.refreshes, upstream.reuses) == (1, 0)
 
 
+def echo(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+    assert isinstance(request.body, bytes)
+    return 201, {"X-Echo": "1"}, request.body
+
+
 @pytest.mark.django_db
 def test_responses(settings: Any) -> None:
     """responses: redirects, callbacks, streams, uploads and errors as with a plain Session."""
@@ -313,7 +325,7 @@ def test_responses(settings: Any) -> None:
     with responses.RequestsMock() as mocked:
         mocked.get(f"{url}old/", status=302, headers={"Location": "/api/new/"})
         mocked.get(f"{url}new/", body=PAGE)
-        mocked.add_callback("POST", f"{url}echo/", lambda request: (201, {"X-Echo": "1"}, request.body))
+        mocked.add_callback("POST", f"{url}echo/", echo)
         mocked.get(f"{url}broken/", body=requests.ConnectionError("no"))
         with client.get("old/", stream=True) as response:
             assert b"".join(response.iter_content(100)) == PAGE

@@ -172,7 +172,8 @@ def test_ipv6(client: UpstreamClient, upstream: Upstream, settings: Any) -> None
             with pytest.raises((ForeignOrigin, requests.exceptions.InvalidURL)):
                 client.get(url)
         for url in ("orders/", f"http://[::1]:{port}/orders/"):
-            thread = threading.Thread(target=answer_once, args=(listening, seen := []))
+            seen: list[bytes] = []
+            thread = threading.Thread(target=answer_once, args=(listening, seen))
             thread.start()
             assert client.get(url).status_code == 200
             thread.join()

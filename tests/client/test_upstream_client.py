@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import traceback
+from collections.abc import Callable
 from copy import copy, deepcopy
 from typing import Any
 
@@ -300,12 +301,13 @@ def test_timeout(client: UpstreamClient, upstream: Upstream, settings: Any) -> N
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["timeout"] = (1, 0.1)
     upstream.answers["/slow/"] = Answer(200, {}, delay=0.5)
     upstream.answers["/old/"] = redirect("/slow/")
-    for call in (
+    calls: list[Callable[[], requests.Response]] = [
         lambda: client.get("slow/"),
         lambda: client.get("slow/", timeout=None),
         lambda: client.get("old/"),
         lambda: client.send(requests.Request("GET", f"{upstream.url}slow/").prepare()),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(requests.ReadTimeout):
             call()
     assert client.get("slow/", timeout=5).status_code == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -110,7 +111,7 @@ def test_two_first_logins_at_once(upstream: Upstream, transactional_db: None) ->
 
 def test_adopt_takes_lifetimes_from_the_tokens(upstream: Upstream, transactional_db: None) -> None:
     """Ends that are not given are read from the tokens where these are JWTs."""
-    end = timezone.now().replace(microsecond=0) + timezone.timedelta(hours=1)
+    end = timezone.now().replace(microsecond=0) + timedelta(hours=1)
     token = jwt.encode({"exp": end}, "x" * 32)
     UpstreamClient("up").adopt(TokenPair(token, "opaque"))
     row = Credential.objects.get()

@@ -112,7 +112,7 @@ def test_lost_key_of_a_rejected_credential(settings: Any) -> None:
 def test_refreshing_fails() -> None:
     """Failing refreshes are told of with since when, why and when the next attempt is; no human is needed."""
     now = timezone.now()
-    failing = {"failures": 3, "failing_since": now, "failure": "HTTP 503"}
+    failing: dict[str, Any] = {"failures": 3, "failing_since": now, "failure": "HTTP 503"}
     put("crm", **failing, next_attempt_at=now + timedelta(minutes=10))
     put("erp", **failing, next_attempt_at=now)
     out, error = status()

@@ -443,9 +443,12 @@ def test_another_worker_finishes(client: UpstreamClient, upstream: Upstream) -> 
     upstream.expire()
     claim_by_another()
     pair = upstream.issue()
-    timer = threading.Timer(
-        0.3, lambda: (client.adopt(TokenPair(pair["access"], pair["refresh"])), connection.close())
-    )
+
+    def finish() -> None:
+        client.adopt(TokenPair(pair["access"], pair["refresh"]))
+        connection.close()
+
+    timer = threading.Timer(0.3, finish)
     timer.start()
     assert client.get("orders/").json()["token"] == pair["access"]
     assert upstream.refreshes == 0

@@ -209,7 +209,7 @@ def fork_between_threads(threads: int, calls: int) -> list[str]:
     outcomes += call_after_the_fork()
     for thread in before:
         thread.join()
-    return outcomes + child()
+    return [*outcomes, *child()]
 
 
 def _numbered(client: Any, number: int) -> str:

@@ -47,7 +47,10 @@ def replay(
 
 def fields(request: PreparedRequest) -> dict[str, Any]:
     """Return the fields that were sent, be it as JSON or as a form."""
-    return dict(json.loads(request.body or "")) if "json" in request.headers["Content-Type"] else form(request)
+    if "json" not in request.headers["Content-Type"]:
+        return form(request)
+    assert isinstance(request.body, str | bytes)
+    return dict(json.loads(request.body))
 
 
 def form(request: PreparedRequest) -> dict[str, str]:
@@ -64,4 +67,4 @@ def tokens(outcome: Outcome) -> tuple[str, str]:
 
 def minutes(end: datetime | None) -> int | None:
     """Return how many minutes it is until an end."""
-    return end and round((end - timezone.now()).total_seconds() / 60)
+    return None if end is None else round((end - timezone.now()).total_seconds() / 60)

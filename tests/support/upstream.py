@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from django.db import connections
@@ -190,7 +190,7 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
                 self._answer()
 
         def _answer(self) -> None:
-            answer = upstream.answer(Seen(self.command, self.path, self.headers, self._body()))
+            answer = upstream.answer(Seen(self.command, self.path, self._headers(), self._body()))
             time.sleep(answer.delay)
             content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             self.send_response(answer.status)
@@ -208,11 +208,15 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
                 return True
             return super().handle_expect_100()
 
+        def _headers(self) -> Mapping[str, str]:
+            # A Message is a Mapping in all but name, whose keys have no case.
+            return cast(Mapping[str, str], self.headers)
+
         def _is_good(self) -> bool:
             return self.headers.get("Authorization", "").removeprefix("Bearer ") in upstream.access
 
         def _hang_up(self) -> None:
-            upstream.seen.append(Seen(self.command, self.path, self.headers, b""))
+            upstream.seen.append(Seen(self.command, self.path, self._headers(), b""))
             self.close_connection = True
             self.wfile.write(b"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
             self.wfile.flush()

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import django
@@ -96,12 +97,15 @@ def stream(
     results: list[list[Any]] = []
     end = time.time() + seconds
 
+    def status(alias: str) -> int:
+        return UpstreamClient(alias).get("orders/").status_code
+
     def call() -> None:
         for number in itertools.count():
             alias, began = aliases[number % len(aliases)], time.time()
             if (number >= count) if count else (began >= end):
                 return
-            outcome = _outcome(lambda alias=alias: UpstreamClient(alias).get("orders/").status_code)
+            outcome = _outcome(partial(status, alias))
             results.append([alias, outcome, began, time.time()])
             time.sleep(pause)
 

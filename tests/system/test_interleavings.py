@@ -192,7 +192,7 @@ class Refreshing(RuleBasedStateMachine):
     @rule()
     def save_a_stale_instance(self) -> None:
         row = self.row
-        row.access_token, row.refresh_token, row.generation, row.state = "stale", "stale", 0, "rejected"  # type: ignore[assignment]
+        row.access_token, row.refresh_token, row.generation, row.state = "stale", "stale", 0, "rejected"
         row.save()
 
     # -- what always holds

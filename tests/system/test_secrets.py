@@ -15,6 +15,7 @@ import requests
 from django.contrib.auth.models import User
 from django.core import mail
 from django.core.management import CommandError, call_command
+from django.dispatch import Signal
 from django.test import Client as Browser
 from django.views.debug import ExceptionReporter
 
@@ -43,7 +44,7 @@ def shown(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     def receive(sender: Any, signal: Any, **arguments: Any) -> None:
         texts.append(repr(arguments) + str(arguments) + repr(pickle.dumps(arguments)))
 
-    every = [signal for signal in vars(signals).values() if isinstance(signal, signals.Signal)]
+    every = [signal for signal in vars(signals).values() if isinstance(signal, Signal)]
     for signal in every:
         signal.connect(receive)
     caplog.set_level(logging.DEBUG)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from types import TracebackType
 
 import pytest
 from django.db import connection, transaction
@@ -187,8 +188,10 @@ class at_level:
             self._atomic.__enter__()
             connection.cursor().execute(statement)
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._atomic.__exit__(*exc_info)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._atomic.__exit__(kind, error, traceback)
 
 
 @pytest.mark.django_db
@@ -214,7 +217,8 @@ def test_nothing_leaks_into_the_next_test(upstream: Upstream) -> None:
     client = UpstreamClient("up")
     assert not Credential.objects.exists()
     client.adopt(TokenPair("first"))
-    client.get("orders/") if upstream.access.add("first") is None else None
+    upstream.access.add("first")
+    client.get("orders/")
     Credential.objects.all().delete()
     client.adopt(TokenPair("second"))
     upstream.access.add("second")

@@ -48,8 +48,8 @@ def lifetimes(access: float, refresh: float) -> None:
 
 def revoke(username: str) -> None:
     """Blacklist all refresh tokens of a user."""
-    for token in OutstandingToken.objects.filter(user__username=username):
-        BlacklistedToken.objects.get_or_create(token=token)
+    for token in OutstandingToken._default_manager.filter(user__username=username):
+        BlacklistedToken._default_manager.get_or_create(token=token)
 
 
 if __name__ == "__main__":
