@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from requests import Response
 
 from jwt_upstream.backends import DirectusBackend, Verdict
+from jwt_upstream.testing import answer
 from tests.support.exchanges import fields, minutes, replay
 
 BACKEND = DirectusBackend("cms", "https://cms.example.com/")
@@ -43,7 +41,5 @@ def test_refresh() -> None:
 )
 def test_refusal_which_is_not_the_tokens(code: str, status: int, verdict: Verdict) -> None:
     """A 401 or 403 about the address, the licence or single sign-on gives no token up."""
-    response = Response()
-    response.status_code = status
-    response._content = json.dumps({"errors": [{"message": "…", "extensions": {"code": code}}]}).encode()
+    response = answer(status, body={"errors": [{"message": "…", "extensions": {"code": code}}]})
     assert BACKEND.verdict("refresh", response) is verdict

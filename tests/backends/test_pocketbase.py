@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
-from requests import PreparedRequest, Response
+from requests import PreparedRequest
 
 from jwt_upstream.backends import PocketBaseBackend, Verdict
+from jwt_upstream.testing import answer
 from jwt_upstream.tokens import TokenPair
 from tests.support.exchanges import OLD, fields, replay
 
@@ -42,8 +41,6 @@ def test_call() -> None:
 
 def test_token_of_another_collection() -> None:
     """A 403 about the collection in the path is the settings' fault."""
-    response = Response()
-    response.status_code = 403
     message = "The request requires auth record from users collection."
-    response._content = json.dumps({"data": {}, "message": message, "status": 403}).encode()
+    response = answer(403, body={"data": {}, "message": message, "status": 403})
     assert BACKEND.verdict("refresh", response) is Verdict.CONFIG

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
-from requests import Response
 
 from jwt_upstream.backends import StrapiBackend, Verdict
+from jwt_upstream.testing import answer
 from tests.support.exchanges import fields, replay
 
 BACKEND = StrapiBackend("cms", "https://cms.example.com/api/")
@@ -35,10 +33,8 @@ def test_refresh() -> None:
 
 def test_public_without_any_permission() -> None:
     """The 401 of a server that lets nobody refresh gives no token up."""
-    response = Response()
-    response.status_code = 401
     error = {"status": 401, "name": "UnauthorizedError", "message": "Missing or invalid credentials", "details": {}}
-    response._content = json.dumps({"data": None, "error": error}).encode()
+    response = answer(401, body={"data": None, "error": error})
     assert (BACKEND.verdict("refresh", response), BACKEND.reason(response)) == (
         Verdict.CONFIG,
         "HTTP 401: Missing or invalid credentials",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from requests import PreparedRequest, Response
+from requests import PreparedRequest
 
 from jwt_upstream.backends import SupabaseBackend, Verdict
+from jwt_upstream.testing import answer
 from tests.support.exchanges import OLD, fields, minutes, replay
 
 URL = "https://xyz.supabase.co/auth/v1/token"
@@ -39,8 +40,7 @@ def test_call() -> None:
 
 def test_key_that_the_gateway_refuses() -> None:
     """Kong's word for a wrong key, in self-hosted projects, gives no token up."""
-    response = Response()
-    response.status_code, response._content = 401, b'{"message": "Invalid authentication credentials"}'
+    response = answer(401, body={"message": "Invalid authentication credentials"})
     assert BACKEND.verdict("refresh", response) is Verdict.CONFIG
 
 

@@ -15,7 +15,7 @@ from requests import PreparedRequest
 
 from jwt_upstream.backends import Backend, Outcome
 from jwt_upstream.tokens import TokenPair
-from tests.backends.test_wire_cases import CASES, answer
+from tests.support.wire_cases import CASES, answer
 
 API = "https://api.example.com/"
 CLIENT = {"client_id": "us", "client_secret": "s3cret"}

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-from requests import Response
 
 from jwt_upstream.backends import Backend
+from jwt_upstream.testing import answer
 
 BACKEND = Backend("up", "https://up.example.com/")
 
 
 def verdict(where: Any, status: int, body: Any = "", **headers: str) -> str:
-    response = Response()
-    response.status_code = status
-    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
-    response._content = (body if isinstance(body, str) else json.dumps(body)).encode()
-    return BACKEND.verdict(where, response).name
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return BACKEND.verdict(where, answer(status, named, body)).name
 
 
 #: Sentences and codes that say what is wrong with what we sent.

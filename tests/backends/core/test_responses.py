@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-from requests import Response
-
+from jwt_upstream import testing
 from jwt_upstream.backends import Backend
-from tests.backends.test_wire_cases import BACKENDS, CASES, answer, by_id
+from tests.support.wire_cases import CASES, Case, answer, failures, is_ours, own_backend
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 SHAPES = [case for case in CASES if case.get("fields")]
-OURS = [case for case in SHAPES if case["server"] in BACKENDS]
 
 
 def stated(case: dict[str, Any], field: str) -> Any:
@@ -38,38 +34,44 @@ def taught(case: dict[str, Any]) -> Backend:
     return Backend("up", "https://up.example.com/", **paths)
 
 
-@pytest.mark.parametrize("case", SHAPES, ids=by_id)
-def test_paths_as_options(case: dict[str, Any]) -> None:
+def test_paths_as_options() -> None:
     """Options alone are enough to read the tokens of any server in the list."""
-    pair = taught(case).token_pair("login", answer(case), NOW)
-    assert (pair.access, pair.refresh) == (stated(case, "access"), stated(case, "refresh") or "")
+
+    def check(case: Case) -> None:
+        pair = taught(case).token_pair("login", answer(case), NOW)
+        assert (pair.access, pair.refresh) == (stated(case, "access"), stated(case, "refresh") or "")
+
+    assert failures(SHAPES, check) == []
 
 
-@pytest.mark.parametrize("case", [case for case in SHAPES if case["fields"].get("unit") == "s"], ids=by_id)
-def test_lifetime_in_seconds(case: dict[str, Any]) -> None:
+def test_lifetime_in_seconds() -> None:
     """A lifetime in seconds, be it a number or digits, is counted from when we asked."""
-    pair = taught(case).token_pair("login", answer(case), NOW)
-    assert pair.access_expires_at == NOW + timedelta(seconds=float(stated(case, "expires")))
+
+    def check(case: Case) -> None:
+        pair = taught(case).token_pair("login", answer(case), NOW)
+        assert pair.access_expires_at == NOW + timedelta(seconds=float(stated(case, "expires")))
+
+    assert failures([case for case in SHAPES if case["fields"].get("unit") == "s"], check) == []
 
 
-@pytest.mark.parametrize("case", OURS, ids=by_id)
-def test_own_backend(case: dict[str, Any]) -> None:
+def test_shapes_of_servers() -> None:
     """The backend for a server finds by itself what the server documents."""
-    backend = BACKENDS[case["server"]]("up", "https://up.example.com/")
-    pair = backend.token_pair(case["where"], answer(case), NOW)
-    assert (pair.access, pair.refresh) == (stated(case, "access"), stated(case, "refresh") or "")
-    if moment := stated(case, "refresh_expires_at"):
-        assert pair.refresh_expires_at == datetime.fromtimestamp(moment, UTC)
-    if lifetime := stated(case, "expires"):
-        unit = {"s": 1.0, "ms": 0.001}[case["fields"]["unit"]]
-        assert pair.access_expires_at == NOW + timedelta(seconds=float(lifetime) * unit)
+
+    def check(case: Case) -> None:
+        pair = own_backend(case).token_pair(case["where"], answer(case), NOW)
+        assert (pair.access, pair.refresh) == (stated(case, "access"), stated(case, "refresh") or "")
+        if moment := stated(case, "refresh_expires_at"):
+            assert pair.refresh_expires_at == datetime.fromtimestamp(moment, UTC)
+        if lifetime := stated(case, "expires"):
+            unit = {"s": 1.0, "ms": 0.001}[case["fields"]["unit"]]
+            assert pair.access_expires_at == NOW + timedelta(seconds=float(lifetime) * unit)
+
+    assert failures(filter(is_ours, SHAPES), check) == []
 
 
 def test_body_before_cookie() -> None:
     """The first path at which something stands wins, in the order of the option."""
-    response = Response()
-    response._content = json.dumps({"token": "of-the-body"}).encode()
-    response.headers["Set-Cookie"] = "BEARER=of-the-cookie; HttpOnly"
+    response = testing.answer(200, {"Set-Cookie": "BEARER=of-the-cookie; HttpOnly"}, {"token": "of-the-body"})
     for paths in (["token", "cookie:BEARER"], ["cookie:BEARER", "token"]):
         pair = Backend("up", "https://up.example.com/", access_paths=paths).token_pair("login", response)
         assert pair.access == ("of-the-body" if paths[0] == "token" else "of-the-cookie")
