@@ -76,7 +76,7 @@ class Credential(models.Model):
     interrupted_at = models.DateTimeField(null=True, editable=False)
     refresh_suppressed_until = models.DateTimeField(null=True, editable=False)
 
-    lease = models.CharField(max_length=32, blank=True, editable=False)
+    lease = models.CharField(max_length=100, blank=True, editable=False)
     lease_expires_at = models.DateTimeField(null=True, editable=False)
 
     objects = CredentialQuerySet.as_manager()

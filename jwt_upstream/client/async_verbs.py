@@ -11,6 +11,7 @@ from asgiref.sync import sync_to_async
 from requests import Response, Session
 
 from jwt_upstream.conf import conf
+from jwt_upstream.exceptions import RefreshBusy
 
 T = TypeVar("T")
 
@@ -56,7 +57,12 @@ class AsyncVerbs(Session):
         except RuntimeError:  # the loop is closed: the call was cancelled
             coroutine.close()
             raise
-        return future.result(conf.wait_seconds)
+        try:
+            return future.result(conf.wait_seconds)
+        except TimeoutError:
+            future.cancel()
+            text = f"the thread that has the database connection was busy for {conf.wait_seconds:g} s; try again"
+            raise RefreshBusy(text, retry_after=1.0) from None
 
     async def aget(self, url: str, **kwargs: Any) -> Response:
         """Do as ``get``."""

@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                 ('next_attempt_at', models.DateTimeField(editable=False, null=True)),
                 ('interrupted_at', models.DateTimeField(editable=False, null=True)),
                 ('refresh_suppressed_until', models.DateTimeField(editable=False, null=True)),
-                ('lease', models.CharField(blank=True, editable=False, max_length=32)),
+                ('lease', models.CharField(blank=True, editable=False, max_length=100)),
                 ('lease_expires_at', models.DateTimeField(editable=False, null=True)),
             ],
             options={

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .announcements import announce, announce_recovery
 from .by_hand import try_again
-from .protocol import current, refresh, stored
+from .leader import stored
+from .protocol import current, refresh
 from .record import write_or_raise
 from .states import find
 from .token_cache import Token

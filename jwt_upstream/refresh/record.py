@@ -6,9 +6,11 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from jwt_upstream.exceptions import RefreshBlocked
+from django.db import Error
+
+from jwt_upstream.exceptions import RefreshBlocked, RefreshUnavailable
 from jwt_upstream.models import Event
-from jwt_upstream.store import connections, queries
+from jwt_upstream.store import connections, is_away, is_locked, queries
 
 from .announcements import announce
 
@@ -24,7 +26,9 @@ def record_if_possible(write: Callable[[], Event | None]) -> Event | None:
     """
     try:
         event = connections.run_on_own_connection(queries.database(), write)
-    except connections.DATABASE_AWAY as error:
+    except Error as error:
+        if not is_away(error):
+            raise
         logger.warning("not recorded: %s", type(error).__name__)
         return None
     if event:
@@ -33,13 +37,24 @@ def record_if_possible(write: Callable[[], Event | None]) -> Event | None:
 
 
 def write_or_raise(write: Callable[[], T], what: str) -> T:
-    """Write what somebody asked for; raises RefreshBlocked if the calling transaction holds the row."""
+    """Write what somebody asked for; raises RefreshBlocked if the calling transaction holds the row.
+
+    Raises RefreshUnavailable while the database is away.
+    """
     using = queries.database()
     in_transaction = connections.in_transaction(using)
     try:
         return connections.run_on_own_connection(using, write)
-    except connections.DATABASE_AWAY as error:
-        if not in_transaction:
+    except Error as error:
+        if not is_away(error):
             raise
+        if not in_transaction or not is_locked(error):
+            raise database_away(what, error) from None
         text = f"{what}: not stored: the calling transaction holds a lock on it; commit first"
         raise RefreshBlocked(text, reason=type(error).__name__) from None
+
+
+def database_away(what: str, error: Exception) -> RefreshUnavailable:
+    """Return the error for callers while the database is away: whatever the driver says, it is this class."""
+    reason = f"the database is away ({type(error).__name__})"
+    return RefreshUnavailable(f"{what}: {reason}; try again", reason=reason, retry_after=1.0)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
+
+from django.db import Error
+from django.utils import timezone
 
 from jwt_upstream.backends import Backend, Outcome, Verdict
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import RefreshUnavailable
 from jwt_upstream.models import Credential, Event, Outage
-from jwt_upstream.store import EventDetails, connections, queries, transitions
+from jwt_upstream.store import EventDetails, connections, is_away, own_event, queries, transitions
 from jwt_upstream.tokens import TokenPair
 
 from .announcements import announce, announce_outage, announce_recovery
@@ -20,15 +25,22 @@ from .states import by_state, unavailable
 
 logger = logging.getLogger("jwt_upstream")
 
+#: A token that expires within this time of being issued has an expiry that can't be meant.
+_NEAR_SECONDS = 1.0
 
-def settle(backend: Backend, row: Credential, attempt: Attempt, using: str) -> TokenPair | None:
-    """Write the outcome, then announce it; None if the row has moved on meanwhile and is to be read again."""
+
+def settle(backend: Backend, row: Credential, attempt: Attempt, using: str, since: datetime) -> TokenPair | None:
+    """Write the outcome, then announce it; None if the row has moved on meanwhile and is to be read again.
+
+    ``since`` is when the upstream was asked: an event of this process since then is the outcome's own, written by a
+    commit whose acknowledgement was lost.
+    """
     # Nothing else may happen between the answer and the commit: the old token is spent.
-    outcome = attempt.outcome
+    outcome, own = attempt.outcome, partial(own_event, row, using, since)
     if outcome.verdict is Verdict.OK and outcome.pair:
-        return _settle_pair(row, outcome.pair, attempt, using)
+        return _settle_pair(backend, row, outcome.pair, attempt, using, own)
     write = partial(_settle_refusal, backend, row, attempt, using)
-    event = connections.write_with_retry(write, using, conf.settle_seconds)
+    event = connections.write_with_retry(write, using, conf.settle_seconds, recognize=own)
     if event is None:
         return None
     after: Credential = event.credential  # type: ignore[assignment]
@@ -40,12 +52,17 @@ def settle(backend: Backend, row: Credential, attempt: Attempt, using: str) -> T
     raise unavailable(after)
 
 
-def _settle_pair(row: Credential, pair: TokenPair, attempt: Attempt, using: str) -> TokenPair | None:
+def _settle_pair(
+    backend: Backend, row: Credential, pair: TokenPair, attempt: Attempt, using: str, own: Callable[[], Event | None]
+) -> TokenPair | None:
     kind = Event.Kind.LOGGED_IN if attempt.login else Event.Kind.REFRESHED
-    write = partial(transitions.settle_pair, row, pair, using, kind, _details(attempt))
+    pair, suppressed_until = _with_known_expiry(pair), _suppressed_until(backend, row, pair)
+    write = partial(transitions.settle_pair, row, pair, using, kind, _details(attempt), suppressed_until)
     try:
-        event = connections.write_with_retry(write, using, conf.settle_seconds)
-    except connections.DATABASE_AWAY as error:
+        event = connections.write_with_retry(write, using, conf.settle_seconds, recognize=own)
+    except Error as error:
+        if not is_away(error):
+            raise
         raise _lost(row, error) from None
     if event is None and not _is_stored(row, pair, using):
         return None
@@ -53,6 +70,23 @@ def _settle_pair(row: Credential, pair: TokenPair, attempt: Attempt, using: str)
         announce(event)
     announce_recovery(row.upstream, using)
     return pair
+
+
+def _with_known_expiry(pair: TokenPair) -> TokenPair:
+    # A server's clock that is behind, a local time without its zone, nonsense: a token that was issued just now has
+    # not expired, so the expiry is unknown, and a 401 will tell.
+    expires_at = pair.access_expires_at
+    if expires_at and expires_at <= timezone.now() + timedelta(seconds=_NEAR_SECONDS):
+        return replace(pair, access_expires_at=None)
+    return pair
+
+
+def _suppressed_until(backend: Backend, row: Credential, pair: TokenPair) -> datetime | None:
+    # The same access token again, as some endpoints give it out until it expires: for a while no further refresh will
+    # bring a better one.
+    if pair.access != row.pair.access:
+        return None
+    return timezone.now() + timedelta(seconds=backend.min_refresh_interval)
 
 
 def _lost(row: Credential, error: Exception) -> RefreshUnavailable:

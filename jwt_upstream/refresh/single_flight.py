@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, NamedTuple
 
 from jwt_upstream.process import PerProcess
 from jwt_upstream.store import connections
@@ -22,10 +22,13 @@ class Flight:
         self.outside: Future[Any] = Future()
         self.in_transaction: Future[Any] = Future()
         self.has_waiters_outside = False
+        #: Whether a caller's transaction may hold the row, which nobody has tried yet.
+        self.has_unchecked_transaction = False
 
     def join(self, *, in_transaction: bool) -> Future[Any]:
         """Return what a caller waits for."""
         self.has_waiters_outside = self.has_waiters_outside or not in_transaction
+        self.has_unchecked_transaction = self.has_unchecked_transaction or in_transaction
         return self.in_transaction if in_transaction else self.outside
 
     def fail_in_transaction(self, error: BaseException) -> None:
@@ -40,6 +43,14 @@ class Flight:
                 future.set_exception(error) if error else future.set_result(result)
 
 
+class Place(NamedTuple):
+    """A caller's place in a flight: what it waits for, and whether it started the flight."""
+
+    future: Future[Any]
+    flight: Flight
+    leads: bool
+
+
 class SingleFlight:
     """The flights of one process, by database and key."""
 
@@ -47,8 +58,8 @@ class SingleFlight:
         self._flights: dict[Hashable, Flight] = {}
         self._lock = threading.Lock()
 
-    def share(self, key: Hashable, using: str, work: Callable[[Flight], Any]) -> Future[Any]:
-        """Have ``work(flight)`` done, or join whoever is doing it under the same key; return what to wait for."""
+    def share(self, key: Hashable, using: str, work: Callable[[Flight], Any]) -> Place:
+        """Have ``work(flight)`` done, or join whoever is doing it under the same key."""
         joins_caller = connections.must_join(using)
         in_transaction = not joins_caller and connections.in_transaction(using)
         with self._lock:
@@ -61,7 +72,7 @@ class SingleFlight:
             self._fly((using, key), flight, work)
         elif leads:
             self._start(using, key, flight, work)
-        return future
+        return Place(future, flight, leads)
 
     def is_under_way(self, key: Hashable, using: str) -> bool:
         """Tell whether a thread of this process is refreshing under the key."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import NoReturn
 
+from django.db import Error
 from django.utils import timezone
 from requests import Response
 
@@ -21,10 +23,10 @@ from jwt_upstream.exceptions import (
 )
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential, Event
-from jwt_upstream.store import EventDetails, connections, queries, transitions
+from jwt_upstream.store import EventDetails, connections, is_away, queries, transitions
 from jwt_upstream.tokens import TokenPair
 
-from .record import record_if_possible
+from .record import database_away, record_if_possible, write_or_raise
 
 State = Credential.State
 
@@ -67,9 +69,9 @@ def unavailable(credential: Credential) -> UpstreamError:
 def find(upstream: str, account: str, *, begin: bool = False) -> Credential:
     """Return the row of an account; raises NotLoggedIn if there is none, or creates it if ``begin`` is set."""
     using = queries.database()
-    row = connections.read_without_lock(using, lambda: queries.find(upstream, account, using))
+    row = _read(f"{upstream}/{account}", lambda: queries.find(upstream, account, using))
     if row is None and begin:
-        return connections.run_on_own_connection(using, lambda: transitions.begin(upstream, account, using))
+        return write_or_raise(lambda: transitions.begin(upstream, account, using), f"{upstream}/{account}")
     if row is None:
         raise not_logged_in(upstream, account)
     return row
@@ -78,10 +80,19 @@ def find(upstream: str, account: str, *, begin: bool = False) -> Credential:
 def reread(credential: Credential) -> Credential:
     """Return the row as it is now; raises NotLoggedIn if it is gone."""
     using = queries.database()
-    row = connections.read_without_lock(using, lambda: queries.reread(credential, using))
+    row = _read(str(credential), lambda: queries.reread(credential, using))
     if row is None:
         raise not_logged_in(credential.upstream, credential.account)
     return row
+
+
+def _read(what: str, read: Callable[[], Credential | None]) -> Credential | None:
+    try:
+        return connections.read_without_lock(queries.database(), read)
+    except Error as error:
+        if not is_away(error):
+            raise
+        raise database_away(what, error) from None
 
 
 def usable(row: Credential, login: str = "") -> TokenPair:

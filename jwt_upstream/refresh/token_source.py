@@ -13,7 +13,7 @@ from jwt_upstream.models import Credential
 from jwt_upstream.store import connections
 from jwt_upstream.tokens import TokenPair
 
-from . import protocol, states
+from . import leader, protocol, states
 from .token_cache import Token, token_cache
 
 
@@ -46,7 +46,7 @@ class TokenSource:
         version = token_cache().version
         try:
             row, pair = self._run(partial(self._stored, used.backend))
-            if pair.access == used.pair.access and not protocol.is_suppressed(row, timezone.now()):
+            if pair.access == used.pair.access and not leader.is_suppressed(row, timezone.now()):
                 pair = protocol.refresh(row, rejected=pair.access, backend=used.backend, run=self._run)
         except CredentialError:
             token_cache().invalidate()  # whoever recorded it, no client of this process goes on with a cached token
@@ -79,7 +79,7 @@ class TokenSource:
 
     def _stored(self, backend: Backend) -> tuple[Credential, TokenPair]:
         row = self.row(backend)
-        return row, protocol.stored(row, backend)
+        return row, leader.stored(row, backend)
 
     def _read(self, backend: Backend) -> Token:
         version = token_cache().version

@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 from . import connections, incidents, queries, transitions
-from .history import EventDetails
+from .failures import is_away, is_locked
+from .history import EventDetails, own_event
+from .lease import holder_is_gone, new_lease
 
-__all__ = ["EventDetails", "connections", "incidents", "queries", "transitions"]
+__all__ = [
+    "EventDetails",
+    "connections",
+    "holder_is_gone",
+    "incidents",
+    "is_away",
+    "is_locked",
+    "new_lease",
+    "own_event",
+    "queries",
+    "transitions",
+]

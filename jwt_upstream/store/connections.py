@@ -9,23 +9,24 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jwt_upstream.conf import conf
 
-T = TypeVar("T")
+from .failures import Blocked, is_away
 
-#: What drivers raise when a server is away, a lock is not to be had, or a transaction must be tried again.
-DATABASE_AWAY = (OperationalError, InterfaceError)
+T = TypeVar("T")
 
 #: Our own locks last milliseconds, so one that is met for this long is held by somebody else's transaction.
 BLOCKED_SECONDS = 0.5
 #: How long SQLite waits for another writer. Short, since taking the lease is tried again anyway, and a blocked caller
 #: should be told soon.
 SQLITE_TIMEOUT = 0.3
-#: Seconds between two attempts to write while the database is away, growing from the first to the second.
-_RETRY_SECONDS = (0.05, 1.0)
+#: Seconds between two attempts to write while the database is away, growing from the first to the second. The second
+#: is well below the time that a successor waits before it takes over: whoever holds an answer writes first.
+_RETRY_SECONDS = (0.05, 0.25)
+_CONNECT_SECONDS = 3
 
 
 class Run(Protocol):
@@ -78,7 +79,7 @@ def run_on_own_connection(using: str, write: Callable[[], T]) -> T:
     try:
         return future.result(conf.wait_seconds + BLOCKED_SECONDS)
     except TimeoutError:
-        raise OperationalError("another transaction holds what was to be written") from None
+        raise Blocked("another transaction holds what was to be written") from None
 
 
 def read_without_lock(using: str, read: Callable[[], T]) -> T:
@@ -93,22 +94,41 @@ def read_without_lock(using: str, read: Callable[[], T]) -> T:
     return read() if found is None else found  # it may be there but not committed
 
 
-def write_with_retry(write: Callable[[], T], using: str, seconds: float) -> T:
+def write_with_retry(
+    write: Callable[[], T],
+    using: str,
+    seconds: float,
+    *,
+    recognize: Callable[[], T | None] = lambda: None,
+    failed: Callable[[Error], None] = lambda error: None,
+) -> T:
     """Write, and write again while the database is away: an upstream's answer can't be asked for a second time.
 
-    Gives up after ``seconds``, and at once in a joined transaction, which is lost anyway.
+    Gives up after ``seconds``, and at once in a joined transaction, which is lost anyway. Any other error of the
+    database, such as a missing table, is raised at once. ``recognize`` finds what an earlier attempt has written
+    although its commit was not acknowledged; ``failed`` is told of each error that is not raised.
     """
     give_up_at = time.monotonic() + seconds
     pause, longest_pause = _RETRY_SECONDS
+    is_first = True
     while True:
         try:
-            return write()
-        except DATABASE_AWAY:
-            if time.monotonic() > give_up_at or connections[using].in_atomic_block:
+            written = write()
+            return written if written is not None or is_first else recognize() or written
+        except Error as error:
+            if not is_away(error) or time.monotonic() > give_up_at or connections[using].in_atomic_block:
                 raise
-            connections[using].close()
+            failed(error)
+            is_first = False
+            reconnect(using)
             time.sleep(pause)
             pause = min(pause * 2, longest_pause)
+
+
+def reconnect(using: str) -> None:
+    """Have the next query open a new connection: Django keeps using one that the server has cut."""
+    if not connections[using].in_atomic_block:
+        connections[using].close()
 
 
 def must_join(using: str) -> bool:
@@ -147,4 +167,7 @@ def _private_settings(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     options.pop("isolation_level", None)
     if connection.vendor == "sqlite":
         options["timeout"] = SQLITE_TIMEOUT
+    elif connection.vendor in {"postgresql", "mysql"}:
+        # A server whose address does not answer must not hold up an answer that is to be written.
+        options.setdefault("connect_timeout", _CONNECT_SECONDS)
     return {**connection.settings_dict, "OPTIONS": options, "CONN_MAX_AGE": 0, "AUTOCOMMIT": True}

@@ -10,6 +10,7 @@ from jwt_upstream.conf import conf
 from jwt_upstream.models import Credential, Outage
 
 from . import queries
+from .history import storable
 
 
 def note(upstream: str, kind: str, reason: str, using: str) -> Outage | None:
@@ -17,7 +18,7 @@ def note(upstream: str, kind: str, reason: str, using: str) -> Outage | None:
 
     A misconfiguration is told at once. An upstream that is down must have been so for JWT_UPSTREAM_OUTAGE_SECONDS.
     """
-    rows = Outage.objects.using(using)
+    rows, reason = Outage.objects.using(using), storable(reason)
     outage, is_new = rows.get_or_create(upstream=upstream, defaults={"kind": kind, "reason": reason})
     if not is_new and (outage.kind, outage.reason) != (kind, reason):
         if outage.kind != kind:  # another trouble is other news

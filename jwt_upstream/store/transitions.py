@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from copy import copy
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import QuerySet
@@ -22,7 +21,7 @@ from jwt_upstream.fields import Encrypted
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.tokens import TokenPair
 
-from .history import EventDetails, record
+from .history import EventDetails, record, storable
 from .queries import find
 
 State = Credential.State
@@ -48,14 +47,15 @@ _INTERRUPTED = EventDetails(
 _READ_FOR_LEASE = ("lease", "failures", "refresh_suppressed_until", "refresh_token")
 
 
-def take_lease(row: Credential, using: str) -> tuple[Credential, Event | None] | None:
+def take_lease(row: Credential, lease: str, using: str) -> tuple[Credential, Event | None] | None:
     """Take the sole right to refresh a credential for a while; None if another worker was faster.
 
-    Returns the leased row, and the event if a worker before us took the lease and never settled it. Raises
-    OperationalError at once if another transaction holds the row: our own locks last milliseconds.
+    ``lease`` names the holder (see ``new_lease``). Returns the leased row, and the event if a worker before us took
+    the lease and never settled it. Raises the database's error at once if another transaction holds the row: our own
+    locks last milliseconds.
     """
     expires_at = timezone.now() + timedelta(seconds=conf.lease_seconds)
-    columns: dict[str, Any] = {"lease": uuid4().hex, "lease_expires_at": expires_at}
+    columns: dict[str, Any] = {"lease": lease, "lease_expires_at": expires_at}
     if row.lease:
         columns["interrupted_at"] = row.lease_expires_at
     expected = {name: getattr(row, name) for name in _READ_FOR_LEASE}
@@ -64,6 +64,12 @@ def take_lease(row: Credential, using: str) -> tuple[Credential, Event | None] |
             return None
         leased = _update(there, using, columns)
         return leased, record(leased, there, using, Kind.INTERRUPTED, _INTERRUPTED) if row.lease else None
+
+
+def check_lock(row: Credential, using: str) -> None:
+    """Raise the database's error if another transaction keeps the row from being changed; changes nothing."""
+    with _locked(row, using):
+        pass
 
 
 @contextmanager
@@ -83,13 +89,30 @@ def _locked(row: Credential, using: str, **expected: Any) -> Iterator[Credential
         yield next(iter(rows.order_by()), None)
 
 
-def settle_pair(row: Credential, pair: TokenPair, using: str, kind: Kind, details: EventDetails) -> Event | None:
+def settle_pair(
+    row: Credential,
+    pair: TokenPair,
+    using: str,
+    kind: Kind,
+    details: EventDetails,
+    suppressed_until: datetime | None = None,
+) -> Event | None:
     """Store what a refresh (or an automatic login) brought, if no other pair was stored since.
+
+    ``suppressed_until`` is set where it brought nothing better, so that no 401 causes another refresh before.
 
     The lease need not be ours any more: a worker that was frozen for longer still holds the newest pair there is.
     """
     with _locked(row, using) as there:
-        return _write(there, using, kind, _stored(there or row, pair), details)
+        columns = {**_stored(there or row, pair), "refresh_suppressed_until": suppressed_until}
+        return _write(there, using, kind, columns, details)
+
+
+def release_lease(row: Credential, using: str) -> None:
+    """Give a lease back of which nothing came, so that nobody waits for it."""
+    with _locked(row, using, lease=row.lease) as there:
+        if there:
+            _update(there, using, _NO_LEASE)
 
 
 def settle_refusal(
@@ -118,7 +141,7 @@ def settle_failure(
         columns = {
             "failures": there.failures + 1,
             "failing_since": there.failing_since or now,
-            "failure": details.reason,
+            "failure": storable(details.reason),
             "failure_verdict": details.verdict,
             "next_attempt_at": now + timedelta(seconds=backoff),
             "interrupted_at": now if is_ambiguous else there.interrupted_at,
@@ -206,7 +229,7 @@ def _stored(row: Credential, pair: TokenPair) -> dict[str, Any]:
 def _failed(row: Credential, state: str, reason: str) -> dict[str, Any]:
     # The state holds for the very tokens that failed: any others, whoever stored them, end it.
     failed = "" if state == State.UNREADABLE else row.pair.fingerprint
-    return {"state": state, "reason": reason, "since": timezone.now(), "failed_fingerprint": failed}
+    return {"state": state, "reason": storable(reason), "since": timezone.now(), "failed_fingerprint": failed}
 
 
 def _write(

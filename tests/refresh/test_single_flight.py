@@ -35,18 +35,19 @@ def test_joining(gate: threading.Event) -> None:
         gate.wait(5)
         return next(results)
 
-    first, second = single_flight().share("key", "default", work), single_flight().share("key", "default", work)
+    first = single_flight().share("key", "default", work).future
+    second = single_flight().share("key", "default", work).future
     assert single_flight().is_under_way("key", "default")
     assert not single_flight().is_under_way("other", "default")
     gate.set()
     assert (first.result(5), second.result(5)) == (1, 1)
-    assert single_flight().share("key", "default", work).result(5) == 2
+    assert single_flight().share("key", "default", work).future.result(5) == 2
 
 
 def test_keys_are_separate(gate: threading.Event) -> None:
     """A flight under another key doesn't wait for this one."""
-    slow = single_flight().share("slow", "default", lambda _: gate.wait(5))
-    assert single_flight().share("quick", "default", lambda _: "done").result(5) == "done"
+    slow = single_flight().share("slow", "default", lambda _: gate.wait(5)).future
+    assert single_flight().share("quick", "default", lambda _: "done").future.result(5) == "done"
     assert not slow.done()
 
 
@@ -57,7 +58,7 @@ def test_failure_is_shared(gate: threading.Event) -> None:
         gate.wait(5)
         raise ZeroDivisionError
 
-    futures = [single_flight().share("key", "default", work) for _ in range(3)]
+    futures = [single_flight().share("key", "default", work).future for _ in range(3)]
     gate.set()
     for future in futures:
         with pytest.raises(ZeroDivisionError):
@@ -74,10 +75,10 @@ def test_callers_in_a_transaction_can_be_refused(gate: threading.Event) -> None:
         return "done"
 
     with transaction.atomic():
-        inside = single_flight().share("key", "default", work)
+        inside = single_flight().share("key", "default", work).future
         with pytest.raises(OperationalError, match=r"^locked$"):
             inside.result(5)
-    outside = single_flight().share("key", "default", work)
+    outside = single_flight().share("key", "default", work).future
     gate.set()
     assert outside.result(5) == "done"
 
@@ -92,7 +93,7 @@ def test_connection_is_private_and_closed() -> None:
 
     transaction.set_autocommit(False)
     try:
-        single_flight().share("key", "default", work).result(5)
+        single_flight().share("key", "default", work).future.result(5)
     finally:
         transaction.set_autocommit(True)
     ((private, autocommit),) = seen
@@ -110,12 +111,12 @@ def test_interrupted_before_the_thread_began(monkeypatch: pytest.MonkeyPatch) ->
         patched.setattr(store.connections, "in_own_thread", interrupted)
         single_flight().share("key", "default", lambda _: None)
     assert not single_flight().is_under_way("key", "default")
-    assert single_flight().share("key", "default", lambda _: "done").result(5) == "done"
+    assert single_flight().share("key", "default", lambda _: "done").future.result(5) == "done"
 
 
 def test_fork_in_mid_flight(client: UpstreamClient, upstream: Upstream, gate: threading.Event) -> None:
     """A child that was forked in mid-flight doesn't wait for a thread which it doesn't have."""
-    future = single_flight().share("key", "default", lambda _: gate.wait(5))
+    future = single_flight().share("key", "default", lambda _: gate.wait(5)).future
     assert single_flight().is_under_way("key", "default")
     child = os.fork()
     if not child:

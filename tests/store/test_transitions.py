@@ -10,7 +10,7 @@ import pytest
 from django.utils import timezone
 
 from jwt_upstream.models import Credential, Event
-from jwt_upstream.store import EventDetails, transitions
+from jwt_upstream.store import EventDetails, new_lease, transitions
 from jwt_upstream.tokens import TokenPair
 
 State = Credential.State
@@ -28,7 +28,7 @@ def row(transactional_db: None) -> Credential:
 
 
 STALE: dict[str, Callable[[Credential], Any]] = {
-    "take_lease": lambda row: transitions.take_lease(row, USING),
+    "take_lease": lambda row: transitions.take_lease(row, new_lease(), USING),
     "settle_pair": lambda row: transitions.settle_pair(
         row, TokenPair("a3", "r3"), USING, Kind.REFRESHED, EventDetails()
     ),
@@ -55,32 +55,32 @@ def test_row_has_moved_on(row: Credential, writing: str) -> None:
 
 def test_claim_is_exclusive(row: Credential) -> None:
     """Of two who have read the same row one gets the claim."""
-    leased = transitions.take_lease(row, USING)
+    leased = transitions.take_lease(row, new_lease(), USING)
     assert leased is not None
     assert leased[0].is_leased(timezone.now())
-    assert transitions.take_lease(row, USING) is None
+    assert transitions.take_lease(row, new_lease(), USING) is None
 
 
 def test_claim_of_a_credential_that_failed_meanwhile(row: Credential) -> None:
     """An attempt of another worker, which came and failed since the row was read, has its pause kept."""
-    leased = transitions.take_lease(row, USING)
+    leased = transitions.take_lease(row, new_lease(), USING)
     assert leased is not None
     STALE["settle_failure"](leased[0])
-    assert transitions.take_lease(row, USING) is None
-    assert transitions.take_lease(Credential.objects.get(), USING) is not None
+    assert transitions.take_lease(row, new_lease(), USING) is None
+    assert transitions.take_lease(Credential.objects.get(), new_lease(), USING) is not None
 
 
 def test_claim_of_a_credential_that_is_left_alone_meanwhile(row: Credential) -> None:
     """So has a token that did not help, fresh as it was, as another worker found out since the row was read."""
     transitions.suppress_refresh(row, timezone.now() + timedelta(seconds=60), USING)
-    assert transitions.take_lease(row, USING) is None
-    assert transitions.take_lease(Credential.objects.get(), USING) is not None
+    assert transitions.take_lease(row, new_lease(), USING) is None
+    assert transitions.take_lease(Credential.objects.get(), new_lease(), USING) is not None
 
 
 def test_claim_of_a_credential_in_need(row: Credential) -> None:
     """What was rejected since it was read isn't leased."""
     transitions.mark(row, State.REJECTED, USING, EventDetails("no"))
-    assert transitions.take_lease(row, USING) is None
+    assert transitions.take_lease(row, new_lease(), USING) is None
 
 
 def test_lapsed_claim_is_taken_over_once(row: Credential) -> None:
@@ -88,16 +88,16 @@ def test_lapsed_claim_is_taken_over_once(row: Credential) -> None:
     past = timezone.now() - timedelta(seconds=1)
     Credential.objects.update(lease="dead", lease_expires_at=past)
     row.refresh_from_db()
-    taken = transitions.take_lease(row, USING)
+    taken = transitions.take_lease(row, new_lease(), USING)
     assert taken is not None
     assert taken[0].interrupted_at == past
-    assert transitions.take_lease(row, USING) is None
+    assert transitions.take_lease(row, new_lease(), USING) is None
     assert [event.kind for event in Event.objects.all()] == ["interrupted"]
 
 
 def test_refusal_without_the_claim(row: Credential) -> None:
     """A worker whose claim lapsed and was taken over can't mark the credential."""
-    leased = transitions.take_lease(row, USING)
+    leased = transitions.take_lease(row, new_lease(), USING)
     assert leased is not None
     Credential.objects.update(lease="another")
     assert transitions.settle_refusal(leased[0], State.REJECTED, USING, EventDetails("no")) is None
@@ -107,7 +107,7 @@ def test_refusal_without_the_claim(row: Credential) -> None:
 
 def test_pair_without_the_claim(row: Credential) -> None:
     """A worker that was frozen past its claim still stores its pair, the newest there is."""
-    leased = transitions.take_lease(row, USING)
+    leased = transitions.take_lease(row, new_lease(), USING)
     assert leased is not None
     Credential.objects.update(lease="another")
     assert transitions.settle_pair(leased[0], TokenPair("a2", "r2"), USING, Kind.REFRESHED, EventDetails()) is not None

@@ -30,7 +30,7 @@ from jwt_upstream.models import Credential, Event
 from jwt_upstream.refresh import states
 from jwt_upstream.refresh.call import Attempt
 from jwt_upstream.refresh.settle import settle
-from jwt_upstream.store import EventDetails, transitions
+from jwt_upstream.store import EventDetails, new_lease, transitions
 from jwt_upstream.tokens import TokenPair
 from tests.support.upstream import Upstream
 
@@ -80,7 +80,7 @@ class Refreshing(RuleBasedStateMachine):
             return multiple()
         if row.lease:
             self.interrupted.add(row.pair.refresh)
-        got = transitions.take_lease(row, USING)
+        got = transitions.take_lease(row, new_lease(), USING)
         assert (got is None) == (row.state != "active")
         return (got[0], now) if got else multiple()
 
@@ -94,7 +94,7 @@ class Refreshing(RuleBasedStateMachine):
     def take_lease_as_read_before(self, row: Credential) -> Any:
         """Others may have taken the lease since, and settled, or failed, or logged in."""
         before, now = self.row, timezone.now()
-        got = transitions.take_lease(row, USING)
+        got = transitions.take_lease(row, new_lease(), USING)
         if got is None:
             return multiple()
         assert not before.is_leased(now), "two workers have the lease"
@@ -133,7 +133,7 @@ class Refreshing(RuleBasedStateMachine):
         row, outcome = worker
         before = self.row
         with suppress(UpstreamError):
-            settle(get_backend("up"), row, Attempt(outcome), USING)
+            settle(get_backend("up"), row, Attempt(outcome), USING, timezone.now())
         if self.row.generation == before.generation and outcome.verdict is Verdict.OK:
             assert before.generation > row.generation, "the newest pair was thrown away"
 

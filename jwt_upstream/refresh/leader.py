@@ -1,0 +1,189 @@
+"""The leader of a flight: it looks at the row, takes the lease, calls the upstream and settles, for all who wait."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import datetime
+
+from django.db import Error
+from django.utils import timezone
+
+from jwt_upstream.backends import Backend
+from jwt_upstream.conf import conf
+from jwt_upstream.exceptions import NotLoggedIn, RefreshBlocked, RefreshBusy
+from jwt_upstream.models import Credential
+from jwt_upstream.store import connections, holder_is_gone, is_away, is_locked, new_lease, queries, transitions
+from jwt_upstream.tokens import TokenPair, fingerprint
+
+from .announcements import announce
+from .call import attempt, login_fingerprint
+from .record import database_away
+from .settle import settle
+from .single_flight import Flight
+from .states import unavailable, usable
+
+#: How long a waiter sleeps between two looks at the row, growing from the first to the second.
+_POLL_SECONDS = (0.02, 0.1)
+#: How long a lease that has lapsed is left to its holder: after an outage of the database the answer that a live
+#: worker holds is written before anybody spends the old token again.
+_GRACE_SECONDS = 1.0
+
+
+def stored(row: Credential, backend: Backend) -> TokenPair:
+    """Return a row's pair, or raise what its state means, an automatic login that may help considered."""
+    return usable(row, login_fingerprint(backend, row))
+
+
+def is_suppressed(row: Credential, now: datetime) -> bool:
+    """Tell whether refreshing did not help a moment ago, so that for a while no 401 has the token replaced."""
+    until = row.refresh_suppressed_until
+    return until is not None and until > now and not row.has_expired(now)
+
+
+def is_being_refreshed(row: Credential, now: datetime) -> bool:
+    """Tell whether a worker holds the lease and is not known to be gone."""
+    return row.is_leased(now) and not holder_is_gone(row.lease)
+
+
+def busy(row: Credential) -> RefreshBusy:
+    """Return the error for a caller that has waited for as long as callers wait, with what is left of the lease."""
+    left = ((row.lease_expires_at or timezone.now()) - timezone.now()).total_seconds() if row.lease else 0.0
+    text = f"{row}: another worker is refreshing and took longer than {conf.wait_seconds:g} s"
+    if left > 0:
+        text += f"; should it be gone, its lease ends in {left:.0f} s"
+    return RefreshBusy(f"{text}; try again", credential=row, retry_after=max(left, 1.0))
+
+
+def blocked(row: Credential, error: Exception) -> RefreshBlocked:
+    """Return the error for a caller whose own transaction keeps the refresh from being recorded."""
+    text = f"{row}: not refreshed, nothing was spent: the calling transaction holds a lock on it; commit first"
+    return RefreshBlocked(text, credential=row, reason=type(error).__name__, retry_after=1.0)
+
+
+class Leader:
+    """Refreshes one credential; ``rejected`` is the fingerprint of the access token that is to be replaced."""
+
+    def __init__(self, seen: Credential, rejected: str | None, backend: Backend, using: str, flight: Flight) -> None:
+        self.seen = self.row = seen
+        self.rejected = rejected
+        self.backend = backend
+        self.using = using
+        self.flight = flight
+        self.lease = new_lease()
+        self.leased_at = 0.0
+        self.lapsed, self.lapsed_since = "", 0.0
+
+    def run(self) -> TokenPair:
+        """Return the pair as soon as it is there or could be had; raises what ``protocol.refresh`` does."""
+        give_up_at = time.monotonic() + conf.wait_seconds
+        failing_since: float | None = None
+        pause, longest_pause = _POLL_SECONDS
+        while True:
+            began = time.monotonic()
+            try:
+                if pair := self._look():
+                    return pair
+                failing_since = None
+            except Error as error:
+                if not is_away(error):
+                    raise
+                # Locked, a serialization failure, a cut connection: all mean look again. It may have waited for
+                # SQLite's lock already.
+                failing_since = failing_since or max(began, time.monotonic() - connections.SQLITE_TIMEOUT)
+                if time.monotonic() - failing_since >= connections.BLOCKED_SECONDS:
+                    self._fail_in_transaction(error)
+                connections.reconnect(self.using)
+                if time.monotonic() > give_up_at and not is_locked(error):
+                    raise database_away(str(self.seen), error) from None
+            if time.monotonic() > give_up_at:
+                raise busy(self.row)
+            time.sleep(pause * random.uniform(0.8, 1.2))
+            pause = min(pause * 1.5, longest_pause)
+
+    def _fail_in_transaction(self, error: Exception) -> None:
+        is_away_only = isinstance(error, Error) and not is_locked(error)
+        refused = database_away(str(self.seen), error) if is_away_only else blocked(self.seen, error)
+        self.flight.fail_in_transaction(refused)
+        if not self.flight.has_waiters_outside:
+            raise refused from None
+
+    def _look(self) -> TokenPair | None:
+        """Return the pair if it is there or could be had, None to look again a little later."""
+        row = queries.reread(self.seen, self.using)
+        if row is None:
+            self._fail_in_transaction(NotLoggedIn("not committed"))
+            raise NotLoggedIn(f"{self.seen}: the credential was deleted", credential=self.seen)
+        self.row, pair, now = row, stored(row, self.backend), timezone.now()
+        if self._has_moved_on(row, pair, now):
+            return pair
+        if row.next_attempt_at and row.next_attempt_at > now:
+            raise unavailable(row)
+        if row.lease == self.lease and not self._is_too_late():
+            return self._call(row, pair)  # the lease is ours: only the acknowledgement of its commit was lost
+        if row.state != Credential.State.ACTIVE or self._waits_for_holder(row, now):
+            self._check_transactions(row)
+            return None
+        return self._lease_and_call(row, pair)
+
+    def _has_moved_on(self, row: Credential, pair: TokenPair, now: datetime) -> bool:
+        if self.rejected is None:
+            return row.generation != self.seen.generation
+        return fingerprint(pair.access) != self.rejected or is_suppressed(row, now)
+
+    def _waits_for_holder(self, row: Credential, now: datetime) -> bool:
+        if not row.lease or holder_is_gone(row.lease):
+            return False
+        if row.is_leased(now) or row.lease == self.lease:
+            return row.is_leased(now)
+        if self.lapsed != row.lease:
+            self.lapsed, self.lapsed_since = row.lease, time.monotonic()
+        return time.monotonic() - self.lapsed_since < _GRACE_SECONDS
+
+    def _check_transactions(self, row: Credential) -> None:
+        # Another worker's refresh can't be recorded either while our caller's own transaction holds the row. What a
+        # transaction holds can't change while it waits for us, so it is checked once.
+        if self.flight.has_unchecked_transaction:
+            transitions.check_lock(row, self.using)
+            self.flight.has_unchecked_transaction = False
+
+    def _lease_and_call(self, row: Credential, pair: TokenPair) -> TokenPair | None:
+        self.leased_at = time.monotonic()
+        taken = transitions.take_lease(row, self.lease, self.using)
+        if taken is None:
+            return None
+        leased, interruption = taken
+        try:
+            return self._call(leased, pair)
+        finally:
+            if interruption:
+                announce(interruption)
+
+    def _call(self, leased: Credential, pair: TokenPair) -> TokenPair | None:
+        if self._is_too_late():
+            return None  # frozen meanwhile (SIGSTOP, a suspended host): the lease could lapse during the call
+        began = timezone.now()
+        made = attempt(self.backend, leased, pair, self.leased_at + conf.lease_seconds)
+        try:
+            return settle(self.backend, leased, made, self.using, since=began)
+        except Error as error:
+            if not is_away(error):  # a value that does not fit, a missing column: nobody is to wait for the lease
+                transitions.release_lease(leased, self.using)
+            raise
+
+    def _is_too_late(self) -> bool:
+        return time.monotonic() + self.backend.deadline > self.leased_at + conf.lease_seconds
+
+
+def watch_transaction(row: Credential, using: str, flight: Flight) -> None:
+    """Fail the callers inside transactions if these keep the row from being changed; for those who join a flight."""
+    give_up_at = time.monotonic() + connections.BLOCKED_SECONDS
+    while True:
+        try:
+            transitions.check_lock(row, using)
+            return
+        except Error as error:
+            if not is_locked(error) or time.monotonic() > give_up_at:
+                flight.fail_in_transaction(blocked(row, error))
+                return
+            time.sleep(_POLL_SECONDS[0])
