@@ -9,10 +9,10 @@ _BLOCKED = r"^user is blocked\b|\baccount has been blocked\b"
 
 
 class Auth0Backend(OAuth2Backend):
-    """Auth0; checked against its lists of errors, its SDKs and what users report, as of 2026.
+    """Auth0; checked against its lists of errors, its SDKs and reports of users, as of 2026.
 
-    ``domain`` is the tenant's, such as ``example.eu.auth0.com``; ``audience`` the API's identifier, without which the
-    access token is no JWT and only good for ``/userinfo``.
+    ``domain`` is that of the tenant, such as ``example.eu.auth0.com``, and ``audience`` the API's identifier, without
+    which the access token is opaque and valid for ``/userinfo`` only.
     """
 
     domain: str = ""
@@ -22,11 +22,11 @@ class Auth0Backend(OAuth2Backend):
     retry_at_headers = ("X-RateLimit-Reset",)
     _grant_options = ("scope", "audience")
     rules = (
-        # A blocked user is 401 ``unauthorized``, as is one whom a rule refuses, or 403 ``invalid_grant`` at a refresh.
-        # After too many wrong passwords it is 429.
+        # A blocked user, or one refused by a rule, gets 401 ``unauthorized``, at a refresh 403 ``invalid_grant``, and
+        # after too many wrong passwords 429.
         Rule(Verdict.LOCKED, TOKEN_REQUESTS, (400, 401, 403, 429), json="error_description", pattern=_BLOCKED),
         Rule(Verdict.LOCKED, TOKEN_REQUESTS, (401,), json="error", pattern=r"^(unauthorized|password_leaked)$"),
-        # An older tenant says ``access_denied``, which otherwise is about the application.
+        # Older tenants say ``access_denied``, which is about the application otherwise.
         Rule(Verdict.REJECTED, ("refresh",), (403,), json="error_description", pattern=r"^Unknown or invalid refresh"),
         Rule(Verdict.REJECTED, TOKEN_REQUESTS, (403,), json="error", pattern=r"^mfa_\w+$"),
     )

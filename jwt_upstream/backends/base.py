@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from ssl import SSLCertVerificationError
 from typing import Any
 
 from django.utils import timezone
+from django.utils.functional import cached_property
 from django.views.decorators.debug import sensitive_variables
-from requests import Request, RequestException, Response, Session
+from requests import Request, RequestException, Response
 from urllib3.exceptions import HTTPError
 from urllib3.util import Url
 
@@ -163,15 +164,14 @@ class Backend(Requests, Responses):
     @sensitive_variables()
     def _post(self, request: Request, deadline: transport.Deadline) -> Response:
         # A session of its own, without the caller's cookies, headers, adapters and token: Lexik answers 401 to a login
-        # or refresh that carries a stale token. An auth that does nothing keeps requests from using .netrc.
-        with Session() as session:
-            session.auth = transport.no_auth
+        # or refresh that carries a stale token.
+        with transport.OneRequest(deadline) as session:
             prepared = session.prepare_request(request)
             settings = session.merge_environment_settings(
                 str(prepared.url), dict(self.proxies or {}), True, self.verify, self.cert
             )
-        settings |= {"timeout": (min(3.05, self.deadline), self.deadline)}
-        return transport.send(prepared, deadline, **settings)
+            settings |= {"timeout": (min(3.05, self.deadline), self.deadline)}
+            return session.send_within_deadline(prepared, **settings)
 
     def _unanswered(self, error: Exception, deadline: transport.Deadline) -> Outcome:
         is_ours = (

@@ -1,4 +1,4 @@
-"""Amazon Cognito: user pools, and API Gateway in front of what takes their tokens."""
+"""Amazon Cognito: user pools, and API Gateway in front of APIs that accept their tokens."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _DEAD = r"^(Access Token has (expired|been revoked)|Invalid (Access )?Token\b|Co
 class CognitoBackend(Backend):
     """Cognito user pools by ``InitiateAuth``; checked against botocore 1.44.8 and a running moto 5.2.5 (2016-04-18).
 
-    A client with a secret signs the username with each login and refresh (``SECRET_HASH``); for a refresh that is the
-    name in the stored access token, which needn't be what was logged in with. ``BASE_URL`` is the API that takes the
-    tokens. Every refusal is a 400 that names its kind in ``__type``; throttling is one as well. For the pool's own
-    ``/oauth2/token`` use ``OAuth2Backend``.
+    A client with a secret signs the username of each login and refresh (``SECRET_HASH``); a refresh uses the name in
+    the stored access token, which may differ from the one given at the login. ``BASE_URL`` is the API that accepts the
+    tokens. Every refusal, throttling included, is a 400 that names its kind in ``__type``. Use ``OAuth2Backend`` for
+    the pool's own ``/oauth2/token``.
     """
 
     region: str = ""
@@ -63,7 +63,7 @@ class CognitoBackend(Backend):
             pattern=r"\b(UserNotConfirmed|PasswordResetRequired)Exception$",
         ),
         Rule(Verdict.LOCKED, ("api", "refresh"), REFUSALS, json="__type", pattern=r"\bUserNotFoundException$"),
-        # A 200 without tokens: the next step of a login, which only a person can take.
+        # A 200 without tokens: the login has another step, which takes a person.
         Rule(
             Verdict.REJECTED,
             ("login",),
@@ -86,24 +86,25 @@ class CognitoBackend(Backend):
             pattern=r"^(Invalid Refresh Token|Refresh Token (has|is) (been )?(expired|revoked|invalid))",
         ),
         Rule(Verdict.REJECTED, ("refresh",), json="__type", pattern=r"\bRefreshTokenReuseException$"),
-        # A firewall's, or a signature's that is asked for where none belongs: the address is wrong.
+        # From a firewall, or from an AWS service that requires a signature: the URL is wrong.
         Rule(Verdict.CONFIG, ("login", "refresh"), (401, 403), json="__type"),
         Rule(Verdict.EXPIRED, ("api",), (400,), json="message", pattern=_DEAD),
     )
 
     def login_body(self, credentials: Mapping[str, str]) -> dict[str, Any]:
-        """Return the fields of a login, signed where the client has a secret."""
+        """Return the fields of a login, signed if the client has a secret."""
         return self._signed(super().login_body(credentials), credentials.get("username", ""))
 
     def refresh_body(self, pair: TokenPair) -> dict[str, Any]:
-        """Return the fields of a refresh, signed likewise."""
-        said = claims(pair.access)
-        return self._signed(super().refresh_body(pair), str(said.get("username") or said.get("cognito:username", "")))
+        """Return the fields of a refresh, signed if the client has a secret."""
+        claimed = claims(pair.access)
+        username = str(claimed.get("username") or claimed.get("cognito:username", ""))
+        return self._signed(super().refresh_body(pair), username)
 
     @sensitive_variables()
     def _signed(self, fields: dict[str, Any], username: str) -> dict[str, Any]:
         if self.client_secret and "AuthParameters" in fields:
-            # The developer guide, "Computing secret hash values".
+            # See "Computing secret hash values" in the developer guide.
             digest = hmac.digest(self.client_secret.encode(), f"{username}{self.client_id}".encode(), hashlib.sha256)
             fields["AuthParameters"] = {**fields["AuthParameters"], "SECRET_HASH": b64encode(digest).decode()}
         return fields

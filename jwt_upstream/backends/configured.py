@@ -1,4 +1,4 @@
-"""The backends of the configured upstreams, built from what JWT_UPSTREAM says just now."""
+"""The backends of the configured upstreams, built from the current value of JWT_UPSTREAM."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from jwt_upstream.tokens import Secrets
 from .base import Backend
 from .core import is_web_address
 
-#: What an upstream's settings may hold.
+#: The keys of an upstream's settings.
 KEYS = ("BACKEND", "BASE_URL", "OPTIONS", "LOGIN")
 
-_Made = dict[str, tuple[Mapping[str, Any], Backend]]
+_Cache = dict[str, tuple[Mapping[str, Any], Backend]]
 
 
-def _nothing_made() -> _Made:
+def _empty_cache() -> _Cache:
     return {}
 
 
-_made = PerProcess(_nothing_made)
+_cache = PerProcess(_empty_cache)
 
 
 @sensitive_variables()
 def get_backend(alias: str) -> Backend:
-    """Return the backend of a configured upstream, the same one as long as its settings are the same.
+    """Return the backend of a configured upstream, the same object as long as its settings don't change.
 
-    Raises UpstreamNotConfigured, with the first thing that is wrong.
+    Raises UpstreamNotConfigured with the first mistake in the settings.
     """
     written = written_settings(alias)
-    made = _made()
-    known = made.get(alias)
-    if known is not None and known[0] == written:
-        return known[1]
+    cache = _cache()
+    cached = cache.get(alias)
+    if cached is not None and cached[0] == written:
+        return cached[1]
     backend = make_backend(alias, written)
     if problem := next(iter(backend.check()), None):
         raise UpstreamNotConfigured(f"JWT_UPSTREAM[{alias!r}]: {problem}")
-    # A copy, so that settings which are changed in place are noticed as well.
-    made[alias] = (deepcopy(written), backend)
+    # A copy, so that settings which are changed in place are noticed.
+    cache[alias] = (deepcopy(written), backend)
     return backend
 
 
 def written_settings(alias: str) -> Mapping[str, Any]:
-    """Return what settings say of an upstream, unchecked; raises UpstreamNotConfigured for an unknown alias."""
+    """Return the unchecked settings of an upstream; raises UpstreamNotConfigured for an unknown alias."""
     try:
         return conf.upstreams[alias]
     except (KeyError, TypeError):
@@ -59,31 +59,32 @@ def written_settings(alias: str) -> Mapping[str, Any]:
 
 @sensitive_variables()
 def make_backend(alias: str, written: Mapping[str, Any]) -> Backend:
-    """Build a backend of an upstream's settings, its options unchecked; raises UpstreamNotConfigured."""
+    """Build the backend that settings describe, without checking its options; raises UpstreamNotConfigured."""
     where = f"JWT_UPSTREAM[{alias!r}]"
     if not isinstance(written, Mapping):
         raise UpstreamNotConfigured(f"{where} must be a dict")
     options = written.get("OPTIONS", {})
     if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
-        raise UpstreamNotConfigured(f"{where}: OPTIONS must be a dict of names")
+        raise UpstreamNotConfigured(f"{where}: OPTIONS must be a dict whose keys are strings")
     base_url = written.get("BASE_URL")
     if not isinstance(base_url, str) or not is_web_address(base_url):
-        raise UpstreamNotConfigured(f"{where}: BASE_URL is missing or no http address")
+        raise UpstreamNotConfigured(f"{where}: BASE_URL must be an http:// or https:// URL without user and password")
     login = written.get("LOGIN", {})
     if not isinstance(login, Mapping):
-        raise UpstreamNotConfigured(f"{where}: LOGIN must be a dict, such as of username and password")
-    backend = _named(where, written.get("BACKEND", "jwt_upstream.backends.Backend"))(alias, base_url, **options)
+        raise UpstreamNotConfigured(f"{where}: LOGIN must be a dict, such as {{'username': …, 'password': …}}")
+    backend_class = _backend_class(where, written.get("BACKEND", "jwt_upstream.backends.Backend"))
+    backend = backend_class(alias, base_url, **options)
     backend.automatic_login = Secrets(login)
     return backend
 
 
-def _named(where: str, path: Any) -> type[Backend]:
+def _backend_class(where: str, path: Any) -> type[Backend]:
     try:
         cls = import_string(path)
     except (ImportError, AttributeError) as error:
         raise UpstreamNotConfigured(f"{where}: BACKEND can't be imported: {error}") from error
     if not (isinstance(cls, type) and issubclass(cls, Backend)):
-        raise UpstreamNotConfigured(f"{where}: BACKEND {path} is no Backend class")
+        raise UpstreamNotConfigured(f"{where}: BACKEND {path} is not a subclass of Backend")
     return cls
 
 

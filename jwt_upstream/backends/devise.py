@@ -9,8 +9,8 @@ from .core import Rule, Verdict
 class DeviseBackend(Backend):
     """devise-jwt; checked against the source of devise-jwt 0.13, warden-jwt_auth 0.12 and Devise 4.8 and 5.0.
 
-    The token comes in the response's ``Authorization`` header. There is no refresh: give the upstream a ``LOGIN``, or
-    log in again when the token ends.
+    The token is in the response's ``Authorization`` header. It can't be refreshed: configure ``LOGIN``, or log in
+    again when it expires.
     """
 
     login_path = "users/sign_in"
@@ -18,13 +18,13 @@ class DeviseBackend(Backend):
     access_paths = ("header:Authorization",)
     refresh_paths = ()
     rules = (
-        # Devise's texts (config/locales/en.yml); of a token they come once its user is loaded.
+        # Devise's messages (config/locales/en.yml); a call gets them once its token's user was loaded.
         Rule(
             Verdict.LOCKED,
             json="error",
             status=(401,),
             pattern=r"^Your account is (locked|not activated yet)|^You have to confirm your email|^nil user$",
         ),
-        # A login that names its fields otherwise is no login to Devise.
+        # Devise doesn't recognize a login whose fields have other names.
         Rule(Verdict.CONFIG, ("login",), (401,), json="error", pattern=r"^You need to sign in or sign up"),
     )

@@ -12,9 +12,9 @@ _CONFIG = r"^(INVALID_IP|INVALID_PROVIDER|INVALID_PROVIDER_CONFIG|RESOURCE_RESTR
 class DirectusBackend(Backend):
     """Directus; checked against the source of @directus/api 23.3.2 and 39.2.1 and @directus/errors 2.5.2.
 
-    ``username`` is an e-mail address. ``INVALID_CREDENTIALS`` says at a login that the password is wrong, or the user
-    suspended; at a refresh that the token is dead; of a call that its session has ended. With ``mode`` "json" the
-    tokens come in the body; lifetimes are in milliseconds.
+    ``username`` is an e-mail address. ``INVALID_CREDENTIALS`` means at a login that the password is wrong or the user
+    suspended, at a refresh that the token is no longer valid, and in answer to a call that its session has ended. With
+    ``mode`` "json" the tokens are in the body. Lifetimes are in milliseconds.
     """
 
     login_path = "auth/login"
@@ -29,11 +29,11 @@ class DirectusBackend(Backend):
     rules = (
         Rule(Verdict.LOCKED, status=REFUSALS, json=_CODE, pattern=r"^USER_SUSPENDED$"),
         Rule(Verdict.REJECTED, ("login", "refresh"), json=_CODE, pattern=r"^INVALID_(CREDENTIALS|OTP|TOKEN)$"),
-        # The licence's limits, of users for instance; the ones on requests are 429.
+        # Limits of the licence, such as the number of users; rate limits are 429.
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json=_CODE, pattern=r"^LIMIT_EXCEEDED$"),
         Rule(Verdict.CONFIG, ("login", "refresh"), json=_CODE, pattern=_CONFIG),
-        # GraphQL says it in a 200.
+        # GraphQL answers with 200.
         Rule(Verdict.EXPIRED, ("api",), (200, *REFUSALS), json=_CODE, pattern=r"^(TOKEN_EXPIRED|INVALID_TOKEN)$"),
-        # A 401 too, and no fresh token would help: the address may not come in; a second factor was wrong.
+        # Also a 401, but a fresh token would not help: the IP address is not allowed, or a second factor was wrong.
         Rule(Verdict.PASS, ("api",), REFUSALS, json=_CODE, pattern=r"^INVALID_(IP|OTP)$"),
     )

@@ -7,10 +7,11 @@ from .core import Rule, Verdict
 
 
 class DRFJWTBackend(Backend):
-    """drf-jwt, and djangorestframework-jwt that it came from; checked against 1.19.2.
+    """drf-jwt, and djangorestframework-jwt which it was forked from; checked against 1.19.2.
 
-    There is one token: a refresh sends the access token, which must not have expired, and keeps its first day: after
-    seven days a login is due. All refusals are 400, with the text in ``non_field_errors``.
+    There is one token. A refresh sends the access token, which must not have expired, and only within seven days of
+    the login, whose time is kept; after that another login is needed. All refusals are 400, with the message in
+    ``non_field_errors``.
     """
 
     login_path = "api-token-auth/"

@@ -1,4 +1,4 @@
-"""FastAPI: the shape of its security tutorial, and fastapi-users."""
+"""FastAPI: servers built after its security tutorial, and fastapi-users."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from .core import Rule, Verdict
 class FastAPIBackend(Backend):
     """FastAPI; checked against its tutorial, the source of 0.121 and 0.122, and fastapi-users 15.0.5.
 
-    Logs in with a form, as FastAPI's ``OAuth2PasswordRequestForm`` wants it. Neither has a refresh: give the upstream
-    a ``LOGIN``, or name an application's own by ``refresh_path``. fastapi-users logs in at ``auth/jwt/login``.
+    A login sends a form, as FastAPI's ``OAuth2PasswordRequestForm`` expects. Neither has refresh tokens: configure
+    ``LOGIN``, or set ``refresh_path`` if the application has a refresh of its own. The login of fastapi-users is at
+    ``auth/jwt/login``.
     """
 
     login_path = "token"
@@ -29,9 +30,9 @@ class FastAPIBackend(Backend):
             json="detail",
             pattern=r"^(Incorrect (username|email) or password|LOGIN_BAD_CREDENTIALS)$",
         ),
-        # The tutorial's 401 for a scope that the token lacks.
+        # The tutorial's 401 for a missing scope.
         Rule(Verdict.PASS, ("api",), (401,), json="detail", pattern=r"^Not enough permissions$"),
-        # HTTPBearer's status for a missing or strange header before FastAPI 0.122.
+        # HTTPBearer's status for a missing or malformed header before FastAPI 0.122.
         Rule(
             Verdict.EXPIRED,
             ("api",),

@@ -13,9 +13,9 @@ _LIMITS = r"^(rateLimitExceeded|userRateLimitExceeded|dailyLimitExceeded\w*|quot
 class FirebaseBackend(Backend):
     """Firebase; checked against the emulator of firebase-tools 15.34.2, running, and the reference (REST, v1).
 
-    ``username`` is an e-mail address, ``api_key`` the project's Web API key. Logins and refreshes go to two hosts of
-    Google's, which differ in format and in the names of their fields; ``BASE_URL`` is the API that takes the ID
-    tokens: yours, Firestore, Cloud Functions. Every refusal of a user is a 400.
+    ``username`` is an e-mail address, ``api_key`` the project's Web API key. Logins and refreshes are sent to two
+    hosts of Google, which differ in format and field names. ``BASE_URL`` is the API that accepts the ID tokens: your
+    own, Firestore or Cloud Functions. Every refusal of a user is a 400.
     """
 
     login_path = "https://identitytoolkit.googleapis.com/v1/accounts:signInWithPassword"
@@ -41,9 +41,9 @@ class FirebaseBackend(Backend):
         Rule(
             Verdict.REJECTED, ("refresh",), json="error.message", pattern=r"^(INVALID_REFRESH_TOKEN|TOKEN_EXPIRED)\b"
         ),
-        # The API key's: missing, restricted to other addresses or APIs.
+        # The API key is missing, or restricted to other addresses or APIs.
         Rule(Verdict.CONFIG, ("login", "refresh"), (401, 403)),
         Rule(Verdict.EXPIRED, ("api",), (400,), json="error.message", pattern=r"^(INVALID_ID_TOKEN|TOKEN_EXPIRED)\b"),
-        # The Realtime Database says so of what its rules don't allow.
+        # The Realtime Database, if its rules don't allow the request.
         Rule(Verdict.PASS, ("api",), (401,), json="error", pattern=r"^Permission denied$"),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .base import Backend
 from .core import Rule, Verdict
 
-#: What it and PyJWT say of a token that is no good, with the status for content that can't be processed.
+#: What it and PyJWT say of an invalid token, with status 422.
 _UNUSABLE = (
     r"segments|signature|padding|(header|payload) string|\balg\b|algorithm|audience|issuer|\bclaims?\b|not yet valid"
     r"|^Subject must|\b(non-)?refresh tokens are allowed|token type|crypto|^Bad \w+ header"
@@ -15,8 +15,8 @@ _UNUSABLE = (
 class FlaskJWTExtendedBackend(Backend):
     """Flask-JWT-Extended; checked against live 4.7.4 and the source of 3.25 and 4.4.
 
-    The paths are each application's own; these are those of its documentation. A refresh sends the refresh token as
-    bearer, without a body, and gives an access token only: the refresh token stays the same until it ends.
+    Each application has its own paths; the defaults are those of the documentation. A refresh sends the refresh token
+    as a bearer token, without a body, and returns an access token only: the refresh token is kept until it expires.
     """
 
     login_path = "login"
@@ -26,9 +26,9 @@ class FlaskJWTExtendedBackend(Backend):
     access_paths = ("access_token",)
     refresh_paths = ("refresh_token",)
     rules = (
-        # ``user_lookup_loader`` found nobody: deleted, or whatever the application leaves out there.
+        # ``user_lookup_loader`` returned no user: a deleted one, or one that the application excludes there.
         Rule(Verdict.LOCKED, ("api", "refresh"), (401,), json="msg", pattern=r"^Error loading the user\b"),
-        # A login with the password gives a fresh token, a refresh never does.
+        # Only a login with the password returns a fresh token.
         Rule(Verdict.PASS, ("api",), (401,), json="msg", pattern=r"^Fresh token required"),
         Rule(Verdict.EXPIRED, ("api",), (400, 422), json="msg", pattern=_UNUSABLE),
         Rule(Verdict.REJECTED, ("refresh",), (400, 422), json="msg", pattern=_UNUSABLE),

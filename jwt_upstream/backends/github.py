@@ -5,7 +5,7 @@ from __future__ import annotations
 from .base import Backend
 from .core import Rule, Verdict
 
-# The last ones of the device flow.
+# The last three belong to the device flow.
 _REFUSED = r"^(bad_refresh_token|bad_verification_code|incorrect_device_code|expired_token|access_denied)$"
 _CLIENT = (
     r"^(incorrect_client_credentials|redirect_uri_mismatch|unsupported_grant_type|application_suspended"
@@ -16,8 +16,9 @@ _CLIENT = (
 class GitHubBackend(Backend):
     """GitHub Apps whose user tokens expire; checked against docs.github.com (REST API 2022-11-28, Enterprise 3.19).
 
-    A login is the exchange of the ``code`` that a browser brought back. The token endpoint answers 200 to everything,
-    and a form unless JSON is asked for. A refresh kills the old access token at once, not only the refresh token.
+    A login exchanges the ``code`` of an authorization in a browser. The token endpoint answers every request with 200,
+    and with a form unless JSON is accepted. A refresh revokes the old access token at once, as well as the refresh
+    token.
     """
 
     login_path = "https://github.com/login/oauth/access_token"
@@ -37,7 +38,7 @@ class GitHubBackend(Backend):
         Rule(
             Verdict.LOCKED, ("api",), (403,), json="message", pattern=r"\b(account|installation) \w+( been)? suspended"
         ),
-        # These want the token of the app itself, or a second factor with a password.
+        # The call requires the token of the app itself, or a password with a second factor.
         Rule(Verdict.PASS, ("api",), (401,), json="message", pattern=r"JSON web token|\bclaim\b"),
         Rule(Verdict.PASS, ("api",), (401,), header="X-GitHub-OTP"),
     )

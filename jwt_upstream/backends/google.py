@@ -9,10 +9,10 @@ _ACCOUNT = r"^((The )?account (has been |is )?(deleted|disabled|suspended|restri
 
 
 class GoogleBackend(OAuth2Backend):
-    """Google; checked against what google-auth 2 handles and what users report, as of 2026.
+    """Google; checked against what google-auth 2 handles and reports of users, as of 2026.
 
-    Google has no password grant: a person consents in a browser, and a login takes the ``code`` that comes of it, with
-    the ``redirect_uri`` that was used. A refresh answers without a refresh token; the first one stays good.
+    Google has no password grant: a person consents in a browser, and a login sends the resulting ``code`` with the
+    ``redirect_uri`` that was used. The answer to a refresh has no refresh token; the first one stays valid.
     """
 
     login_path = "https://oauth2.googleapis.com/token"
@@ -22,7 +22,7 @@ class GoogleBackend(OAuth2Backend):
     message_paths = ("error_description", "error_subtype", "error.message", "error")
     rules = (
         Rule(Verdict.LOCKED, ("refresh",), (400, 401, 403), json="error_description", pattern=_ACCOUNT),
-        # What google-auth tries again whatever the status; the code may stand in either field.
+        # google-auth retries these whatever the status; either field may hold the code.
         Rule(
             Verdict.TRANSIENT,
             ("login", "refresh"),

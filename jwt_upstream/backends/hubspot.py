@@ -9,8 +9,8 @@ from .core import Rule, Verdict
 class HubSpotBackend(Backend):
     """HubSpot's OAuth for public apps; checked against developers.hubspot.com (oauth/v1, November 2026).
 
-    A login is the exchange of the ``code`` that a browser brought back; it must name the ``redirect_uri`` again. The
-    refresh token stays the same. Refusals have a ``status`` of their own and no ``error``.
+    A login exchanges the ``code`` of an authorization in a browser, and must repeat its ``redirect_uri``. The refresh
+    token stays the same. Refusals have a ``status`` in the body, and no ``error``.
     """
 
     login_path = "oauth/v1/token"
@@ -30,8 +30,8 @@ class HubSpotBackend(Backend):
             pattern=r"^((BAD|EXPIRED|INVALID)_REFRESH_TOKEN|(BAD|EXPIRED|INVALID)_AUTH_CODE)$",
         ),
         Rule(Verdict.REJECTED, ("login", "refresh"), json="error", pattern=r"^invalid_grant$"),
-        # Busy with this account's data, or moving it; no lock of the account.
+        # HubSpot is processing or migrating this account's data; the account is not locked.
         Rule(Verdict.TRANSIENT, ("login", "refresh"), (423, 477)),
-        # Whatever else is refused there is about the app: its id, secret or address, or a wrong path.
+        # Any other refusal is about the app: its id, secret or redirect URI, or a wrong path.
         Rule(Verdict.CONFIG, ("login", "refresh"), (401, 403)),
     )

@@ -5,21 +5,21 @@ from __future__ import annotations
 from .core import Rule, Verdict
 from .oauth2 import OAuth2Backend
 
-# "Not fully set up": the user must first do something in a browser.
+# "Not fully set up": the user has a required action, to be done in a browser.
 _ACCOUNT = r"^(User|Account) ((temporarily|permanently) )?disabled$|^Account is not fully set up$"
 
 
 class KeycloakBackend(OAuth2Backend):
-    """Keycloak; checked against the source of 23 and 26, older texts against that of 3.
+    """Keycloak; checked against the source of 23 and 26, and older messages against that of 3.
 
-    ``realm`` names the realm. Where the API is on another host than Keycloak, ``login_path`` is the whole address:
-    ``https://sso.example.com/realms/{realm}/protocol/openid-connect/token``. Before Keycloak 17 paths begin with
+    ``realm`` is the realm's name. If the API is on another host than Keycloak, set ``login_path`` to the full URL:
+    ``https://sso.example.com/realms/{realm}/protocol/openid-connect/token``. Before Keycloak 17 the paths begin with
     ``auth/``.
     """
 
     realm: str = ""
     login_path = "realms/{realm}/protocol/openid-connect/token"
-    client_authentication = "post"  # serves clients with and without a secret
+    client_authentication = "post"  # for clients with and without a secret
     rules = (
         Rule(Verdict.LOCKED, ("login", "refresh"), (400, 401), json="error_description", pattern=_ACCOUNT),
         Rule(Verdict.LOCKED, ("api",), (401,), json="error_description", pattern=r"^User disabled$"),  # userinfo

@@ -1,4 +1,4 @@
-"""NestJS with passport, and other servers on Node with the same habits (Express, express-jwt, Fastify)."""
+"""NestJS with passport, and other Node.js servers with the same conventions (Express, express-jwt, Fastify)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from .core import Rule, Verdict
 class NestJSBackend(Backend):
     """NestJS; checked against the source of @nestjs 12, passport-jwt 4, express-jwt 8 and @fastify/jwt 10.
 
-    Paths, fields and texts are each application's own; these are the customary ones. A guard says ``Unauthorized`` of
-    every token that it doesn't like, so what is wrong with one is never known.
+    Each application has its own paths, fields and messages; the defaults are the customary ones. A guard answers every
+    invalid token with ``Unauthorized``, so the reason is never known.
     """
 
     login_path = "auth/login"
@@ -20,8 +20,8 @@ class NestJSBackend(Backend):
     refresh_paths = ("refresh_token", "refreshToken", "data.refresh_token", "data.refreshToken")
     expires_in_paths = ("expires_in", "expiresIn")
     rules = (
-        # Passport without Nest: the status in words, as plain text.
+        # Passport without Nest answers with the reason phrase as plain text.
         Rule(Verdict.REJECTED, ("login", "refresh"), (401,), pattern=r"^\"?Unauthorized\"?$"),
-        # What is customary where the stored hash of the refresh token is another one by now.
+        # The customary answer if the stored hash is that of another refresh token.
         Rule(Verdict.REJECTED, ("refresh",), (403,), json="message", pattern=r"^Access denied\.?$"),
     )

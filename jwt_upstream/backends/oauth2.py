@@ -12,25 +12,24 @@ from jwt_upstream.tokens import TokenPair
 from .base import Backend
 from .core import ACCOUNT, Rule, Verdict, Where, filled, lookup, placeholders
 
-# Said with ``invalid_grant``, the last by Spring Security (messages.properties), which some servers pass on.
+# Descriptions of an ``invalid_grant``; the last is Spring Security's (messages.properties), which some servers copy.
 _ACCOUNT = rf"{ACCOUNT}|^User credentials have expired\.?$"
 
 
 class OAuth2Backend(Backend):
-    """An OAuth 2 token endpoint (RFC 6749): form requests, JSON answers, errors by ``error`` code (section 5.2).
+    """An OAuth 2 token endpoint (RFC 6749): form requests, JSON answers and ``error`` codes (section 5.2).
 
-    ``grant_type`` is how to log in: "password" (section 4.3); "client_credentials" (4.4), which needs no refresh
-    token: the grant is simply repeated; or "authorization_code" (4.1.3), for which ``login_fields`` must name what is
-    to be given, such as ``{"code": "{code}", "redirect_uri": "{redirect_uri}"}``. ``scope`` is asked for with the
-    grant, where it is set; what else a server wants goes into ``login_fields`` and ``refresh_fields``.
+    ``grant_type`` is how to log in: "password" (section 4.3); "client_credentials" (4.4), for which there are no
+    refresh tokens and a refresh repeats the grant; or "authorization_code" (4.1.3), for which ``login_fields`` must
+    name what a login is given, such as ``{"code": "{code}", "redirect_uri": "{redirect_uri}"}``. ``scope`` is sent
+    with the grant if it is set. Anything else that a server needs goes into ``login_fields`` and ``refresh_fields``.
 
-    The client authenticates by Basic (section 2.3.1, what every server must support), its id and secret
-    form-urlencoded first, as that section says; with ``client_authentication="post"`` in the body, for servers that
-    support only this, or that don't decode the special characters of a secret. A client without a secret uses "post"
-    as well.
+    The client authenticates by HTTP Basic, which every server must support, with its id and secret form-urlencoded
+    first (section 2.3.1). With ``client_authentication="post"`` they are sent in the body: for servers that support
+    nothing else or don't decode the special characters of a secret, and for clients without a secret.
 
-    A refresh token is rejected by ``invalid_grant``, or by words that speak of it; another code alone, with 401 or 403
-    too, is about the client. What else your server says belongs into ``rules``.
+    ``invalid_grant`` rejects a refresh token, as does a message that is about the refresh token. Any other code, with
+    401 and 403 too, is about the client. Add ``rules`` for anything else that your server says.
     """
 
     login_path = "token"
@@ -45,11 +44,11 @@ class OAuth2Backend(Backend):
     refresh_expires_in_paths = (*Backend.refresh_expires_in_paths, "x_refresh_token_expires_in")  # QuickBooks
     rules: Sequence[Rule | Mapping[str, Any]] = (
         Rule(Verdict.LOCKED, ("login", "refresh"), (400, 401, 403), json="error_description", pattern=_ACCOUNT),
-        # The old Spring Security OAuth says this of a refresh token.
+        # The discontinued Spring Security OAuth says this of a refresh token.
         Rule(Verdict.REJECTED, ("refresh",), (400, 401), json="error", pattern=r"^invalid_token$"),
     )
 
-    #: Text options that go along with a grant, and with a refresh, where they are set.
+    #: The text options that are sent with a grant, and those that are sent with a refresh, if they are set.
     _grant_options: tuple[str, ...] = ("scope",)
     _refresh_options: tuple[str, ...] = ()
 
@@ -66,12 +65,12 @@ class OAuth2Backend(Backend):
 
     @property
     def needs_refresh_token(self) -> bool:
-        """Tell whether a new access token takes a stored refresh token."""
+        """Tell whether a refresh sends the stored refresh token; with client credentials it repeats the grant."""
         return self.grant_type != "client_credentials"
 
     @property
     def login_asks(self) -> tuple[str, ...]:
-        """Nothing is asked of a person where the client is the account."""
+        """The names of the values that a login must be given; with client credentials there are none."""
         return super().login_asks if self.needs_refresh_token else ()
 
     def login_body(self, credentials: Mapping[str, str]) -> dict[str, Any]:
@@ -87,7 +86,7 @@ class OAuth2Backend(Backend):
         return filled(fields, self._texts)
 
     def refresh_body(self, pair: TokenPair) -> dict[str, Any]:
-        """Return the fields of a refresh (section 6), or the grant again where there is nothing to refresh."""
+        """Return the fields of a refresh (section 6), or of the grant if it has no refresh tokens."""
         if not self.needs_refresh_token:
             return self.login_body({})
         return {"grant_type": "refresh_token", **super().refresh_body(pair), **self._set(self._refresh_options)}
@@ -96,7 +95,7 @@ class OAuth2Backend(Backend):
         return {name: value for name in names if (value := getattr(self, name))}
 
     def _refusal(self, where: Where, response: Response) -> tuple[Verdict, str]:
-        # Section 5.2: of all codes ``invalid_grant`` alone speaks of the refresh token, and 401 is about the client.
+        # Section 5.2: only ``invalid_grant`` is about the refresh token, and a 401 is about the client.
         if where == "refresh" and isinstance(lookup(response, "error"), str):
             return Verdict.CONFIG, f"a {response.status_code} with an error other than invalid_grant"
         return super()._refusal(where, response)

@@ -13,7 +13,7 @@ _ACCOUNT = r"^Password has expired|password is expired|^User (is not assigned|st
 class OktaBackend(OAuth2Backend):
     """Okta; checked against its developer documentation of August 2026 (``oauth2-error-codes``, ``error-codes``).
 
-    ``domain`` is the organisation's, such as ``example.okta.com``; ``authorization_server`` the id of a custom
+    ``domain`` is the organization's, such as ``example.okta.com``; ``authorization_server`` is the id of a custom
     authorization server. For tokens of Okta's own API, set ``login_path`` to ``https://{domain}/oauth2/v1/token``.
     """
 
@@ -25,10 +25,10 @@ class OktaBackend(OAuth2Backend):
     rules = (
         Rule(Verdict.LOCKED, TOKEN_REQUESTS, (401, 403, 423), json="errorCode", pattern=_ACCOUNT_CODES),
         Rule(Verdict.LOCKED, TOKEN_REQUESTS, (400, 403), json="error_description", pattern=_ACCOUNT),
-        # The Authentication API answers 200 whatever state the user is in.
+        # The Authentication API answers with 200 whatever the state of the user.
         Rule(Verdict.LOCKED, ("login",), (200,), json="status", pattern=r"^(LOCKED_OUT|PASSWORD_EXPIRED)$"),
         Rule(Verdict.REJECTED, ("login",), (200,), json="status", pattern=r"^MFA_\w+$"),
         Rule(Verdict.REJECTED, TOKEN_REQUESTS, (403,), json="error", pattern=r"^mfa_required$"),
-        # No permission to the feature; the token is as good as before.
+        # The user has no permission to use the feature; the token is still valid.
         Rule(Verdict.PASS, ("api",), (401,), json="errorCode", pattern=r"^E0000015$"),
     )

@@ -1,4 +1,4 @@
-"""Ory Hydra, Ory Network, and others that use the library fosite."""
+"""Ory Hydra, Ory Network, and other servers that use the library fosite."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _CONCURRENT = r"multiple concurrent requests|\bPlease retry the request"
 class OryBackend(OAuth2Backend):
     """Ory Hydra; checked against the source of fosite 0.42 and 0.49 and of Hydra 26.
 
-    There is no password grant: a person consents in a browser, and a login takes the ``code`` that comes of it, with
-    the ``redirect_uri`` that was used; or ``grant_type`` is "client_credentials". Refresh tokens take the scope
+    There is no password grant: a person consents in a browser, and a login sends the resulting ``code`` with the
+    ``redirect_uri`` that was used; or ``grant_type`` is "client_credentials". Refresh tokens need the scope
     ``offline``.
     """
 
@@ -20,11 +20,11 @@ class OryBackend(OAuth2Backend):
     grant_type = "authorization_code"
     login_fields = {"code": "{code}", "redirect_uri": "{redirect_uri}"}
     rules = (
-        # Two refreshes at once: one of them got the new pair.
+        # Of two concurrent refreshes one got the new pair.
         Rule(Verdict.TRANSIENT, ("refresh",), (400,), json="error_description", pattern=_CONCURRENT),
         Rule(Verdict.TRANSIENT, ("refresh",), (400,), json="error_hint", pattern=_CONCURRENT),  # the old format
         # A spent token, until fosite 0.48; ``invalid_grant`` since.
         Rule(Verdict.REJECTED, ("refresh",), (401,), json="error", pattern=r"^token_inactive$"),
-        # The project's own token hook said 403: this user may not have a token for now; nothing was spent.
+        # The token hook of the Ory project answered 403: this user may not have a token now; nothing was spent.
         Rule(Verdict.LOCKED, ("refresh",), (403,), json="error_description", pattern=r"^The token hook target\b"),
     )

@@ -1,4 +1,4 @@
-"""The PHP League's OAuth 2.0 Server, and Laravel Passport, which is built on it."""
+"""The PHP League's OAuth 2.0 Server, and Laravel Passport, which is based on it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _INVALID = r"^The refresh token is invalid\b"
 class PassportBackend(OAuth2Backend):
     """league/oauth2-server; checked against the source of 5.1 to 9.4.1, with Laravel Passport 12.3.
 
-    Refresh tokens are used once; a refresh also revokes the access token that went with the old one.
+    Refresh tokens can be used once; a refresh also revokes the access token issued with the old one.
     """
 
     login_path = "oauth/token"
     client_authentication = "post"
     message_paths = ("hint", *OAuth2Backend.message_paths)  # "Token has been revoked"
     rules = (
-        # Up to version 8 it is ``invalid_request``, and 401 since 6.
+        # ``invalid_request`` up to version 8, and a 401 since version 6.
         Rule(Verdict.REJECTED, ("refresh",), (400, 401), json="error_description", pattern=_INVALID),
         Rule(Verdict.REJECTED, ("refresh",), (400, 401), json="message", pattern=_INVALID),
     )

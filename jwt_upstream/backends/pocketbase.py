@@ -14,10 +14,10 @@ _GUEST = r"^(You are not allowed to perform this request|Only (superusers|admins
 class PocketBaseBackend(Backend):
     """PocketBase; checked against its source, 0.22.27 and 0.39.11, and a running 0.40.6.
 
-    ``collection`` is the one that the account is in, "_superusers" for instance. There is no refresh token: a token is
-    renewed by itself, while it is good. An ended one makes no error but a guest, who may get a 400, 403 or 404 or an
-    empty list, so tokens are renewed before their end (``refresh_leeway``); for pauses longer than a token lives, set
-    ``LOGIN``.
+    ``collection`` is that of the account, for example "_superusers". There is no refresh token: a refresh sends the
+    access token, which must still be valid. An expired token is not an error: its bearer is a guest, who may get a
+    400, 403, 404 or an empty list. So tokens are refreshed before they expire (``refresh_leeway``); configure
+    ``LOGIN`` if no call may be made for longer than their lifetime.
     """
 
     collection: str = "users"
@@ -32,7 +32,7 @@ class PocketBaseBackend(Backend):
     message_paths = ("message",)
     rules = (
         Rule(Verdict.LOCKED, ("login", "refresh"), (403,), json="message", pattern=_LOCKED),
-        # Password logins are off; the token is of another collection; superusers may not come from this address.
+        # Password logins are disabled, the token is for another collection, or superusers may not use this IP address.
         Rule(Verdict.CONFIG, ("login", "refresh"), (403,), json="message"),
         Rule(Verdict.REJECTED, ("login",), (400,), json="message", pattern=r"^Failed to authenticate\.?$"),
         Rule(Verdict.REJECTED, ("login",), (401,), json="mfaId"),

@@ -9,11 +9,11 @@ _INACTIVE = r"^(inactive (user|org\w*)|(user|organization) is inactive)$"
 
 
 class SalesforceBackend(OAuth2Backend):
-    """Salesforce; checked against its list of OAuth errors and what users report, as of 2026.
+    """Salesforce; checked against its list of OAuth errors and reports of users, as of 2026.
 
     ``BASE_URL`` is My Domain, ``https://example.my.salesforce.com/``, which serves tokens and the API. Answers state
-    no lifetime: a session ends some time after its last use (2 hours unless set otherwise), so a 401 tells. The
-    password of a login ends in the user's security token.
+    no lifetime: a session ends some time after its last use (2 hours by default), which only a 401 shows. The password
+    of a login is followed by the user's security token.
     """
 
     login_path = "services/oauth2/token"
@@ -25,6 +25,6 @@ class SalesforceBackend(OAuth2Backend):
         Rule(
             Verdict.TRANSIENT, TOKEN_REQUESTS, (400,), json="error", pattern=r"^unknown_error$"
         ),  # "retry your request"
-        # Identity URL and userinfo say so in plain text.
+        # The identity URL and userinfo answer in plain text.
         Rule(Verdict.EXPIRED, ("api",), (403,), pattern=r"^\s*(Bad|Missing)_OAuth_Token\b"),
     )

@@ -17,9 +17,9 @@ _DEAD = r"^(token_expired|token_revoked|invalid_auth|not_authed)$"
 class SlackBackend(Backend):
     """Slack's Web API with token rotation; checked against docs.slack.dev (oauth.v2.access, November 2026).
 
-    A login is the exchange of the ``code`` that a browser brought back. Every answer is a 200 with ``ok``, of the API
-    as well; what is wrong stands in ``error``. Where an app asked for both a bot's and a user's token, the bot's is
-    taken.
+    A login exchanges the ``code`` of an authorization in a browser. Every answer, also of the API, is a 200 with
+    ``ok``, and an ``error`` if something is wrong. If an app requested both a bot token and a user token, the bot
+    token is used.
     """
 
     login_path = "oauth.v2.access"

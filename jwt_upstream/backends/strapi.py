@@ -1,4 +1,4 @@
-"""Strapi: its users and permissions plugin."""
+"""Strapi with its users and permissions plugin."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _LOCKED = r"blocked by an administrator|account email is not confirmed"
 class StrapiBackend(Backend):
     """Strapi 4 and 5; checked against the source of @strapi/plugin-users-permissions 5.54.0 and @strapi/core 5.54.0.
 
-    ``username`` may be an e-mail address. Only Strapi 5 with ``jwtManagement: "refresh"`` has refresh tokens; any
-    other gives one token for 30 days, at whose end a new login is due (``LOGIN``). A blocked user keeps refreshing:
-    that it is blocked shows at the next call.
+    ``username`` may be an e-mail address. Only Strapi 5 with ``jwtManagement: "refresh"`` has refresh tokens.
+    Otherwise there is one token for 30 days, and then a new login is needed (``LOGIN``). A blocked user can still
+    refresh; only calls are refused.
     """
 
     login_path = "auth/local"
@@ -25,10 +25,10 @@ class StrapiBackend(Backend):
     message_paths = ("error.message",)
     rules = (
         Rule(Verdict.LOCKED, status=(400, 403), json="error.message", pattern=_LOCKED),
-        # Said of a call, this is about its user: blocked, not confirmed or deleted.
+        # In answer to a call this is about its user, who is blocked, unconfirmed or deleted.
         Rule(Verdict.LOCKED, ("api",), (401,), json="error.message", pattern=r"^Invalid credentials$"),
         Rule(Verdict.REJECTED, ("login",), (400,), json="error.message", pattern=r"^Invalid identifier or password$"),
         Rule(Verdict.REJECTED, ("refresh",), (401,), json="error.message", pattern=r"^Invalid refresh token$"),
-        # The role "Public" may not log in or refresh.
+        # The role "Public" has no permission to log in or to refresh.
         Rule(Verdict.CONFIG, ("login", "refresh"), (401, 403), json="error.message"),
     )

@@ -1,4 +1,4 @@
-"""Supabase: its Auth server (GoTrue), and the gateway and APIs around it."""
+"""Supabase: its Auth server (GoTrue), with its gateway and APIs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _KEY = r"\bAPI keys?\b|^Invalid authentication credentials$"
 
 def _coded(verdict: Verdict, where: Sequence[Where], pattern: str) -> Iterator[Rule]:
     status = REFUSALS if "api" in where else ()
-    # In API version 2024-01-01, which one may ask for by a header, the body has it elsewhere.
+    # In API version 2024-01-01, which a header may request, the body has the code at another path.
     yield Rule(verdict, where, status, json="error_code", pattern=pattern)
     yield Rule(verdict, where, status, header="x-sb-error-code", pattern=pattern)
 
 
 class SupabaseBackend(Backend):
-    """Supabase; checked against the source of supabase/auth 2.196.0, and as it was in 2022 and 2024.
+    """Supabase; checked against the source of supabase/auth 2.196.0, and that of 2022 and 2024.
 
-    ``username`` is an e-mail address, ``api_key`` the project's publishable (or "anon") key, which every request
-    carries, calls included. Refresh tokens rotate; a spent one is good for another ten seconds. Servers from before
-    March 2024 have no error codes and say ``invalid_grant`` of everything.
+    ``username`` is an e-mail address, ``api_key`` the project's publishable (or "anon") key, which is sent with every
+    request, calls included. Refresh tokens rotate; a spent one stays valid for ten seconds. Servers from before March
+    2024 have no error codes, and answer every refusal with ``invalid_grant``.
     """
 
     login_path = "auth/v1/token"
@@ -60,17 +60,17 @@ class SupabaseBackend(Backend):
             json="msg",
             pattern=r"^(Invalid Refresh Token|Refresh token is not)",
         ),
-        # Another refresh of the same session is under way; a hook of the project's own is slow.
+        # Another refresh of the same session is in progress, or a hook of the Supabase project timed out.
         *_coded(Verdict.TRANSIENT, ("login", "refresh"), r"^(conflict|hook_timeout\w*|over_\w+_limit)$"),
-        # The gateway's; the Auth server has its text in ``msg``.
+        # From the gateway; the Auth server has its message in ``msg``.
         Rule(Verdict.CONFIG, ("login", "refresh"), (401, 403), json="message", pattern=_KEY),
         *_coded(Verdict.EXPIRED, ("api",), r"^(bad_jwt|session_(not_found|expired))$"),
-        # Of a user with a second factor, for a change of password.
+        # The call needs a login with a second factor, for example to change the password.
         *_coded(Verdict.PASS, ("api",), r"^insufficient_aal$"),
-        # The gateway's, and the Auth server's until 2024: another key or role is wanted, not another token.
+        # From the gateway, and from the Auth server until 2024: another key or role is needed, not another token.
         Rule(Verdict.PASS, ("api",), (401,), json="message", pattern=_KEY),
         Rule(Verdict.PASS, ("api",), (401,), json="msg", pattern=r"^User not allowed$"),
-        # Storage.
+        # From Supabase Storage.
         Rule(
             Verdict.EXPIRED, ("api",), (400, 403), json="message", pattern=r"^(jwt expired|\"exp\" claim|invalid jwt)"
         ),

@@ -1,4 +1,4 @@
-"""WordPress with one of the plugins that log in at ``jwt-auth/v1/token``."""
+"""WordPress with one of the plugins whose login is at ``jwt-auth/v1/token``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from .core import REFUSALS, TOKEN_REQUESTS, Rule, Verdict
 class WordPressJWTBackend(Backend):
     """WordPress; checked against the source of JWT Authentication for WP REST API 1.3 and JWT Auth (Useful Team) 3.
 
-    The first has no refresh, and tokens of a week. The second has tokens of ten minutes and hands out a refresh token
-    as a cookie at login, which is good for thirty days and isn't replaced by a refresh.
+    The first has no refresh, and its tokens last a week. Those of the second last ten minutes; its login sets a
+    refresh token as a cookie, which is valid for thirty days and is not replaced by a refresh.
     """
 
     login_path = "jwt-auth/v1/token"
@@ -27,7 +27,7 @@ class WordPressJWTBackend(Backend):
             pattern=r"^jwt_auth_(bad_config|unsupported_|no_auth_|missing_)",
         ),
         Rule(Verdict.CONFIG, TOKEN_REQUESTS, json="code", pattern=r"\bempty_(username|password)$"),
-        # WordPress for sites of many users; plugins that let users in by hand.
+        # WordPress Multisite, and plugins with which an administrator approves users.
         Rule(
             Verdict.LOCKED, TOKEN_REQUESTS, json="code", pattern=r"\b(spammer_account|pending_approval|denied_access)$"
         ),

@@ -126,12 +126,12 @@ def test_wrong_grant() -> None:
     ("written", "problem"),
     [
         ("https://up.example.com/", "must be a dict"),
-        ({"BASE_URL": URL, "OPTIONS": [1]}, "OPTIONS must be a dict of names"),
-        ({"BASE_URL": "up.example.com"}, "BASE_URL is missing or no http address"),
-        ({"BASE_URL": "http://[::bad/"}, "BASE_URL is missing or no http address"),
+        ({"BASE_URL": URL, "OPTIONS": [1]}, "OPTIONS must be a dict whose keys are strings"),
+        ({"BASE_URL": "up.example.com"}, "BASE_URL must be an http:// or https:// URL without user and password"),
+        ({"BASE_URL": "http://[::bad/"}, "BASE_URL must be an http:// or https:// URL without user and password"),
         ({"BASE_URL": URL, "LOGIN": "bob"}, "LOGIN must be a dict"),
         ({"BASE_URL": URL, "BACKEND": "no.such.Backend"}, "BACKEND can't be imported"),
-        ({"BASE_URL": URL, "BACKEND": "json.loads"}, "is no Backend class"),
+        ({"BASE_URL": URL, "BACKEND": "json.loads"}, "is not a subclass of Backend"),
         ({"BASE_URL": URL, "OPTIONS": {"deadline": -1}}, "option 'deadline' must not be negative"),
     ],
 )

@@ -149,7 +149,7 @@ def test_preview_of_secrets_in_addresses(upstream: Upstream, settings: Any) -> N
     call_command("upstream_probe", "up", stdout=out)
     assert "/token?key=[…]&tenant=7\n" in out.getvalue()
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = "https://us:s3cret-password@up.example.com/"
-    with pytest.raises(CommandError, match="BASE_URL is missing or no http address") as caught:
+    with pytest.raises(CommandError, match="BASE_URL must be an http:// or https:// URL without user and password") as caught:
         call_command("upstream_probe", "up", stdout=out)
     assert "s3cret" not in f"{caught.value}{out.getvalue()}"
 
@@ -219,7 +219,7 @@ def test_warning(upstream: Upstream, settings: Any) -> None:
         (None, "no upstream 'up' in JWT_UPSTREAM; it has none"),
         ({}, "no upstream 'up' in JWT_UPSTREAM; it has none"),
         ({"up": 5}, "JWT_UPSTREAM['up'] must be a dict"),
-        ({"up": {"BASE_URL": "ftp://x"}}, "JWT_UPSTREAM['up']: BASE_URL is missing or no http address"),
+        ({"up": {"BASE_URL": "ftp://x"}}, "JWT_UPSTREAM['up']: BASE_URL must be an http:// or https:// URL without user and password"),
     ],
 )
 def test_settings_that_make_no_backend(settings: Any, written: Any, line: str) -> None:
@@ -272,7 +272,7 @@ def test_login_that_is_refused(
     known.answers["/login"] = Answer(401, {"detail": f"{known.password} is wrong"})
     text, failed = probe("up", "--login", *store)
     assert "verdict           REJECTED\n" in text
-    assert "by default        a 401 in the upstream's own words\n" in text
+    assert "by default        a 401 with a JSON or an empty body\n" in text
     assert "said              HTTP 401: […] is wrong\n" in text
     assert "LoginRejected is raised" in text
     assert text.endswith("othing was stored.\n")
@@ -445,13 +445,13 @@ def test_saved_answer(saved: Callable[..., str], upstream: Upstream, content: by
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        ("", "this is no HTTP answer: it must begin with a status line such as 'HTTP/1.1 401 Unauthorized' (curl -i)"),
-        (TOKENS, "this is no HTTP answer"),
-        ("< HTTP/1.1 200 OK\n< A: b\n", "this is no HTTP answer"),
-        ("HTTP/1.1 OK\n", "this is no HTTP answer"),
-        (b"\xff\xfe\x00", "this is no HTTP answer"),
-        (f"HTTP/1.1 200 OK\nA: b\n{TOKENS}", "the headers end in a line that is no header; read so far: A"),
-        (f"HTTP/1.1 200 OK\n{TOKENS}\n", "the headers end in a line that is no header; read so far: none"),
+        ("", "this is not an HTTP response: it must begin with a status line such as 'HTTP/1.1 401 Unauthorized' (curl -i)"),
+        (TOKENS, "this is not an HTTP response"),
+        ("< HTTP/1.1 200 OK\n< A: b\n", "this is not an HTTP response"),
+        ("HTTP/1.1 OK\n", "this is not an HTTP response"),
+        (b"\xff\xfe\x00", "this is not an HTTP response"),
+        (f"HTTP/1.1 200 OK\nA: b\n{TOKENS}", "the headers contain an invalid line; before it: A"),
+        (f"HTTP/1.1 200 OK\n{TOKENS}\n", "the headers contain an invalid line; before it: none"),
         ("HTTP/1.1 200 OK\n" + "A: b\n" * 200, "the headers can't be read: HTTPException"),
     ],
 )
@@ -500,7 +500,7 @@ def test_invalid_utf_8(saved: Callable[..., str]) -> None:
     text, failed = probe(
         "up", "--response", saved(b"HTTP/1.1 401 No\r\nX: \xff\r\n\r\n\xff\xfe\x80"), "--where", "refresh"
     )
-    assert "by default a 401 with a body that is no answer of a token endpoint" in paragraphs(text)
+    assert "by default a 401 with a body that is not a token endpoint's" in paragraphs(text)
     assert failed == "up: the verdict is TRANSIENT."
 
 

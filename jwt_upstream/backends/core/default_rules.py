@@ -1,28 +1,46 @@
-"""What any server's, gateway's and firewall's answers mean, by the standards and by what many of them share.
+"""The rules for answers of any server, gateway or firewall, by standards and by widespread conventions.
 
-Tried after a backend's own rules. A refusal in answer to a login or refresh may be about something else than the
-password or token: a rate limit, a key that a gateway misses, the address that we call from, a field that our settings
-forgot. Giving up a credential for that would be the worst mistake, so the common ways to say it are known here,
-wherever in the answer they stand.
+They are tried after a backend's own rules. A login or refresh may be refused for reasons other than the password or
+token: a rate limit, a gateway's API key, the IP address that we call from, a field missing from our settings. Giving
+up a credential for one of those would be the worst mistake, so the common ways to state them are recognized here, in
+any of the usual places of an answer.
 """
 
 from __future__ import annotations
 
 from .verdicts import CALLS, TOKEN_REQUESTS, Rule, Verdict
 
-_REFUSED = (400, 401, 403, 422, 423)
+_REFUSAL_STATUSES = (400, 401, 403, 422, 423)
 
-#: Where servers put what they say of an error, as a sentence or a code.
+#: Where servers state an error, as a sentence or a code.
 ERROR_PATHS = (
-    *("error", "error_description", "message", "Message", "detail", "msg", "reason", "title", "non_field_errors"),
-    *("code", "error_code", "errorCode", "error.message", "error.code", "error.status", "errors.0"),
-    *("errors.0.message", "errors.0.detail", "errors.0.code", "errors.0.extensions.code"),
-    *("fault.faultstring", "fault.detail.errorcode"),
+    "error",
+    "error_description",
+    "message",
+    "Message",
+    "detail",
+    "msg",
+    "reason",
+    "title",
+    "non_field_errors",
+    "code",
+    "error_code",
+    "errorCode",
+    "error.message",
+    "error.code",
+    "error.status",
+    "errors.0",
+    "errors.0.message",
+    "errors.0.detail",
+    "errors.0.code",
+    "errors.0.extensions.code",
+    "fault.faultstring",
+    "fault.detail.errorcode",
 )
-#: A challenge that no token answers, such as that of a proxy's password wall (RFC 9110, section 11.6.1).
-_NO_TOKEN = r"^(?!.*\b(Bearer|DPoP|jwt)\b)\s*(Basic|Digest|Negotiate|NTLM|Key|ApiKey)\b"
-# RFC 6749 section 5.2, RFC 8707, RFC 9449, and what Google, Salesforce and fosite add. ``access_denied`` is no error
-# of a token endpoint (section 4.1.2.1 has it for a browser's way): where one says it, a policy or a realm is meant.
+#: A challenge that no token can satisfy, such as a proxy's Basic authentication (RFC 9110, section 11.6.1).
+_OTHER_CHALLENGE = r"^(?!.*\b(Bearer|DPoP|jwt)\b)\s*(Basic|Digest|Negotiate|NTLM|Key|ApiKey)\b"
+# RFC 6749 section 5.2, RFC 8707, RFC 9449, and additions of Google, Salesforce and fosite. ``access_denied`` is not an
+# error of token endpoints but of the authorization endpoint (section 4.1.2.1); if they use it, a policy is meant.
 _CLIENT_ERRORS = (
     r"^(\w{1,30}_client(_\w{1,30})?|invalid_(request|scope|target|resource|dpop_proof|redirect_uri)|redirect_uri_mismatch"
     r"|unsupported_\w+|use_dpop_nonce|access_denied|scope_not_granted|org_internal)$"
@@ -30,24 +48,26 @@ _CLIENT_ERRORS = (
 _SERVER_ERRORS = (
     r"^(temporarily_unavailable|server_error|internal_\w+|slow_down|rate_?limit\w*|too_many_\w+|throttl\w+)$"
 )
-# Said with ``invalid_grant`` by servers that mean something else: trouble of their own; an address, a client or a name
-# of the server which is not the right one.
-_NOT_NOW = (
+# Descriptions of an ``invalid_grant`` which is not about the grant: a failure of the server's own; an IP address, a
+# client or an issuer that is not allowed.
+_SERVER_FAILURE = (
     r"\btransient\b|\btimed?[ -]?out\b|\bretry\b|too many|\brequest loop\b|\brate[ -]?limit|\bunable to connect\b"
 )
-_NOT_HERE = r"\bip\b.{0,99}\brestrict|\bissuer\b|\bclient\b.{0,99}\bnot allowed to\b"
+_WRONG_CLIENT = r"\bip\b.{0,99}\brestrict|\bissuer\b|\bclient\b.{0,99}\bnot allowed to\b"
 _BUSY = (
     r"too[ _-]?many(?! (segments|parts))|\brate[ _-]?limit|throttl|\bquota\b"
     r"|(try|retry) again (in|later|after)|retry later|temporar"
     r"|system problem|internal (server )?error|something went wrong|unavailable|maintenance|overload"
     r"|\b(request|connection|gateway) time(d )?[ _-]?out|could not connect|connection (refused|reset)|database error"
 )
-#: The same from servers that speak their own language although English is asked for.
-_BUSY_ABROAD = r"réessayer|problème système|zu viele|später noch|systemproblem|demasiad|inténtelo|problema del sistema"
+#: The same from servers that answer in their own language although English is requested.
+_BUSY_TRANSLATED = (
+    r"réessayer|problème système|zu viele|später noch|systemproblem|demasiad|inténtelo|problema del sistema"
+)
 _STEP_UP = r"\b(fresh token|step[ -]?up)\b|(mfa|2fa|otp|(two|multi)[ _-]?factor)\b.{0,40}\brequired|mfa_required"
 
-#: Who we are to a gateway, before any user or token is looked at.
-_CALLER = (
+#: About the calling application, which a gateway checks before any user or token.
+_APPLICATION = (
     r"(api|subscription|consumer|application|developer)[ _-]?(key|id)\b|\bclient[ _-]?(id|key|secret|credentials|auth)"
     r"|client certificate|csrf|xsrf|captcha|\bbots?\b|\bwaf\b|\borigin\b.{0,40}\ballowed"
     r"|\bip\b.{0,40}\b(allow|block|denied|forbidden|restrict|white|permit)"
@@ -55,7 +75,7 @@ _CALLER = (
     r"|\b(unknown|invalid) (tenant|realm|workspace)\b|\b(your|this) (country|region)\b|user[ -]agent\b|firewall"
     r"|security policy|https (is )?required|request signature|\bclock skew|\bnonce\b"
 )
-#: Our request is at fault: something is missing, or it came to the wrong place.
+#: About our request: something is missing, or it was sent to the wrong place.
 _REQUEST = (
     r"content[ _-]type|media type|method\b.{0,20}\bnot (allowed|supported)|format is authorization|no route matched"
     r"|\b(in|from) (the )?(request|cookies?|body|headers?|payload)\b|full authentication is required"
@@ -65,8 +85,8 @@ _REQUEST = (
     r"|\bmust (include|provide|contain|be (provided|supplied|sent))\b"
     r"|^no valid refresh token found|\bcookie not (found|set)|sign in or sign up"
 )
-#: A guard's words, of a caller that it knows or doesn't; a token endpoint says something of the token.
-_GUARD = (
+#: What access control in front of a token endpoint says; the endpoint itself would speak of the token.
+_ACCESS_CONTROL = (
     r"^(403:? )?(unauthori[sz]ed|forbidden( resource)?|access (is )?denied|(request )?(forbidden|blocked)"
     r"|permission[ _]denied)[.!]?$"
     r"|\bpermissions?\b.{0,40}\b(to|for|required|denied)\b|insufficient (scope|permission|privilege|right)"
@@ -75,81 +95,83 @@ _GUARD = (
 _NOT_ALLOWED = r"\bnot (authori[sz]ed|allowed|permitted) to\b(?!.*\b((log|sign)[ -]?in|authenticate)\b)"
 
 _STATES = r"(disabled|locked|suspended|blocked|banned|deactivated|inactive|deleted|closed|terminated|expired)"
-_BE = r"((?!token|session|password|key|licen)[\w.@+-]+ )?(is|has|has been|was)"
-#: The account's state as a whole sentence or code; "before your account is locked" is something else.
+_VERB = r"((?!token|session|password|key|licen)[\w.@+-]+ )?(is|has|has been|was)"
+#: The account's state as the whole message or code, so that "before your account is locked" doesn't match.
 ACCOUNT = (
-    rf"^(sorry,? )?((your|this|the) )?(user|account|user account)( {_BE})?[ _.-]{_STATES}[.!]?$"
+    rf"^(sorry,? )?((your|this|the) )?(user|account|user account)( {_VERB})?[ _.-]{_STATES}[.!]?$"
     rf"|^{_STATES}[ _](user|account)[.!]?$"
 )
 _UNCONFIRMED = (
     r"\b(e-?mail|account)\b[\w ]{0,40} not (been |yet )?(verified|confirmed|activated|active)\b"
     r"|(email|account|user)_not_(verified|confirmed|activated|active)\b|\b(confirm|verify) your e-?mail"
 )
-_PASSWORD = (
+_WRONG_PASSWORD = (
     r"\b(invalid|incorrect|wrong|bad)\b(?!.*\bclient)[\w ,/-]{0,60}\b(credentials?|password|login)\b"
     r"|unable to log ?in with|(bad|invalid|incorrect|wrong)_(login_|user_)?(credentials|password)"
     r"|credentials do not match|\b(user|account) (was )?(not found|does( not|n't) exist)"
 )
-_REFRESH_TOKEN = (
+_REFRESH_TOKEN_INVALID = (
     r"^(?!.*\b(request|cookies?|body|headers?|payload)\b)"
     r"(.*\b(invalid|expired|revoked|unknown|bad)[ _]refresh[ _]?token"
     r"|.*\brefresh[ _]?token.{0,20}(invalid|expired|revoked|blacklisted|already[ _]used|not[ _](valid|found|exist)))"
 )
-#: The state of our token; where it is another one (of a form, a device, a password reset) the name says so.
+#: The state of our token; messages about another one (of a form, a device, a password reset) name it.
 _KINDS = r"((the|your|provided|given|incoming|access|auth|authentication|authorization|bearer|session|jwt)[ _-]?)*"
 _TOKEN = rf"{_KINDS}(token|jwt|session)( provided)?[ _-]?((is|has|was|has been)[ _])?"
-_TOKEN_OVER = rf"^({_TOKEN}|refresh has )(expired|revoked|blacklisted)\b"
-_TOKEN_DEAD = (
-    rf"{_TOKEN_OVER}|^{_TOKEN}(invalid|not[ _](valid|active))\b"
+_TOKEN_EXPIRED = rf"^({_TOKEN}|refresh has )(expired|revoked|blacklisted)\b"
+_TOKEN_INVALID = (
+    rf"{_TOKEN_EXPIRED}|^{_TOKEN}(invalid|not[ _](valid|active))\b"
     rf"|^(expired|invalid|revoked|bad)( or (expired|invalid))?[ _-]?{_KINDS}(token|jwt|session)\b"
 )
-#: Where other tokens are as likely, it must say which.
-_ACCESS_DEAD = rf"^(?=.*((access|auth|authentication|authorization|bearer|session)[ _-]?token|jwt))({_TOKEN_DEAD})"
-# What a gateway or a guard in front says: it misses the application's key or right, and has seen no token.
-_GATE = (
+#: For statuses with which another token is as likely, the message must name ours.
+_ACCESS_TOKEN_INVALID = (
+    rf"^(?=.*((access|auth|authentication|authorization|bearer|session)[ _-]?token|jwt))({_TOKEN_INVALID})"
+)
+# A gateway that found no API key, or no credentials in the request at all.
+_GATEWAY = (
     r"\bapi[ _-]?key\b|subscription key|not configured"
     r"|authentication credentials (were not|are missing|(could )?not (be )?found)"
 )
 
 DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(Verdict.LOCKED, json="message", pattern=r"^Account is disabled\.?$", status=(400, 401, 403, 423)),
-    # 423 alone may be a document that somebody else is editing (RFC 4918, section 11.3).
+    # A 423 by itself may be about a document that somebody else is editing (RFC 4918, section 11.3).
     Rule(Verdict.LOCKED, CALLS, (401, 423), json=ERROR_PATHS, pattern=ACCOUNT),
-    # RFC 6750 section 3.1 and RFC 9470: another token of the same kind would be refused as well.
+    # RFC 6750 section 3.1 and RFC 9470: a refreshed token would be refused as well.
     Rule(Verdict.PASS, CALLS, header="WWW-Authenticate", pattern=r"\berror=\"?insufficient_"),
-    Rule(Verdict.PASS, CALLS, (401,), header="WWW-Authenticate", pattern=_NO_TOKEN),
+    Rule(Verdict.PASS, CALLS, (401,), header="WWW-Authenticate", pattern=_OTHER_CHALLENGE),
     Rule(
         Verdict.PASS,
         CALLS,
         (401,),
         json=ERROR_PATHS,
-        pattern=rf"csrf|xsrf|^(?!.*\b(token|jwt|session)\b).*({_CALLER})",
+        pattern=rf"csrf|xsrf|^(?!.*\b(token|jwt|session)\b).*({_APPLICATION})",
     ),
     Rule(
         Verdict.PASS, CALLS, (401,), json=ERROR_PATHS, pattern=rf"^(?!.*\b(expired|invalid)\b).*({_STEP_UP}|{_BUSY})"
     ),
     Rule(Verdict.EXPIRED, CALLS, (400, 403), header="WWW-Authenticate", pattern=r"^\s*Bearer\b.*\binvalid_token\b"),
-    # Not registered, but meant: ArcGIS's "invalid token" and IIS's "login time-out".
+    # Unregistered statuses: ArcGIS's "invalid token" and IIS's "login time-out".
     Rule(Verdict.EXPIRED, CALLS, (440, 498)),
-    # Django REST framework, where the first way to authenticate has no challenge to send.
+    # Django REST framework, if its first authentication class has no challenge to send.
     Rule(Verdict.EXPIRED, CALLS, (403,), json="detail", pattern="^Authentication credentials were not provided"),
-    Rule(Verdict.EXPIRED, CALLS, (403,), json=ERROR_PATHS, pattern=_TOKEN_DEAD),
-    Rule(Verdict.EXPIRED, CALLS, (400, 422), json=ERROR_PATHS, pattern=_ACCESS_DEAD),
-    # OAuth 2 (RFC 6749, section 5.2), whose codes say it all.
+    Rule(Verdict.EXPIRED, CALLS, (403,), json=ERROR_PATHS, pattern=_TOKEN_INVALID),
+    Rule(Verdict.EXPIRED, CALLS, (400, 422), json=ERROR_PATHS, pattern=_ACCESS_TOKEN_INVALID),
+    # The error codes of OAuth 2 (RFC 6749, section 5.2).
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, json="error", pattern=_SERVER_ERRORS),
-    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (400, 401, 403), json="error_description", pattern=_NOT_NOW),
-    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (400, 401, 403), json="error_description", pattern=_NOT_HERE),
+    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (400, 401, 403), json="error_description", pattern=_SERVER_FAILURE),
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (400, 401, 403), json="error_description", pattern=_WRONG_CLIENT),
     Rule(Verdict.REJECTED, TOKEN_REQUESTS, (400, 401, 403), json="error", pattern=r"^invalid_grant$"),
-    # 501 is Auth0's status for grants that it doesn't know.
+    # 501 is Auth0's status for an unknown grant type.
     Rule(Verdict.CONFIG, TOKEN_REQUESTS, (400, 401, 403, 501), json=ERROR_PATHS, pattern=_CLIENT_ERRORS),
-    # Rate limits that come as a refusal; knocking on would make them worse.
-    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSED, header="Retry-After"),
+    # Rate limits in the form of a refusal; further attempts would prolong them.
+    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSAL_STATUSES, header="Retry-After"),
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (401, 403), header="X-RateLimit-Remaining", pattern=r"^0$"),
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (401, 403), header="RateLimit-Remaining", pattern=r"^0$"),
-    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSED, pattern=_BUSY),
-    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSED, json=ERROR_PATHS, pattern=_BUSY_ABROAD),
-    # Gateways that say who speaks: AWS; Kong, by a header which answers from behind it don't have; Cloudflare; the
-    # bot walls of DataDome and PerimeterX; a resource that names its metadata (RFC 9728) is no token endpoint.
+    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSAL_STATUSES, pattern=_BUSY),
+    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSAL_STATUSES, json=ERROR_PATHS, pattern=_BUSY_TRANSLATED),
+    # Answers of gateways: AWS; Kong, by a header which answers from behind it don't have; Cloudflare; the bot
+    # protection of DataDome and PerimeterX. A resource that names its metadata (RFC 9728) is not a token endpoint.
     Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), header="x-amzn-ErrorType"),
     Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), header="X-Kong-Response-Latency"),
     Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), json="cloudflare_error"),
@@ -159,7 +181,7 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         TOKEN_REQUESTS,
         (401, 403),
         header="WWW-Authenticate",
-        pattern=rf"resource_metadata|{_NO_TOKEN}",
+        pattern=rf"resource_metadata|{_OTHER_CHALLENGE}",
     ),
     Rule(
         Verdict.LOCKED,
@@ -168,12 +190,12 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         json=ERROR_PATHS,
         pattern=f"{ACCOUNT}|{_UNCONFIRMED}",
     ),
-    Rule(Verdict.REJECTED, ("refresh",), (400, 401, 403, 422), json=ERROR_PATHS, pattern=_REFRESH_TOKEN),
-    Rule(Verdict.REJECTED, ("refresh",), (400, 422), json=ERROR_PATHS, pattern=_TOKEN_OVER),
-    Rule(Verdict.REJECTED, ("login",), (400, 404, 422), json=ERROR_PATHS, pattern=_PASSWORD),
+    Rule(Verdict.REJECTED, ("refresh",), (400, 401, 403, 422), json=ERROR_PATHS, pattern=_REFRESH_TOKEN_INVALID),
+    Rule(Verdict.REJECTED, ("refresh",), (400, 422), json=ERROR_PATHS, pattern=_TOKEN_EXPIRED),
+    Rule(Verdict.REJECTED, ("login",), (400, 404, 422), json=ERROR_PATHS, pattern=_WRONG_PASSWORD),
     Rule(Verdict.REJECTED, ("login",), (401, 403), json=ERROR_PATHS, pattern=_STEP_UP),
-    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), pattern=_GATE),
-    # The answer of an API's guard, not of the token endpoint: a stale token went along, or the path is behind it.
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), pattern=_GATEWAY),
+    # From access control in front of the token endpoint: a stale token was sent, or the path requires one.
     Rule(
         Verdict.CONFIG,
         TOKEN_REQUESTS,
@@ -186,9 +208,9 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         TOKEN_REQUESTS,
         (401, 403),
         json=ERROR_PATHS,
-        pattern=f"{_CALLER}|{_REQUEST}|{_STEP_UP}|{_NOT_ALLOWED}",
+        pattern=f"{_APPLICATION}|{_REQUEST}|{_STEP_UP}|{_NOT_ALLOWED}",
     ),
-    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (403,), json=ERROR_PATHS, pattern=_GUARD),
-    # Of a refresh it may be about the token that came as a bearer; a login carries none.
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (403,), json=ERROR_PATHS, pattern=_ACCESS_CONTROL),
+    # In answer to a refresh it may be about a bearer token; a login sends none.
     Rule(Verdict.CONFIG, ("login",), (401,), json=ERROR_PATHS, pattern=r"^unauthenticated\.?$"),
 )

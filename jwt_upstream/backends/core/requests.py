@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 from urllib.parse import quote, quote_plus, urljoin
 
+from django.utils.functional import cached_property
 from django.views.decorators.debug import sensitive_variables
 from requests import PreparedRequest, Request
 from urllib3.util import make_headers

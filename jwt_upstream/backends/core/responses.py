@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
 from typing import Any, Literal
 
 from django.utils import timezone
+from django.utils.functional import cached_property
 from requests import Response
 
 from jwt_upstream.tokens import TokenPair, claimed_expiry, expiry_after, expiry_at

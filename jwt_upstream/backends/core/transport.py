@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
-from requests import PreparedRequest, ReadTimeout, Response
+from requests import PreparedRequest, ReadTimeout, Response, Session
 from requests.adapters import HTTPAdapter
 from requests.exceptions import ContentDecodingError
+from requests.hooks import default_hooks
 from urllib3.connection import HTTPConnection
 from urllib3.poolmanager import PoolManager
 
@@ -110,9 +112,18 @@ def use_connections(
     # Derived from the manager's own classes, since those for SOCKS differ.
     pools: dict[str, Any] = dict(manager.pool_classes_by_scheme)
     for scheme in schemes:
-        connection = type("Connection", (mixin, pools[scheme].ConnectionCls), {})
-        pools[scheme] = type("Pool", (pools[scheme],), {"ConnectionCls": connection})
+        pools[scheme] = _pool_class(pools[scheme], mixin)
     manager.pool_classes_by_scheme = pools
+
+
+def _pool_class(pool: Any, mixin: type[HTTPConnection]) -> Any:
+    @cache
+    def derived(connection: type[HTTPConnection]) -> type[HTTPConnection]:
+        return type("Connection", (mixin, connection), {})
+
+    # Looked up when a connection is made: vcrpy replaces the class for as long as it plays or records a cassette, and
+    # tells by the pool's class which of its idle connections are not its own.
+    return type("Pool", (pool,), {"ConnectionCls": property(lambda _: derived(pool.ConnectionCls))})
 
 
 def no_auth(request: PreparedRequest) -> PreparedRequest:
@@ -120,26 +131,40 @@ def no_auth(request: PreparedRequest) -> PreparedRequest:
     return request
 
 
-def send(request: PreparedRequest, deadline: Deadline, **settings: Any) -> Response:
-    """Send once, without following redirects (a 307 would pass the refresh token on), and read the whole answer.
+class OneRequest(Session):
+    """A session for one login or refresh: it reads no ``.netrc``, runs no hooks and knows no redirects.
 
-    Raises what ``requests`` and ``urllib3`` raise, ContentDecodingError for more than ``MAX_BODY_BYTES``, and
-    ReadTimeout once the deadline has passed.
+    A session, since that is what test doubles for requests replace the adapters of.
     """
-    # By the adapter: a Session resolves redirects even if it doesn't follow them, and fails on an invalid Location.
-    adapter = DeadlineAdapter(deadline)
-    try:
-        response = adapter.send(request, **{**settings, "stream": True})
-        response._content, response._content_consumed = _read(response), True
-    except Exception:
-        if not deadline.has_passed:
-            raise
-    else:
-        if not deadline.has_passed or _is_complete(response):
-            return response
-    finally:
-        adapter.close()
-    raise ReadTimeout(errno.ETIMEDOUT, f"no complete answer within {deadline.seconds:g} s") from None
+
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__()
+        self.auth = no_auth
+        self._deadline = deadline
+        adapter = DeadlineAdapter(deadline)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
+    def get_redirect_target(self, resp: Response) -> None:
+        """Find none, also where requests would look for ``response.next`` and fail on an invalid Location."""
+
+    def send_within_deadline(self, request: PreparedRequest, **settings: Any) -> Response:
+        """Send once, without following redirects (a 307 would pass the refresh token on), and read the whole answer.
+
+        Raises what ``requests`` and ``urllib3`` raise, ContentDecodingError for more than ``MAX_BODY_BYTES``, and
+        ReadTimeout once the deadline has passed.
+        """
+        request.hooks = default_hooks()  # those of an HTTPDigestAuth would send again
+        try:
+            response = self.send(request, **{**settings, "stream": True, "allow_redirects": False})
+            response._content, response._content_consumed = _read(response), True
+        except Exception:
+            if not self._deadline.has_passed:
+                raise
+        else:
+            if not self._deadline.has_passed or _is_complete(response):
+                return response
+        raise ReadTimeout(errno.ETIMEDOUT, f"no complete answer within {self._deadline.seconds:g} s") from None
 
 
 def _is_complete(response: Response) -> bool:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
-from functools import cached_property
 from typing import Any, Literal, NamedTuple, get_args
 
+from django.utils.functional import cached_property
 from requests import Response
 
 from jwt_upstream.tokens import TokenPair

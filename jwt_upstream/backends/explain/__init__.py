@@ -1,4 +1,4 @@
-"""Explains a backend to people: what it would send, and how it reads an answer."""
+"""Explains a backend to people: what it would send, and how it interprets an answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a backend makes of one answer and why, fit to be shown: fingerprints stand for tokens."""
+"""How a backend interprets one answer and why, in a form that may be shown: with fingerprints instead of tokens."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from jwt_upstream.backends.base import Backend
 from jwt_upstream.backends.core import Outcome, Rule, Verdict, Where, Which, body, document, media_type, shown
 from jwt_upstream.tokens import fingerprint
 
-#: How many of a body's fields are named.
+#: How many fields of a body are listed at most.
 _MAX_FIELDS = 24
 _KINDS = {str: "text", bool: "true or false", int: "number", float: "number", list: "list", dict: "object"}
 
 
 @dataclass(frozen=True)
 class FoundToken:
-    """A token without the token: where it stood, and what told its end ("" where nothing does)."""
+    """Where a token was found and where its expiry is stated ("" if it is unknown); not the token itself."""
 
     path: str
     fingerprint: str
@@ -35,9 +35,10 @@ class FoundToken:
 
 @dataclass(frozen=True)
 class Reading:
-    """An answer as a backend reads it. ``rule`` is None where a default decided; ``source`` says which, in words.
+    """How a backend interprets an answer.
 
-    ``fields`` names what stands in the body, with its kind; ``retry_after`` is in seconds.
+    ``rule`` is None if a default gave the verdict; ``source`` says where the rule is defined, or describes the
+    default. ``fields`` lists the paths in the body with the types of their values. ``retry_after`` is in seconds.
     """
 
     where: Where
@@ -58,14 +59,14 @@ class Reading:
 
 @sensitive_variables()
 def read(backend: Backend, where: Where, response: Response, secrets: Iterable[str] = ()) -> Reading:
-    """Explain an answer that came just now; ``secrets`` are what it may quote."""
+    """Explain an answer that was just received; ``secrets`` are values that it may quote and that are redacted."""
     now = timezone.now()
     secrets = [*secrets, *backend.automatic_login.values(), *backend.own_secrets]
     outcome = _outcome(backend, where, response, now, secrets)
     if outcome.pair:
         secrets += [outcome.pair.access, outcome.pair.refresh]
     explanation = backend.explain(where, response)
-    # Of a backend with a method of its own, which no rule accounts for.
+    # A backend may override verdict(), which its rules don't explain.
     verdict = backend.verdict(where, response)
     is_explained = explanation.verdict is verdict
     source = explanation.source if is_explained else f"{type(backend).__name__}.verdict"
@@ -75,7 +76,7 @@ def read(backend: Backend, where: Where, response: Response, secrets: Iterable[s
         response.status_code,
         media_type(response),
         len(body(response)),
-        _telling_headers(backend, response, secrets),
+        _relevant_headers(backend, response, secrets),
         outcome.verdict,
         source if outcome.verdict is verdict else outcome.reason,
         explanation.rule if is_explained else None,
@@ -94,33 +95,34 @@ def _outcome(backend: Backend, where: Where, response: Response, now: datetime, 
     return Outcome(backend.verdict("api", response), backend.reason(response, secrets))
 
 
-def _telling_headers(backend: Backend, response: Response, secrets: list[str]) -> dict[str, str]:
+def _relevant_headers(backend: Backend, response: Response, secrets: list[str]) -> dict[str, str]:
     names = ("WWW-Authenticate", "Retry-After", "Location", *backend.retry_at_headers)
     return {name: shown(response.headers[name], secrets) for name in names if name in response.headers}
 
 
 @sensitive_variables()
 def _found(
-    backend: Backend, response: Response, which: Which, token: str, end: datetime | None, now: datetime
+    backend: Backend, response: Response, which: Which, token: str, expiry: datetime | None, now: datetime
 ) -> FoundToken | None:
     if not token:
         return None
     own = f"{type(backend).__name__}.token_pair"
     paths = getattr(backend, f"{which}_paths")
     path = next((path for path, text in backend.tokens_at(response, paths) if text == token), own)
-    told = (
-        (by, value)
-        for by, value, expires_at in backend.expiries(which, response, token, now)
-        if end and expires_at == end
+    sources = (
+        (source, value)
+        for source, value, stated in backend.expiries(which, response, token, now)
+        if expiry and stated == expiry
     )
-    by, value = next(told, (own if end else "", None))
+    source, value = next(sources, (own if expiry else "", None))
+    if value is not None:
+        source = f"{source}: {shown(str(value))}"
     is_jwt = token.count(".") == 2 and token.startswith("eyJ")
-    by = by if value is None else f"{by}: {shown(str(value))}"
-    return FoundToken(path, fingerprint(token), len(token), is_jwt, end, by)
+    return FoundToken(path, fingerprint(token), len(token), is_jwt, expiry, source)
 
 
 def _fields(value: Any, path: str = "") -> Iterator[str]:
-    """Yield what stands in a body, breadth first enough to be read: names and kinds, no values."""
+    """Yield the paths in a body with the types of their values, down to four levels and without the values."""
     if isinstance(value, dict) and value and path.count(".") < 3:
         for name, inner in value.items():
             yield from _fields(inner, f"{path}.{name}" if path else str(name))

@@ -1,4 +1,4 @@
-"""Answers that were saved, or made for a test, as ``requests`` would have received them; asks nobody."""
+"""Answers from a file or a test, as ``requests`` would have received them; sends nothing."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from urllib3.exceptions import HTTPError
 
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: [^\r\n]*)?\r?\n")
 _NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # RFC 9110, section 5.1
-_NO_ANSWER = "this is no HTTP answer: it must begin with a status line such as 'HTTP/1.1 401 Unauthorized' (curl -i)"
+_NOT_AN_ANSWER = (
+    "this is not an HTTP response: it must begin with a status line such as 'HTTP/1.1 401 Unauthorized' (curl -i)"
+)
 
 
 def answer(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Response:
-    """Return a response that was read to its end."""
+    """Return a response whose body was read."""
     response = Response()
     response.status_code = status
     response.headers.update(headers or {})
@@ -27,14 +29,14 @@ def answer(status: int, headers: Mapping[str, str] | None = None, body: bytes = 
 
 
 def parsed(saved: bytes) -> Response:
-    """Read an answer as ``curl -i`` prints it: status line, headers, an empty line, the body; LF or CRLF.
+    """Parse an answer as ``curl -i`` prints it: status line, headers, an empty line, the body; with LF or CRLF.
 
-    What comes before the last status line (``100 Continue``, a proxy's greeting, redirects) is passed over. Raises
-    ValueError, without showing what it read, for what is no such text.
+    Whatever precedes the last status line (``100 Continue``, a proxy's answer, redirects) is ignored. Raises
+    ValueError for any other text, without showing it.
     """
     rest = _as_bytes(saved)
     if not _STATUS_LINE.match(rest):
-        raise ValueError(_NO_ANSWER)
+        raise ValueError(_NOT_AN_ANSWER)
     while match := _STATUS_LINE.match(rest):
         status, stream = int(match[1]), BytesIO(rest[match.end() :])
         headers = _headers(stream)
@@ -43,7 +45,7 @@ def parsed(saved: bytes) -> Response:
 
 
 def _as_bytes(saved: bytes) -> bytes:
-    # A shell of Windows redirects as UTF-16.
+    # Windows PowerShell redirects output as UTF-16.
     if saved.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         saved = saved.decode("utf-16", errors="replace").encode()
     saved = saved.removeprefix(codecs.BOM_UTF8).lstrip()
@@ -58,12 +60,12 @@ def _headers(stream: BytesIO) -> dict[str, str]:
     good = [name for name in message if _NAME.fullmatch(name)]
     if message.defects or len(good) < len(message):
         names = ", ".join(good) or "none"
-        raise ValueError(f"the headers end in a line that is no header; read so far: {names}")
+        raise ValueError(f"the headers contain an invalid line; before it: {names}")
     return {name: ", ".join(message.get_all(name, ())) for name in message}
 
 
 def _unpacked(headers: Mapping[str, str], body: bytes) -> bytes:
-    # curl unpacks with --compressed only, and leaves the header as it was.
+    # curl decompresses only with --compressed, and leaves the header as it was.
     packed = {name: text for name, text in headers.items() if name.lower() == "content-encoding"}
     try:
         return HTTPResponse(BytesIO(body), headers=packed, preload_content=False).read(decode_content=True)
