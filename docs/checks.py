@@ -30,6 +30,15 @@ def missing_paths() -> Iterator[str]:
         yield from (f"{page.name}: {path}" for path, base in sorted(named) if not (base / path).exists())
 
 
+def missing_names() -> Iterator[str]:
+    """Yield what the page of the architecture looks for in a file that doesn't define it."""
+    text = (ROOT / "docs" / "architecture.rst").read_text()
+    for name, path in re.findall(r"``([\w.]+)``\s+(?:in\s+|\()``([\w/]+\.py)``", text):
+        file = ROOT / "jwt_upstream" / path
+        if file.exists() and not re.search(rf"(?:def|class) {name.rpartition('.')[2]}\b", file.read_text()):
+            yield f"architecture.rst: {name} in {path}"
+
+
 def wrong_options() -> Iterator[str]:
     """Yield the options that the page of the backends lacks, and those that it has and no backend knows."""
     page = (ROOT / "docs" / "backends.rst").read_text()
@@ -40,5 +49,5 @@ def wrong_options() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    found = [*missing_paths(), *wrong_options()]
+    found = [*missing_paths(), *missing_names(), *wrong_options()]
     sys.exit("\n".join(["The documentation names what is not there, or lacks what is:", *found]) if found else 0)
