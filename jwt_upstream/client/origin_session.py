@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import MutableMapping
 from copy import copy
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -9,6 +10,7 @@ from typing import Any, cast
 from urllib.parse import urljoin
 
 from requests import PreparedRequest, Request, Response
+from requests.cookies import RequestsCookieJar
 from requests.exceptions import InvalidURL
 
 from jwt_upstream.backends import Backend, get_backend
@@ -16,6 +18,7 @@ from jwt_upstream.backends.core import no_auth, origin
 from jwt_upstream.exceptions import ForeignOrigin
 
 from .async_verbs import AsyncVerbs
+from .pool import for_this_process
 from .proxies import environment_for
 from .redirects import has_left, mark_as_left
 from .retries import adapter_for
@@ -38,6 +41,7 @@ class OriginSession(AsyncVerbs):
     def __init__(self, alias: str) -> None:
         super().__init__()
         backend = get_backend(alias)
+        self._pid = os.getpid()
         self.alias = alias
         self.verify, self.cert = backend.verify, backend.cert
         self.proxies = dict(backend.proxies or {})
@@ -54,8 +58,21 @@ class OriginSession(AsyncVerbs):
         """The backend as settings are now."""
         return get_backend(self.alias)
 
+    def _notice_fork(self) -> None:
+        """Share nothing with a parent process in which this client was made: no connection, and no lock."""
+        if self._pid == os.getpid():
+            return
+        # A thread that isn't in this process may have held the cookies' lock at the fork. Mounted by the caller, since
+        # our own adapter notices forks itself, an adapter has connections that the parent goes on to use.
+        if isinstance(self.cookies, RequestsCookieJar):
+            self.cookies = self.cookies.copy()
+        for prefix, adapter in list(self.adapters.items()):
+            self.adapters[prefix] = for_this_process(adapter)
+        self._pid = os.getpid()
+
     def prepare_request(self, request: Request) -> PreparedRequest:
         """Join the path to BASE_URL and prepare as requests does; raises ForeignOrigin."""
+        self._notice_fork()
         backend, located = self.backend, copy(request)
         located.url = url = self._joined(str(request.url or ""), backend)
         self._check_origin(url, backend)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from queue import Empty, LifoQueue
 from ssl import SSLEOFError
 from typing import Any
 
@@ -30,19 +31,46 @@ class _Listening(HTTPConnection):
             raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
 
 
+class _Idle(LifoQueue[Any]):
+    """The idle connections to one host; a forked child that drops its copies closes them without taking the lock.
+
+    The thread of the parent that held it at the fork, if one did, isn't there to release it.
+    """
+
+    def __init__(self, maxsize: int = 0) -> None:
+        super().__init__(maxsize)
+        self._pid = os.getpid()
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        if self._pid == os.getpid():
+            return super().get(block, timeout)
+        try:
+            return self.queue.pop()
+        except IndexError:
+            raise Empty from None
+
+
+def _configure(manager: PoolManager) -> None:
+    pools: dict[str, Any] = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {
+        scheme: type("Pool", (pool,), {"QueueCls": _Idle}) for scheme, pool in pools.items()
+    }
+    use_connections(manager, _Listening, schemes=("https",))
+
+
 class _Pooled(HTTPAdapter):
     def __init__(self) -> None:
         super().__init__(pool_connections=_HOSTS, pool_maxsize=_PER_HOST)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        use_connections(self.poolmanager, _Listening, schemes=("https",))
+        _configure(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> PoolManager:
         is_new = proxy not in self.proxy_manager
         manager: PoolManager = super().proxy_manager_for(proxy, **kwargs)
         if is_new:
-            use_connections(manager, _Listening, schemes=("https",))
+            _configure(manager)
         return manager
 
 
@@ -62,3 +90,14 @@ class SharedAdapter(BaseAdapter):
 
 
 shared_adapter = SharedAdapter()
+
+
+def for_this_process(adapter: BaseAdapter) -> BaseAdapter:
+    """Return an adapter with the settings of one that a parent process has used, and with connections of its own."""
+    if not isinstance(adapter, HTTPAdapter):
+        return adapter
+    # As it unpickles itself, with all that a class derived from it keeps besides.
+    own = object.__new__(type(adapter))
+    own.__dict__ = {**adapter.__dict__, "proxy_manager": {}}
+    own.init_poolmanager(own._pool_connections, own._pool_maxsize, block=own._pool_block)
+    return own

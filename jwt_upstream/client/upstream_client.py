@@ -79,6 +79,7 @@ class UpstreamClient(OriginSession):
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send with the token, follow redirects with it inside the origin only; see the class for what is raised."""
+        self._notice_fork()  # the request may have been prepared in another process
         backend = self.backend
         follow = kwargs.pop("allow_redirects", True)
         note_start(request)
