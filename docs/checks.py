@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from jwt_upstream import exceptions
 from jwt_upstream.backends import Backend
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +49,15 @@ def wrong_options() -> Iterator[str]:
     yield from (f"backends.rst: option {name}" for name in sorted(told ^ Backend.option_types().keys()))
 
 
+def wrong_errors() -> Iterator[str]:
+    """Yield the errors that their page lacks."""
+    page = (ROOT / "docs" / "errors.rst").read_text()
+    told = set(re.findall(r"autoexception:: jwt_upstream\.exceptions\.(\w+)", page))
+    classes = {name: each for name, each in vars(exceptions).items() if isinstance(each, type)}
+    defined = {name for name, cls in classes.items() if cls.__module__ == exceptions.__name__}
+    yield from (f"errors.rst: {name}" for name in sorted(told ^ defined))
+
+
 if __name__ == "__main__":
-    found = [*missing_paths(), *missing_names(), *wrong_options()]
+    found = [*missing_paths(), *missing_names(), *wrong_options(), *wrong_errors()]
     sys.exit("\n".join(["The documentation names what is not there, or lacks what is:", *found]) if found else 0)

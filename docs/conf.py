@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 
 import django
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 django.setup()
 
@@ -20,8 +24,20 @@ author = "The django-jwt-upstream authors"
 copyright = f"2026, {author}"
 version = release = __version__
 extensions = ["sphinx.ext.autodoc"]
-autodoc_typehints = "description"
 autodoc_member_order = "bysource"
+maximum_signature_line_length = 90
 html_theme = "furo"
 html_title = f"django-jwt-upstream {__version__}"
 nitpicky = False
+
+
+def _without_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: str | None
+) -> tuple[str, None] | None:
+    # All errors are made in the same way, and by this package only.
+    return ("", None) if what == "exception" and signature else None
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what shortens the page of the errors."""
+    app.connect("autodoc-process-signature", _without_signature)
