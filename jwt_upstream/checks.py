@@ -1,9 +1,9 @@
-"""System checks of the settings: what is unknown, missing or wrong is said at start-up, with what to do.
+"""System checks of the settings.
 
-E001 JWT_UPSTREAM is no dict, or an alias no name · E002 an upstream's settings are no dict, or have an unknown key ·
-E003 BASE_URL · E004 BACKEND · E005 OPTIONS · E006 JWT_UPSTREAM_ENCRYPTION_KEYS · E007 unknown setting ·
-E008 a number of seconds · E009 deadline and lease · E010 a missing option ·
-W001 http:// · W002 no ADMINS · W003 keys derived from SECRET_KEY (deploy only)
+E001 JWT_UPSTREAM is not a dict, or an alias is not valid · E002 an upstream's settings are not a dict, or have an
+unknown key · E003 BASE_URL · E004 BACKEND or LOGIN · E005 OPTIONS · E006 JWT_UPSTREAM_ENCRYPTION_KEYS · E007 an
+unknown setting · E008 not a number of seconds · E009 deadline and lease · E010 a missing option · W001 http:// · W002
+ADMINS is empty · W003 keys derived from SECRET_KEY (deploy only)
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.gene
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Check everything that can be told without asking an upstream."""
+    """Check everything that can be checked without sending anything to an upstream."""
     return [*_names(), *_seconds(), *_keys(), *_upstreams(), *_admins()]
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:
-    """Warn, at deployment, of tokens that are lost when SECRET_KEY is."""
+    """Warn, at deployment, that tokens can't be decrypted any more once SECRET_KEY is lost."""
     if configured_keys():
         return []
-    hint = f"Set it to a list of keys, the first of which encrypts; {_NEW_KEY} makes one. Log in again afterwards."
+    hint = f"Set it to a list of keys, the first of which encrypts, and log in again. Create a key with: {_NEW_KEY}"
     text = "JWT_UPSTREAM_ENCRYPTION_KEYS is not set: tokens are encrypted with a key derived from SECRET_KEY."
     return [Warning(text, hint=hint, id="jwt_upstream.W003")]
 
@@ -54,8 +54,8 @@ def _seconds() -> Iterator[CheckMessage]:
     for name in DEFAULTS:
         value = getattr(settings, name, DEFAULTS[name])
         if name.endswith("_SECONDS") and not _is_seconds(value):
-            hint = f"Give a number of seconds, such as {DEFAULTS[name]:g}."
-            yield Error(f"{name} is {value!r}.", hint=hint, id="jwt_upstream.E008")
+            hint = f"Set it to a number that is not negative, such as {DEFAULTS[name]:g}."
+            yield Error(f"{name} must be a number of seconds, not {value!r}.", hint=hint, id="jwt_upstream.E008")
 
 
 def _is_seconds(value: Any) -> bool:
@@ -65,7 +65,7 @@ def _is_seconds(value: Any) -> bool:
 def _keys() -> Iterator[CheckMessage]:
     keys = configured_keys()
     if not isinstance(keys, list | tuple) or not all(isinstance(key, str | bytes) for key in keys):
-        hint = 'Write ["…"], or read the variable with env.list().'
+        hint = 'Write ["…"], or read the environment variable with env.list().'
         yield Error("JWT_UPSTREAM_ENCRYPTION_KEYS must be a list of keys.", hint=hint, id="jwt_upstream.E006")
         return
     for number, key in enumerate(keys, start=1):
@@ -75,7 +75,7 @@ def _keys() -> Iterator[CheckMessage]:
             text = (
                 f"JWT_UPSTREAM_ENCRYPTION_KEYS: key {number} is not a valid Fernet key (32 bytes in URL-safe base64)."
             )
-            yield Error(text, hint=f"{_NEW_KEY} makes one.", id="jwt_upstream.E006")
+            yield Error(text, hint=f"Create a key with: {_NEW_KEY}", id="jwt_upstream.E006")
 
 
 def _upstreams() -> Iterator[CheckMessage]:
@@ -88,19 +88,19 @@ def _upstreams() -> Iterator[CheckMessage]:
 
 
 def check_upstream(alias: str, written: Any) -> Iterator[CheckMessage]:
-    """Yield what is wrong with the settings of one upstream."""
+    """Yield the problems in the settings of one upstream."""
     where = f"JWT_UPSTREAM[{alias!r}]"
     if not isinstance(alias, str) or not 0 < len(alias) <= _MAX_ALIAS_CHARACTERS:
-        hint = f"Give it a name of at most {_MAX_ALIAS_CHARACTERS} characters."
+        hint = f"Choose a name of at most {_MAX_ALIAS_CHARACTERS} characters."
         yield Error(
             f"{where}: the alias must be 1 to {_MAX_ALIAS_CHARACTERS} characters.", hint=hint, id="jwt_upstream.E001"
         )
     if not isinstance(written, Mapping) or not _is_options(written.get("OPTIONS", {})):
-        hint = f"It has {', '.join(KEYS)}; OPTIONS is a dict of names and values."
-        yield Error(f"{where} must be a dict.", hint=hint, id="jwt_upstream.E002")
+        hint = f"Its keys are {', '.join(KEYS)}; OPTIONS is a dict of option names and values."
+        yield Error(f"{where} and its OPTIONS must be dicts.", hint=hint, id="jwt_upstream.E002")
         return
     for key in [key for key in written if key not in KEYS]:
-        hint = f"Remove it or correct the name; the settings are {', '.join(KEYS)}."
+        hint = f"Remove it or correct the name; the keys are {', '.join(KEYS)}."
         yield Error(f"{where} has an unknown key {key!r}.", hint=hint, id="jwt_upstream.E002")
     problems = list(_url(where, written.get("BASE_URL")))
     yield from problems
@@ -109,9 +109,8 @@ def check_upstream(alias: str, written: Any) -> Iterator[CheckMessage]:
     try:
         backend = make_backend(alias, written)
     except UpstreamNotConfigured as error:
-        yield Error(
-            str(error), hint="Name a class such as jwt_upstream.backends.LexikBackend.", id="jwt_upstream.E004"
-        )
+        hint = "BACKEND is the path of a class, such as jwt_upstream.backends.LexikBackend, and LOGIN a dict."
+        yield Error(f"{error}.", hint=hint, id="jwt_upstream.E004")
     else:
         yield from _backend(where, backend)
 
@@ -121,23 +120,23 @@ def _is_options(options: Any) -> bool:
 
 
 def _url(where: str, url: Any) -> Iterator[CheckMessage]:
-    hint = "Give the API's address, such as https://api.example.com/v1/."
+    hint = "Set it to the URL of the API, such as https://api.example.com/v1/."
     try:
         parsed = origin(url) if isinstance(url, str) and url else None
     except LocationParseError:
         parsed = None
     if parsed is None or parsed.scheme not in {"http", "https"} or not parsed.host:
-        yield Error(f"{where}: BASE_URL is missing or no http address.", hint=hint, id="jwt_upstream.E003")
+        yield Error(f"{where}: BASE_URL must be an http:// or https:// URL.", hint=hint, id="jwt_upstream.E003")
     elif parsed.auth or "?" in url or "#" in url:
-        text = f"{where}: BASE_URL must not hold a user, a password, a query or a fragment."
+        text = f"{where}: BASE_URL must not contain a user, a password, a query or a fragment."
         yield Error(text, hint=hint, id="jwt_upstream.E003")
-    elif _is_readable(parsed):
-        text = f"{where}: BASE_URL is http://, so passwords and tokens can be read on the way."
+    elif _is_unencrypted(parsed):
+        text = f"{where}: BASE_URL is http://, so passwords and tokens are sent unencrypted."
         yield Warning(text, hint="Use https://.", id="jwt_upstream.W001")
 
 
-def _is_readable(address: Url) -> bool:
-    return address.scheme == "http" and not settings.DEBUG and address.host not in _LOOPBACK
+def _is_unencrypted(url: Url) -> bool:
+    return url.scheme == "http" and not settings.DEBUG and url.host not in _LOOPBACK
 
 
 def _backend(where: str, backend: Backend) -> Iterator[CheckMessage]:
@@ -145,26 +144,26 @@ def _backend(where: str, backend: Backend) -> Iterator[CheckMessage]:
     for problem in problems:
         yield Error(f"{where}: {problem}.", hint="Fix OPTIONS.", id="jwt_upstream.E005")
     if not problems:
-        yield from _asking(where, backend)
+        yield from _token_requests(where, backend)
     lease = getattr(settings, "JWT_UPSTREAM_LEASE_SECONDS", DEFAULTS["JWT_UPSTREAM_LEASE_SECONDS"])
     if not problems and _is_seconds(lease) and backend.deadline * 2 > lease:
-        text = f"{where}: a deadline of {backend.deadline:g} s leaves no margin in JWT_UPSTREAM_LEASE_SECONDS."
-        hint = "The lease must last at least twice as long, or two workers could refresh at once."
+        text = f"{where}: JWT_UPSTREAM_LEASE_SECONDS must be at least twice the deadline of {backend.deadline:g} s."
+        hint = "Otherwise the lease could expire during a refresh, and two workers could refresh at once."
         yield Error(text, hint=hint, id="jwt_upstream.E009")
 
 
-def _asking(where: str, backend: Backend) -> Iterator[CheckMessage]:
+def _token_requests(where: str, backend: Backend) -> Iterator[CheckMessage]:
     for name in backend.missing():
-        text = f"{where}: {name} is missing, so there can be no login and no refresh."
+        text = f"{where}: {name} is missing; logins and refreshes need it."
         yield Error(text, hint=f"Set OPTIONS[{name!r}].", id="jwt_upstream.E010")
     for name in ("login_path", "refresh_path"):
         path = getattr(backend, name)
-        if "://" in path and _is_readable(origin(backend.url(path))):
-            text = f"{where}: {name} is http://, so passwords and tokens can be read on the way."
+        if "://" in path and _is_unencrypted(origin(backend.url(path))):
+            text = f"{where}: {name} is http://, so passwords and tokens are sent unencrypted."
             yield Warning(text, hint="Use https://.", id="jwt_upstream.W001")
 
 
 def _admins() -> Iterator[CheckMessage]:
     if conf.upstreams and not settings.ADMINS:
-        text = "ADMINS is empty: nobody hears when a credential is rejected or an account locked."
-        yield Warning(text, hint="Set ADMINS, and the mail settings.", id="jwt_upstream.W002")
+        text = "ADMINS is empty, so no one is told when a credential is rejected or an account is locked."
+        yield Warning(text, hint="Set ADMINS and the mail settings.", id="jwt_upstream.W002")

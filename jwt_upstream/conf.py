@@ -1,4 +1,4 @@
-"""The project's JWT_UPSTREAM* settings, read live at every access; knows no defaults of any upstream."""
+"""The project's JWT_UPSTREAM* settings and their defaults, read from Django's settings at every access."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ DEFAULTS: dict[str, Any] = {
 
 
 class Conf:
-    """A typed view of Django's settings; holds nothing, so ``override_settings`` just works."""
+    """A typed view of Django's settings without state of its own, so ``override_settings`` works."""
 
     @property
     def upstreams(self) -> Mapping[str, Mapping[str, Any]]:
-        """Alias -> what settings say of that upstream."""
+        """The settings of each upstream by its alias."""
         upstreams: Mapping[str, Mapping[str, Any]] = self._get("JWT_UPSTREAM")
         return upstreams
 
     @property
     def cache_seconds(self) -> float:
-        """How long this process may use an access token before it reads the row again."""
+        """How long a process may use a cached access token before it reads the row again."""
         return self._seconds("JWT_UPSTREAM_CACHE_SECONDS")
 
     @property
     def lease_seconds(self) -> float:
-        """How long a worker has to finish a refresh before another one may take over."""
+        """How long a worker may hold the lease on a refresh before another one may take over."""
         return self._seconds("JWT_UPSTREAM_LEASE_SECONDS")
 
     @property
     def wait_seconds(self) -> float:
-        """The longest that any caller waits for a refresh, its own or another worker's."""
+        """How long a caller waits for a refresh at most, its own or another worker's."""
         return self._seconds("JWT_UPSTREAM_WAIT_SECONDS")
 
     @property
     def settle_seconds(self) -> float:
-        """How long writing an upstream's answer is retried while the database is away."""
+        """How long storing an upstream's answer is retried while the database is unavailable."""
         return self._seconds("JWT_UPSTREAM_SETTLE_SECONDS")
 
     @property
     def outage_seconds(self) -> float:
-        """How long refreshing must have failed before the admins hear that an upstream is down."""
+        """How long refreshes must have failed before the admins are told that an upstream is down."""
         return self._seconds("JWT_UPSTREAM_OUTAGE_SECONDS")
 
     def _seconds(self, name: str) -> float:

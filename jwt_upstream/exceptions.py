@@ -1,21 +1,21 @@
-"""What can go wrong; all but the last are a ``requests.RequestException`` too, so existing ``except`` clauses work.
+"""The exceptions of this app; all but the last are also ``requests.RequestException``, which existing code handles.
 
 The tree::
 
     UpstreamError
     ├── CredentialError             a human must act; .credential, .since, .reason
     │   ├── NotLoggedIn             no token yet, or logged out
-    │   ├── CredentialRejected      refresh token refused
-    │   ├── AccountLocked           upstream says locked, disabled, suspended
-    │   └── CredentialUnreadable    stored secret can't be decrypted with any key
+    │   ├── CredentialRejected      the refresh token was refused
+    │   ├── AccountLocked           the account is locked, disabled or suspended
+    │   └── CredentialUnreadable    no key decrypts the stored tokens
     ├── LoginRejected               wrong username or password (login only)
-    ├── RefreshUnavailable          try later; .retry_after, .since, .reason
-    │   ├── RefreshBusy             another worker is refreshing and took too long
-    │   └── RefreshBlocked          the caller's own transaction holds the row; nothing was spent
-    ├── UpstreamMisconfigured       invalid_client, 404 on the refresh path: our settings, not the credential
-    ├── BodyNotReplayable           token refreshed, but this body can't be sent twice; .response
-    └── ForeignOrigin               refused to send this token to another host
-    UpstreamNotConfigured(ImproperlyConfigured)     unknown alias, bad settings
+    ├── RefreshUnavailable          try again later; .retry_after, .since, .reason
+    │   ├── RefreshBusy             another worker's refresh took too long
+    │   └── RefreshBlocked          the caller's own transaction holds the row; no token was spent
+    ├── UpstreamMisconfigured       invalid_client, 404 on the refresh path: settings, not the credential
+    ├── BodyNotReplayable           the token was refreshed, but the body can't be sent again; .response
+    └── ForeignOrigin               the URL is on another origin; nothing was sent
+    UpstreamNotConfigured(ImproperlyConfigured)     unknown alias or invalid settings
 """
 
 from __future__ import annotations
@@ -45,10 +45,11 @@ __all__ = [
 
 
 class UpstreamError(RequestException):
-    """Anything that kept a call from being made as its caller meant it.
+    """The base of the exceptions that calls, logins and refreshes raise.
 
-    ``credential`` is the row concerned (or None), ``since`` when it came to this, ``reason`` what the upstream said.
-    None of them holds a readable token, so the error may be logged and pickled.
+    ``credential`` is the row concerned or None, ``since`` the time at which the problem began, ``reason`` what the
+    upstream said, and ``retry_after`` is in seconds. None of them holds a readable token, so the exception may be
+    logged and pickled.
     """
 
     def __init__(
@@ -69,55 +70,55 @@ class UpstreamError(RequestException):
 
 
 class CredentialError(UpstreamError):
-    """A human must act before this credential works again; calls fail at once, without touching the network."""
+    """A human must act before this credential works again; calls fail at once, and nothing is sent."""
 
 
 class NotLoggedIn(CredentialError):
-    """There is no token yet, or the credential was logged out on purpose."""
+    """There is no token, since nobody has logged in yet or the credential was logged out."""
 
 
 class CredentialRejected(CredentialError):
-    """The upstream refused the refresh token: log in again."""
+    """The upstream refused the refresh token; log in again."""
 
 
 class AccountLocked(CredentialError):
-    """The upstream says that the account is locked, disabled or suspended; ``response``: its answer, if just seen."""
+    """The upstream says that the account is locked, disabled or suspended; ``response`` is its answer to this call."""
 
 
 class CredentialUnreadable(CredentialError):
-    """The stored tokens can't be decrypted with any configured key: restore the key or log in again."""
+    """No configured key decrypts the stored tokens; restore the key or log in again."""
 
 
 class LoginRejected(UpstreamError):
-    """The upstream refused the username or password; what was stored before is kept."""
+    """The upstream refused the username or password; stored tokens are kept."""
 
 
 class RefreshUnavailable(UpstreamError):
-    """No fresh token to be had just now; try again after ``retry_after`` seconds."""
+    """The token can't be refreshed at the moment; try again after ``retry_after`` seconds."""
 
 
 class RefreshBusy(RefreshUnavailable):
-    """A refresh by another worker took longer than callers wait; nothing failed and nothing was recorded."""
+    """Another worker's refresh took longer than callers wait; it has not failed, and nothing was recorded."""
 
 
 class RefreshBlocked(RefreshUnavailable):
-    """A transaction of the caller's own process keeps the refresh from being recorded, so no token was spent."""
+    """A transaction of the calling process keeps a refresh from being recorded, so no token was spent."""
 
 
 class UpstreamMisconfigured(UpstreamError):
-    """The upstream refused the way we ask (client secret, path, TLS), not the credential, which stays as it is."""
+    """The settings are wrong (client secret, path, TLS); the credential is unchanged."""
 
 
 class BodyNotReplayable(UpstreamError):
-    """The token is fresh now, but this body can't be sent a second time; ``response`` is the first answer."""
+    """The token was refreshed, but the body can't be sent a second time; ``response`` is the first answer."""
 
 
 class ForeignOrigin(UpstreamError):
-    """The URL leads away from the configured origin, so nothing was sent."""
+    """The URL is on another origin than ``BASE_URL``, so nothing was sent."""
 
 
 class UpstreamNotConfigured(ImproperlyConfigured):
-    """No such alias in JWT_UPSTREAM, or its settings are wrong.
+    """JWT_UPSTREAM has no such alias, or its settings are invalid.
 
-    Not an UpstreamError: this is a bug of the deployment, which code that shrugs off network trouble must not hide.
+    Not an UpstreamError, since code that handles failures of the network must not hide a mistake in the settings.
     """

@@ -1,6 +1,7 @@
-"""News of every transition, sent after the commit, each receiver isolated from the others.
+"""Signals for every transition of a credential or upstream, sent after the commit.
 
-The receivers run in the thread which refreshed, while callers wait: hand long work to a task queue.
+Receivers run in the thread that refreshed, while callers wait: pass long work to a task queue. An exception in one
+receiver keeps no other from being called.
 """
 
 from __future__ import annotations
@@ -22,21 +23,21 @@ __all__ = [
     "upstream_recovered",
 ]
 
-# Each provides: credential (jwt_upstream.models.Credential), event (jwt_upstream.models.Event); sender is Credential.
+# Sender: Credential. Arguments: credential (jwt_upstream.models.Credential), event (jwt_upstream.models.Event).
 credential_logged_in = Signal()
 credential_logged_out = Signal()
 credential_refreshed = Signal()
 credential_rejected = Signal()
 credential_locked = Signal()
 credential_unreadable = Signal()
-#: Works again without a login: an operator's word, a token stored by other means, a key that came back.
+#: The credential works again without a login: by "Try again", a pair stored by other means, or a restored key.
 credential_restored = Signal()
-#: A worker died or hung while it held the lease; what its refresh came to is unknown.
+#: A worker died or hung while it held the lease; the outcome of its refresh is unknown.
 refresh_interrupted = Signal()
-#: One attempt failed for now; the credential is as good as before.
+#: A refresh failed in a way that says nothing about the credential; it will be attempted again.
 refresh_failed = Signal()
 
-# Each provides: outage (jwt_upstream.models.Outage); sender is Outage. Once per upstream, not per credential.
+# Sender: Outage. Argument: outage (jwt_upstream.models.Outage). Sent once per upstream, not per credential.
 upstream_down = Signal()
 upstream_misconfigured = Signal()
 upstream_recovered = Signal()

@@ -32,7 +32,7 @@ def test_no_key_opens_it(settings: Any) -> None:
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [NEW]
     with pytest.raises(DecryptionError) as caught:
         sealed.open()
-    assert str(caught.value) == "no key in JWT_UPSTREAM_ENCRYPTION_KEYS opens this value"
+    assert str(caught.value) == "no configured encryption key decrypts this value"
     assert caught.value.__cause__ is None
 
 
@@ -124,7 +124,7 @@ def test_lookups_that_can_not_match_are_refused(lookup: str) -> None:
 
 def test_lookup_by_plain_text_is_refused() -> None:
     """A plain secret encrypts differently each time, so looking it up is an error, not an empty result."""
-    with pytest.raises(FieldError, match="can only be compared with an Encrypted"):
+    with pytest.raises(FieldError, match="can only be looked up by an Encrypted"):
         Credential.objects.filter(access_token="secret")
 
 

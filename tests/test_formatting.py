@@ -29,8 +29,8 @@ def test_span(seconds: float, text: str) -> None:
 def test_left() -> None:
     """What is left is a span, nothing, or unknown."""
     assert time_left(NOW + timedelta(hours=3), NOW) == "3 h"
-    assert time_left(NOW, NOW) == "ended"
-    assert time_left(None, NOW) == "no stated end"
+    assert time_left(NOW, NOW) == "expired"
+    assert time_left(None, NOW) == "unknown expiry"
 
 
 def test_paragraph() -> None:

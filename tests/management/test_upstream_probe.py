@@ -209,7 +209,7 @@ def test_warning(upstream: Upstream, settings: Any) -> None:
     """A warning is shown, and is no error."""
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://up.example.com/"
     text, failed = probe("up")
-    assert "BASE_URL is http://, so passwords and tokens can be read on the way.\n    Use https://.\n" in text
+    assert "BASE_URL is http://, so passwords and tokens are sent unencrypted.\n    Use https://.\n" in text
     assert failed == ""
 
 
@@ -555,7 +555,7 @@ def test_wait_that_a_login_is_asked_for(saved: Callable[..., str]) -> None:
         (
             {},
             {"access": "a", "expires_at": "2019-01-01"},
-            "until 2019-01-01 00:00:00 UTC (ended), by expires_at: 2019",
+            "until 2019-01-01 00:00:00 UTC (expired), by expires_at: 2019",
         ),
         ({}, {"access": "a"}, "no end is told; it is used until a call gets a 401"),
         ({"access_paths": ["x", "data.access"]}, {"data": {"access": "a"}}, "at data.access: 1 characters"),
