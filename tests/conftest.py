@@ -7,10 +7,29 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.contenttypes.management import create_contenttypes
+from django.contrib.contenttypes.models import ContentType
+from django.db.models.signals import post_migrate
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
 from tests.support.upstream import Upstream
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> None:
+    """The suite's database, which stays empty when a test's tables were flushed.
+
+    Django would fill in the names of models and permissions again, which takes longer than most tests.
+    """
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    post_migrate.disconnect(create_contenttypes)
+
+
+@pytest.fixture(autouse=True)
+def no_content_types_of_other_tests() -> None:
+    """Django keeps the content types it has seen; their rows are gone by now."""
+    ContentType.objects.clear_cache()
 
 
 @pytest.fixture

@@ -39,6 +39,8 @@ TEMPLATES = [
     }
 ]
 ROOT_URLCONF = "tests.urls"
+# A good one takes a second of each test that has a user.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Django 6.0 deprecates the pairs that 5.2 wants.
 ADMINS = ["ops@example.com"] if django.VERSION >= (6, 0) else [("Ops", "ops@example.com")]
 # Django 6.1 deprecates mail settings without MAILERS.
@@ -49,6 +51,8 @@ _FILE = Path(tempfile.gettempdir()) / f"jwt_upstream_tests_{os.getpid()}.sqlite3
 DATABASES = {"default": environ.Env().db("DATABASE_URL", default=f"sqlite:///{_FILE}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": str(_FILE)}
+    # Nothing that a test writes has to outlast the machine.
+    DATABASES["default"].setdefault("OPTIONS", {})["init_command"] = "PRAGMA synchronous = OFF"
 # Workers in processes of their own are told which database the suite made.
 if test_name := os.environ.get("JWT_UPSTREAM_TEST_DATABASE"):
     DATABASES["default"]["NAME"] = test_name
