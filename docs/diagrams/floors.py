@@ -60,8 +60,8 @@ def lines() -> Iterator[str]:
             yield f'  {name} [fillcolor="{colour}" label=<{_label(name, SAYS[name])}>]'
         yield f"  {{ rank=same; {'; '.join(sorted(floor))} }}"
     # Unseen, so that each floor is drawn above the one below it, whether it imports from it or not.
-    for lower, upper in pairwise(FLOORS):
-        yield f"  {{ {' '.join(sorted(upper))} }} -> {{ {' '.join(sorted(lower))} }} [style=invis weight=0]"
+    for floor, above in pairwise(FLOORS):
+        yield f"  {{ {' '.join(sorted(above))} }} -> {{ {' '.join(sorted(floor))} }} [style=invis weight=0]"
     yield f'  words [fillcolor="#e3e6ea" margin="0.4,0.07" label=<{_label("words", " · ".join(sorted(WORDS)))}>]'
     for name, lower in arrows(imports()):
         yield f"  {name} -> {lower}"
