@@ -13,7 +13,7 @@ from typing import Any
 
 from requests import Response
 
-from jwt_upstream import testing
+from jwt_upstream import backends, testing
 from jwt_upstream.backends import (
     AspNetIdentityBackend,
     Auth0Backend,
@@ -123,6 +123,12 @@ BACKENDS: dict[str, type[Backend]] = {
     "ory": OryBackend,
     "salesforce": SalesforceBackend,
 }
+#: Every backend that is exported, so that a new one is tested too.
+KINDS: list[type[Backend]] = [
+    kind
+    for name in backends.__all__
+    if isinstance(kind := getattr(backends, name), type) and issubclass(kind, Backend)
+]
 
 
 @cache
