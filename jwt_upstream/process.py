@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from random import Random
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -37,3 +38,7 @@ class PerProcess(Generic[T]):
         for other in list(self._made):
             if other != pid:
                 self._made.pop(other, None)
+
+
+#: Random numbers of this process's own: without fork hooks all children would draw the same ones, and wait in step.
+random_numbers = PerProcess(Random)
