@@ -101,7 +101,8 @@ def operations(alias: str, size: int) -> dict[str, Callable[[int], Any]]:
 
     def due(_: int) -> None:
         for number in range(UPSTREAMS):
-            queries.due(f"up{number}", timezone.now() + timedelta(seconds=120), 1000, alias)
+            now = timezone.now()
+            queries.due(f"up{number}", now, now + timedelta(seconds=120), 1000, alias)
 
     return {
         "call, row not remembered": lambda number: client(number).get("orders/1").content,

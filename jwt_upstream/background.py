@@ -1,4 +1,4 @@
-"""Refreshing ahead of the calls: one bounded round, for a timer or a task queue to start again and again."""
+"""Background refresh: one bounded round, which a timer or a task queue starts again and again."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import chain, zip_longest
 
-from django.utils import timezone
-
 from jwt_upstream.backends import get_backend
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import CredentialError, UpstreamError, UpstreamNotConfigured
 from jwt_upstream.models import Credential
-from jwt_upstream.refresh import refresh, stored
+from jwt_upstream.refresh import is_suppressed, refresh, stored
 from jwt_upstream.store import queries
 
 __all__ = [
@@ -23,13 +21,13 @@ __all__ = [
     "refresh_due",
 ]
 
-#: So many failures in a row, and the upstream is left to the next round, lest it keep the others waiting.
+#: After so many failures in a row an upstream is skipped until the next round, so that it doesn't delay the others.
 _MAX_CONSECUTIVE_FAILURES = 3
 
 
 @dataclass
 class Round:
-    """What came of one: how many credentials were refreshed, failed for now or need a human, and who was given up."""
+    """The result of one round: how many credentials were refreshed, failed or need a human, and upstreams skipped."""
 
     refreshed: int = 0
     failed: int = 0
@@ -39,15 +37,15 @@ class Round:
 
     @property
     def tried(self) -> int:
-        """How many attempts there were."""
+        """How many attempts were made."""
         return self.refreshed + self.failed + self.need_human
 
     def attempt(self, row: Credential) -> None:
-        """Refresh one credential, unless another worker did so meanwhile, and note what came of it."""
+        """Refresh one credential, unless another worker has done so meanwhile, and count the result."""
         try:
             backend = get_backend(row.upstream)
             refresh(row, rejected=stored(row, backend).access, backend=backend)
-        except CredentialError:  # an upstream that refuses is not down
+        except CredentialError:  # an upstream that refuses a token is not down
             self.need_human += 1
             self._consecutive_failures[row.upstream] = 0
         except UpstreamError:
@@ -63,18 +61,18 @@ class Round:
 def refresh_due(
     *, limit: int = 1000, seconds: float = 50.0, ahead: float = 60.0, upstreams: Sequence[str] = ()
 ) -> Round:
-    """Refresh credentials that calls would have to refresh within ``ahead`` seconds, the nearest end first.
+    """Refresh credentials that calls would have to refresh within ``ahead`` seconds, in the order of their expiry.
 
-    Makes at most ``limit`` attempts, begins none after ``seconds``, and takes the upstreams in turn, so that one with
-    many credentials, or one that is down, doesn't keep the others waiting. Credentials which rest after a failure, or
-    which another worker is refreshing, are left alone. Raises nothing for what upstreams do.
+    Makes at most ``limit`` attempts and begins none after ``seconds``. Upstreams take turns, so that one that has many
+    credentials or is down doesn't delay the others. Credentials in backoff, or that another worker is refreshing, are
+    skipped. Raises nothing for what upstreams do.
     """
-    result, end = Round(), time.monotonic() + seconds
+    result, deadline = Round(), time.monotonic() + seconds
     using = queries.database()
     for upstream, key in _in_turn(
         {name: _keys(name, ahead, limit, using, result) for name in upstreams or conf.upstreams}
     ):
-        if result.tried >= limit or time.monotonic() >= end:
+        if result.tried >= limit or time.monotonic() >= deadline:
             break
         row = None if upstream in result.given_up else queries.reread(Credential(pk=key), using)
         if row and _is_due(row, ahead):
@@ -88,7 +86,8 @@ def _keys(upstream: str, ahead: float, limit: int, using: str, result: Round) ->
     except UpstreamNotConfigured:
         result.given_up.append(upstream)
         return []
-    return queries.due(upstream, timezone.now() + timedelta(seconds=ahead + leeway), limit, using)
+    now = queries.clock(using).now()
+    return queries.due(upstream, now, now + timedelta(seconds=ahead + leeway), limit, using)
 
 
 def _in_turn(keys: dict[str, list[int]]) -> Iterator[tuple[str, int]]:
@@ -97,10 +96,10 @@ def _in_turn(keys: dict[str, list[int]]) -> Iterator[tuple[str, int]]:
 
 
 def _is_due(row: Credential, ahead: float) -> bool:
-    backend, now = get_backend(row.upstream), timezone.now()
-    if row.state != Credential.State.ACTIVE or row.is_leased(now):
+    backend, now = get_backend(row.upstream), row.now()
+    if row.state != Credential.State.ACTIVE or row.is_leased(now) or is_suppressed(row):
         return False
     if not row.is_due(now + timedelta(seconds=ahead), backend.refresh_leeway):
         return False
-    # Without a refresh token there is nothing to be had before the access token's end.
+    # Without a refresh token nothing can be done before the access token expires.
     return row.has_expired(now) or bool(row.refresh_token) or not backend.needs_refresh_token

@@ -1,4 +1,4 @@
-"""The rows: credentials, their history, and upstreams in trouble."""
+"""The models: credentials, their history, and upstreams in trouble."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 from django.db import models
 from django.dispatch import Signal
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from jwt_upstream.fields import EncryptedTextField, ExactCharField
+from jwt_upstream.clock import Clock, host_now
+from jwt_upstream.fields import AwareDateTimeField, EncryptedTextField, ExactCharField
 from jwt_upstream.tokens import TokenPair
 
 __all__ = [
@@ -20,15 +20,15 @@ __all__ = [
     "Outage",
 ]
 
-#: Sent after ``QuerySet.update()`` of credentials, for which Django sends no signal; ends what a process has cached.
+#: Sent after ``QuerySet.update()`` of credentials, for which Django sends no signal; invalidates the token cache.
 rows_updated = Signal()
 
 
 class CredentialQuerySet(models.QuerySet["Credential"]):
-    """Tells this process of updates, such as a test's, so that its clients read the rows again."""
+    """Sends ``rows_updated`` after updates, such as those of a test, so that this process reads the rows again."""
 
     def update(self, **columns: Any) -> int:
-        """Update as Django does, then send ``rows_updated``."""
+        """Update rows as Django does, then send ``rows_updated``."""
         try:
             return super().update(**columns)
         finally:
@@ -36,7 +36,7 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
 
 
 class Credential(models.Model):
-    """One account at one upstream: its tokens, encrypted, and how it is doing.
+    """One account at one upstream: its encrypted tokens and its state.
 
     Everything but the upstream and the account is written only by the compare-and-swap functions of
     ``store.transitions``: ``save()`` of an existing row leaves the rest as the database has it, so a stale instance
@@ -44,7 +44,7 @@ class Credential(models.Model):
     """
 
     class State(models.TextChoices):
-        """Active, or why a human must act."""
+        """Active, or the reason why a human must act."""
 
         ACTIVE = "active", _("active")
         LOGGED_OUT = "logged_out", _("logged out")
@@ -53,33 +53,38 @@ class Credential(models.Model):
         UNREADABLE = "unreadable", _("unreadable")
 
     upstream = ExactCharField(max_length=100, help_text=_("Alias in JWT_UPSTREAM."))
-    account = ExactCharField(max_length=255, default="default", help_text=_("Which of several accounts."))
+    account = ExactCharField(
+        max_length=255, default="default", help_text=_("Name of the account, if there are several at the upstream.")
+    )
     username = models.CharField(max_length=255, blank=True, editable=False)
     access_token = EncryptedTextField(blank=True, editable=False)
     refresh_token = EncryptedTextField(blank=True, editable=False)
-    access_expires_at = models.DateTimeField(null=True, editable=False)
-    refresh_expires_at = models.DateTimeField(null=True, editable=False)
-    obtained_at = models.DateTimeField(null=True, editable=False)
+    access_expires_at = AwareDateTimeField(null=True, editable=False)
+    refresh_expires_at = AwareDateTimeField(null=True, editable=False)
+    obtained_at = AwareDateTimeField(null=True, editable=False)
     generation = models.PositiveBigIntegerField(default=0, editable=False)
 
     state = models.CharField(max_length=20, choices=State, default=State.LOGGED_OUT, editable=False)
     reason = models.CharField(max_length=500, blank=True, editable=False)
-    since = models.DateTimeField(default=timezone.now, editable=False)
+    since = AwareDateTimeField(default=host_now, editable=False)
     failed_fingerprint = models.CharField(max_length=12, blank=True, editable=False)
     failed_login = models.CharField(max_length=12, blank=True, editable=False)
 
     failures = models.PositiveIntegerField(default=0, editable=False)
-    failing_since = models.DateTimeField(null=True, editable=False)
+    failing_since = AwareDateTimeField(null=True, editable=False)
     failure = models.CharField(max_length=500, blank=True, editable=False)
     failure_verdict = models.CharField(max_length=20, blank=True, editable=False)
-    next_attempt_at = models.DateTimeField(null=True, editable=False)
-    interrupted_at = models.DateTimeField(null=True, editable=False)
-    refresh_suppressed_until = models.DateTimeField(null=True, editable=False)
+    next_attempt_at = AwareDateTimeField(null=True, editable=False)
+    interrupted_at = AwareDateTimeField(null=True, editable=False)
+    refresh_suppressed_until = AwareDateTimeField(null=True, editable=False)
 
     lease = models.CharField(max_length=100, blank=True, editable=False)
-    lease_expires_at = models.DateTimeField(null=True, editable=False)
+    lease_expires_at = AwareDateTimeField(null=True, editable=False)
 
     objects = CredentialQuerySet.as_manager()
+
+    #: The database's, if the row was read together with it; hosts' clocks differ, and what one writes binds the others.
+    clock: Clock | None = None
 
     class Meta:
         ordering = ["upstream", "account"]
@@ -96,26 +101,30 @@ class Credential(models.Model):
         return f"{self.upstream}/{self.account}"
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
-        """Store a new row whole, of an existing one only the upstream and the account."""
+        """Insert all columns of a new row, but update only the upstream and the account of an existing one."""
         if not self._state.adding:
             update_fields = {"upstream", "account"} & set(update_fields or {"upstream", "account"})
         super().save(*args, update_fields=update_fields, **kwargs)
 
+    def now(self) -> datetime:
+        """Return the time by the database's clock if the row was read together with it, else by this host's."""
+        return self.clock.now() if self.clock else host_now()
+
     @property
     def pair(self) -> TokenPair:
-        """The decrypted tokens; raises DecryptionError."""
+        """The decrypted tokens with their expiries; raises DecryptionError."""
         return TokenPair(
             self.access_token.open(), self.refresh_token.open(), self.access_expires_at, self.refresh_expires_at
         )
 
     @property
     def needs_human(self) -> bool:
-        """Whether nothing but a person can make it work."""
+        """Whether it can't work again before a person acts."""
         return self.state != self.State.ACTIVE
 
     @property
     def remedy(self) -> str:
-        """What a person should do so that it works again."""
+        """What a person should do so that it works again, with the command to log in at its end."""
         account = "" if self.account == "default" else f" --account {self.account}"
         log_in = f"manage.py upstream_login {self.upstream}{account}"
         if self.state == self.State.LOCKED:
@@ -126,27 +135,27 @@ class Credential(models.Model):
 
     @property
     def is_degraded(self) -> bool:
-        """Whether callers are served although refreshing fails."""
-        return self.state == self.State.ACTIVE and self.failures > 0 and not self.has_expired(timezone.now())
+        """Whether its access token still works although refreshes fail."""
+        return self.state == self.State.ACTIVE and self.failures > 0 and not self.has_expired(self.now())
 
     def has_expired(self, now: datetime) -> bool:
-        """Whether the access token has expired; an unknown expiry counts as far away."""
+        """Tell whether the access token has expired; one with an unknown expiry has not."""
         return self.access_expires_at is not None and self.access_expires_at <= now
 
     def is_due(self, now: datetime, leeway: float) -> bool:
-        """Whether a new token should be fetched: ``leeway`` seconds before the expiry, at most half the lifetime."""
+        """Tell whether to refresh: in the last ``leeway`` seconds of the lifetime, but at most in its second half."""
         if self.access_expires_at is None:
             return False
         half = (self.access_expires_at - (self.obtained_at or now)) / 2
         return now >= self.access_expires_at - min(timedelta(seconds=leeway), max(half, timedelta(0)))
 
     def is_leased(self, now: datetime) -> bool:
-        """Whether a worker is refreshing it just now."""
+        """Tell whether a worker holds the lease, and so is refreshing it."""
         return bool(self.lease) and self.lease_expires_at is not None and self.lease_expires_at > now
 
 
 class Event(models.Model):
-    """Something that happened to a credential: append-only, without tokens, kept when the credential is deleted."""
+    """An entry in a credential's history: append-only, without tokens, and kept when the credential is deleted."""
 
     class Kind(models.TextChoices):
         """What happened."""
@@ -164,7 +173,7 @@ class Event(models.Model):
     credential = models.ForeignKey(Credential, models.SET_NULL, null=True, related_name="events")
     upstream = ExactCharField(max_length=100)
     account = ExactCharField(max_length=255)
-    at = models.DateTimeField(default=timezone.now)
+    at = AwareDateTimeField(default=host_now)
     kind = models.CharField(max_length=20, choices=Kind)
     state_before = models.CharField(max_length=20, blank=True)
     state = models.CharField(max_length=20, blank=True)
@@ -188,10 +197,10 @@ class Event(models.Model):
 
 
 class Outage(models.Model):
-    """An upstream at which no credential can be refreshed, while that lasts: what lets admins hear of it only once."""
+    """An upstream that is down or misconfigured, for as long as it is; lets admins be told of it only once."""
 
     class Kind(models.TextChoices):
-        """Whose fault it is."""
+        """Whether the upstream is down, or our settings are wrong."""
 
         DOWN = "down", _("down")
         MISCONFIGURED = "misconfigured", _("misconfigured")
@@ -199,8 +208,8 @@ class Outage(models.Model):
     upstream = ExactCharField(max_length=100, unique=True)
     kind = models.CharField(max_length=20, choices=Kind)
     reason = models.CharField(max_length=500, blank=True)
-    since = models.DateTimeField(default=timezone.now)
-    told_at = models.DateTimeField(null=True)
+    since = AwareDateTimeField(default=host_now)
+    told_at = AwareDateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.upstream} {self.kind} since {self.since:%Y-%m-%d %H:%M:%S}"

@@ -1,4 +1,4 @@
-"""Aids for the tests of projects which call upstreams: being logged in without a login, and upstreams' answers."""
+"""Support for tests of projects that call upstreams: stored tokens without a login, and answers of upstreams."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from django.utils import timezone
 from requests import Response
 
 from jwt_upstream.backends.explain import saved_answers
+from jwt_upstream.clock import host_now
 from jwt_upstream.login import adopt
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
@@ -31,10 +31,10 @@ def logged_in(
     refresh: str = "test-refresh",
     expires_in: float | None = 3600,
 ) -> Credential:
-    """Store tokens as if somebody had logged in, so that a test needs to answer only the calls it is about.
+    """Store tokens as a login would, so that a test only has to answer the calls that it is about.
 
-    Any stored tokens of the account are replaced. ``expires_in`` is in seconds; None: no stated end; 0 or less: the
-    next call begins with a refresh. With pytest-django and responses::
+    Replaces any stored tokens of the account. ``expires_in`` is in seconds; with None the expiry is unknown, and with
+    0 or less the next call begins with a refresh. With pytest-django and responses::
 
         @pytest.mark.django_db
         @responses.activate
@@ -44,15 +44,15 @@ def logged_in(
             assert client.get("/orders/").json() == [{"id": 1}]
             assert responses.calls[0].request.headers["Authorization"] == "Bearer test-access"
     """
-    end = None if expires_in is None else timezone.now() + timedelta(seconds=expires_in)
-    pair = TokenPair(access=access, refresh=refresh, access_expires_at=end)
+    expiry = None if expires_in is None else host_now() + timedelta(seconds=expires_in)
+    pair = TokenPair(access=access, refresh=refresh, access_expires_at=expiry)
     return adopt(alias, account, pair, by="jwt_upstream.testing")
 
 
 def answer(status: int, headers: Mapping[str, str] | None = None, body: Any = None) -> Response:
-    """Return what ``requests`` would have received, to be judged by a backend of your own.
+    """Return an answer as ``requests`` would have received it, to test a backend of your own.
 
-    ``body`` is bytes, a text, None for none, or a value that is sent as JSON.
+    ``body`` is bytes, a text, None for an empty body, or a value that is encoded as JSON.
     """
     headers = dict(headers or {})
     if isinstance(body, str):
@@ -64,5 +64,5 @@ def answer(status: int, headers: Mapping[str, str] | None = None, body: Any = No
 
 
 def saved_answer(file: str | PathLike[str]) -> Response:
-    """Return the answer that a file holds, as ``curl -i`` prints it; raises ValueError for what is none."""
+    """Return the answer in a file, as ``curl -i`` prints it; raises ValueError for any other content."""
     return saved_answers.parsed(Path(file).read_bytes())

@@ -21,6 +21,8 @@ __all__ = [
 # 100 years. Anything longer is a bug or means "for ever", and datetime arithmetic overflows at the year 9999.
 _MAX_LIFETIME_SECONDS = 36500 * 86400.0
 _MAX_EPOCH_SECONDS = 1e11  # in the year 5138
+#: No token is issued for less.
+_NEAR_SECONDS = 1.0
 _VISIBLE = re.compile(r"[\x21-\x7e]*", re.ASCII)
 
 
@@ -76,6 +78,17 @@ class TokenPair:
     def fingerprint(self) -> str:
         """The fingerprint of both tokens together, which changes when either is replaced."""
         return fingerprint(f"{self.access} {self.refresh}")
+
+    def with_credible_expiry(self, now: datetime) -> TokenPair:
+        """Drop the expiry of an access token, issued just now, that is said to have expired or to expire at once.
+
+        A server's clock that is behind, a local time without its zone, nonsense: the expiry is unknown then, and a 401
+        will tell.
+        """
+        expires_at = self.access_expires_at
+        if expires_at and expires_at <= now + timedelta(seconds=_NEAR_SECONDS):
+            return replace(self, access_expires_at=None)
+        return self
 
     def with_claims(self) -> TokenPair:
         """Return the pair with unknown expiries filled in from the exp claims of tokens that are JWTs."""

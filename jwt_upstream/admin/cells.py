@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from jwt_upstream.clock import host_now
 from jwt_upstream.fields import DecryptionError, Encrypted
 from jwt_upstream.formatting import time_left
 from jwt_upstream.models import Credential, Event, Outage
@@ -55,5 +56,5 @@ def token(stored: Encrypted, end: datetime | None) -> str:
         what = str(_("fingerprint %s") % fingerprint(stored.open()))
     except DecryptionError:
         what = str(_("no configured key opens it"))
-    lives = time_left(end, timezone.now())
+    lives = time_left(end, host_now())
     return f"{what}, {lives}" if end is None else f"{what}, {_('until')} {short(end)} ({lives})"

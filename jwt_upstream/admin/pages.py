@@ -12,7 +12,6 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from jwt_upstream.exceptions import UpstreamError
@@ -86,7 +85,7 @@ class CredentialAdmin(ReadOnly, CredentialBase):
     @admin.display(description=_("token left"), ordering="access_expires_at")
     def token_left(self, credential: Credential) -> str | None:
         """Say how long the access token still lives, without opening it."""
-        return time_left(credential.access_expires_at, timezone.now()) if credential.access_token else None
+        return time_left(credential.access_expires_at, credential.now()) if credential.access_token else None
 
     @admin.display(description=_("since"), ordering="since")
     def from_when(self, credential: Credential) -> str:
@@ -103,7 +102,7 @@ class CredentialAdmin(ReadOnly, CredentialBase):
         """Say whether refreshing works, is under way, or since when it fails."""
         if credential.needs_human:
             return _EMPTY
-        if credential.is_leased(timezone.now()):
+        if credential.is_leased(credential.now()):
             return str(_("under way"))
         if credential.failing_since is None:
             return str(_("ok"))

@@ -14,9 +14,9 @@ from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
 from django.core.mail import mail_admins
 from django.db import DatabaseError, connections
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
 
 from jwt_upstream import signals
+from jwt_upstream.clock import host_now
 from jwt_upstream.formatting import paragraph, timestamp
 
 logger = logging.getLogger("jwt_upstream")
@@ -97,7 +97,7 @@ def _upstream_works(outage: Any, **_: Any) -> None:
 The upstream {outage.upstream} works again. It was {outage.get_kind_display()}.
 
 From:   {timestamp(outage.since)}
-Until:  {timestamp(timezone.now())}
+Until:  {timestamp(host_now())}
 Why:    {outage.reason}
 Admin:  {_link("credential_changelist", upstream=outage.upstream)}
 """

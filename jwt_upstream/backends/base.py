@@ -13,13 +13,13 @@ from functools import partial
 from ssl import SSLCertVerificationError
 from typing import Any
 
-from django.utils import timezone
 from django.utils.functional import cached_property
 from django.views.decorators.debug import sensitive_variables
 from requests import Request, RequestException, Response
 from urllib3.exceptions import HTTPError
 from urllib3.util import Url
 
+from jwt_upstream import clock
 from jwt_upstream.tokens import Secrets, TokenPair
 
 from .core import (
@@ -146,7 +146,7 @@ class Backend(Requests, Responses):
     def _ask(self, where: Where, request: Callable[[], Request], secrets: Iterable[str]) -> Outcome:
         if missing := ", ".join(self.missing()):
             return Outcome(Verdict.CONFIG, f"nothing was sent: OPTIONS has no {missing}")
-        started, clock = timezone.now(), time.monotonic()
+        started, began = clock.now(), time.monotonic()
         with transport.Deadline(self.deadline) as deadline:
             try:
                 response = self._post(request(), deadline)
@@ -159,7 +159,7 @@ class Backend(Requests, Responses):
                 outcome = self.outcome(where, response, started, secrets)
                 if self.recorder:
                     self.recorder(where, response)
-        return replace(outcome, seconds=time.monotonic() - clock)
+        return replace(outcome, seconds=time.monotonic() - began)
 
     @sensitive_variables()
     def _post(self, request: Request, deadline: transport.Deadline) -> Response:
@@ -204,7 +204,7 @@ class Backend(Requests, Responses):
             reason or self.reason(response, secrets),
             pair,
             response.status_code,
-            retry_after(response, timezone.now(), self.retry_after_max, retry_at),
+            retry_after(response, clock.now(), self.retry_after_max, retry_at),
             # The token endpoint's own answer is unknown: a gateway's 502 or a maintenance page may hide a rotation.
             is_ambiguous=verdict is Verdict.TRANSIENT and (response.status_code >= 500 or response.ok),
         )

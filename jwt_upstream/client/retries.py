@@ -6,13 +6,14 @@ import math
 from functools import lru_cache
 from typing import Any
 
-from django.utils import timezone
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import HTTPConnectionPool, Retry
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError, ResponseError
 
 from jwt_upstream.backends.core import retry_after
+from jwt_upstream.clock import host_now
+from jwt_upstream.process import random_numbers
 
 from .pool import pooled, shared_adapter
 from .replay import can_be_repeated
@@ -30,7 +31,11 @@ class _Retry(Retry):
     RETRY_AFTER_STATUS_CODES = frozenset({429, 503})
 
     def get_retry_after(self, response: Any) -> float | None:
-        return retry_after(response, timezone.now(), math.inf)
+        return retry_after(response, host_now(), math.inf)
+
+    def get_backoff_time(self) -> float:
+        seconds = super().get_backoff_time()
+        return seconds and min(seconds + random_numbers().uniform(0, _BACKOFF), self.backoff_max)
 
     def increment(
         self,
@@ -76,7 +81,6 @@ def adapter_for(retries: int, backoff_max: float) -> BaseAdapter:
         status_forcelist=_BUSY,
         raise_on_status=False,
         backoff_factor=_BACKOFF,
-        backoff_jitter=_BACKOFF,
         backoff_max=backoff_max,
     )
     return _Retrying(max_retries=policy)

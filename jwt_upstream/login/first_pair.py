@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 
 from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
+from jwt_upstream.clock import Clock, dated_by
 from jwt_upstream.exceptions import (
     AccountLocked,
     LoginRejected,
+    NotLoggedIn,
     RefreshUnavailable,
     UpstreamError,
     UpstreamMisconfigured,
 )
 from jwt_upstream.models import Credential
-from jwt_upstream.refresh import announce, announce_recovery, write_or_raise
+from jwt_upstream.refresh import announce, announce_recovery, find, write_or_raise
 from jwt_upstream.store import EventDetails, queries, transitions
 from jwt_upstream.tokens import Secrets, TokenPair
 
@@ -35,11 +38,21 @@ def login(
     """
     credentials = Secrets(credentials)
     backend = backend or get_backend(upstream)
-    outcome = backend.login(credentials)
+    clock = _clock(upstream, account)
+    with dated_by(clock):
+        outcome = backend.login(credentials)
     if outcome.verdict is not Verdict.OK or outcome.pair is None:
         raise _refused(upstream, account, outcome)
     details = EventDetails("", "ok", outcome.status_code, outcome.seconds, by)
-    return _store(upstream, account, outcome.pair, credentials.get("username", ""), details)
+    pair = outcome.pair.with_credible_expiry(clock.now())
+    return _store(upstream, account, pair, credentials.get("username", ""), details)
+
+
+def _clock(upstream: str, account: str) -> Clock:
+    """Return the database's clock; raises its error, such as for a missing table, before anything is sent."""
+    with suppress(NotLoggedIn):
+        find(upstream, account)
+    return queries.clock(queries.database())
 
 
 def _refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:

@@ -1,4 +1,4 @@
-"""What ``upstream_probe`` prints: requests as they would be sent, and what an answer was read as."""
+"""What ``upstream_probe`` prints: requests as they would be sent, and explanations of answers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from django.utils import timezone
-
 from jwt_upstream.backends import Backend
 from jwt_upstream.backends.core import Which
 from jwt_upstream.backends.explain import FoundToken, Preview, Reading
+from jwt_upstream.clock import host_now
 from jwt_upstream.formatting import time_left, timestamp
 from jwt_upstream.management.consequences import consequence
 
@@ -20,7 +19,7 @@ _LABEL_WIDTH = 18
 
 
 def preview_lines(preview: Preview, width: int) -> Iterator[str]:
-    """Yield a request, indented, its body as wide as there is room."""
+    """Yield the lines of a request, indented, with a body that doesn't fit the width split."""
     if preview.problem:
         yield f"    {preview.problem}"
         return
@@ -42,13 +41,13 @@ def _folded(body: str, width: int) -> str:
 
 
 def reading_lines(reading: Reading, backend: Backend, width: int) -> Iterator[str]:
-    """Yield what an answer was read as and what comes of it, a labelled paragraph each."""
+    """Yield the explanation of an answer as labelled paragraphs."""
     kind = reading.media_type or "no Content-Type"
-    yield f"The answer to {_asked(reading)}: HTTP {reading.status}, {kind}, {reading.size} bytes"
+    yield f"The answer to {_request(reading)}: HTTP {reading.status}, {kind}, {reading.size} bytes"
     yield ""
-    for label, text in _told(reading, backend):
+    for label, text in _paragraphs(reading, backend):
         head, indent = f"  {label:<{_LABEL_WIDTH - 1}} ", " " * (_LABEL_WIDTH + 2)
-        # A rule is to be copied in one piece.
+        # A rule stays on one line, so that it can be copied.
         yield (
             f"{indent}{text}"
             if text.startswith("{")
@@ -63,44 +62,44 @@ def reading_lines(reading: Reading, backend: Backend, width: int) -> Iterator[st
         )
 
 
-def _asked(reading: Reading) -> str:
+def _request(reading: Reading) -> str:
     return "a call" if reading.where == "api" else f"a {reading.where}"
 
 
-def _told(reading: Reading, backend: Backend) -> Iterator[tuple[str, str]]:
+def _paragraphs(reading: Reading, backend: Backend) -> Iterator[tuple[str, str]]:
     yield "verdict", reading.verdict.name
     if reading.rule:
-        yield "by rule", reading.source
+        yield "rule", reading.source
         yield "", json.dumps(reading.rule.as_written(), ensure_ascii=False)
     else:
-        yield "by default", reading.source
-    yield "said", reading.reason
+        yield "default", reading.source
+    yield "reason", reading.reason
     yield from reading.headers.items()
     if reading.where != "api" and reading.status < 300:
         yield from _token("access", reading.access, backend)
         yield from _token("refresh", reading.refresh, backend)
     if reading.fields:
-        yield "body holds", ", ".join(reading.fields)
-    yield "comes of it", consequence(reading, backend)
+        yield "body fields", ", ".join(reading.fields)
+    yield "consequence", consequence(reading, backend)
 
 
 def _token(which: Which, token: FoundToken | None, backend: Backend) -> Iterator[tuple[str, str]]:
     if token is None:
-        paths = ", ".join(getattr(backend, f"{which}_paths")) or "nothing"
-        yield f"{which} token", f"none; looked at {paths}"
+        paths = ", ".join(getattr(backend, f"{which}_paths"))
+        yield f"{which} token", f"none at {paths}" if paths else f"none; {which}_paths is empty"
         return
-    kind = "a JWT" if token.is_jwt else "no JWT"
-    told = f"{token.length} characters, {kind}, fingerprint {token.fingerprint}"
-    yield f"{which} token", f"at {token.path}: {told}"
+    kind = "a JWT" if token.is_jwt else "not a JWT"
+    description = f"{token.length} characters, {kind}, fingerprint {token.fingerprint}"
+    yield f"{which} token", f"at {token.path}: {description}"
     if token.expires_at:
-        lifetime = time_left(token.expires_at, timezone.now())
-        yield "", f"until {timestamp(token.expires_at)} ({lifetime}), by {token.expiry_source}"
+        lifetime = time_left(token.expires_at, host_now())
+        yield "", f"expires {timestamp(token.expires_at)} ({lifetime}), from {token.expiry_source}"
     else:
-        yield "", "no end is told" + ("; it is used until a call gets a 401" if which == "access" else "")
+        yield "", "unknown expiry" + ("; it is used until a call gets a 401" if which == "access" else "")
 
 
 def as_data(reading: Reading, backend: Backend) -> dict[str, Any]:
-    """Return a reading for JSON."""
+    """Return a reading as a dict for JSON."""
     rule = reading.rule.as_written() if reading.rule else None
-    told = {"verdict": reading.verdict.name, "rule": rule, "consequence": consequence(reading, backend)}
-    return {**asdict(reading), **told}
+    readable = {"verdict": reading.verdict.name, "rule": rule, "consequence": consequence(reading, backend)}
+    return {**asdict(reading), **readable}

@@ -1,4 +1,4 @@
-"""What ``upstream_probe`` asks, or reads from a file, in order to explain the answers; prints nothing."""
+"""The answers that ``upstream_probe`` explains: from the upstream or from a file. Prints nothing."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ Answers = list[tuple[Where, Response]]
 
 
 class Probe(NamedTuple):
-    """The answers that came, in order, and what else there is to say."""
+    """The explained answers in the order of their arrival, and a message."""
 
     readings: list[Reading]
     said: str
 
 
 class _RecordingClient(UpstreamClient):
-    """A client of a backend of its own, which records the answers to refreshes."""
+    """A client with a given backend, which records the answers to refreshes."""
 
     def __init__(self, backend: Backend, account: str) -> None:
         super().__init__(backend.alias, account)
@@ -41,12 +41,12 @@ class _RecordingClient(UpstreamClient):
 
     @property
     def backend(self) -> Backend:
-        """The backend that records."""
+        """The backend that records answers."""
         return self._backend
 
 
 def _recording(alias: str) -> tuple[Backend, Answers]:
-    """Return a backend that nobody else uses, and the list of the answers that it gets."""
+    """Return a backend of our own, and the list in which it records the answers that it gets."""
     backend, answers = make_backend(alias, written_settings(alias)), Answers()
     backend.recorder = lambda where, response: answers.append((where, response))
     return backend, answers
@@ -54,7 +54,7 @@ def _recording(alias: str) -> tuple[Backend, Answers]:
 
 @sensitive_variables()
 def logged_in(alias: str, options: Options) -> Probe:
-    """Log in; what comes back is stored only with ``--store``, since it may be another user's."""
+    """Log in; the pair is stored only with ``--store``, since the user may not be the account's."""
     backend, answers = _recording(alias)
     credentials = prompts.credentials(alias, backend.login_asks, options)
     said = _log_in(backend, options["account"], credentials, is_stored=options["store"])
@@ -66,18 +66,18 @@ def _log_in(backend: Backend, account: str, credentials: Mapping[str, str], *, i
     if not is_stored:
         outcome = backend.login(credentials)
         if outcome.verdict is Verdict.OK:
-            return "Nothing was stored: give --store to keep the pair, or use upstream_login."
+            return "Nothing was stored: give --store to store the pair, or use upstream_login."
         return "Nothing was stored." if outcome.status_code else f"No answer: {outcome.reason}; nothing was stored."
     try:
         credential = login(backend.alias, account, credentials, by=prompts.by("upstream_probe"), backend=backend)
     except UpstreamError as error:
         return f"{error}; nothing was stored."
-    return f"{credential}: stored."
+    return f"{credential}: the pair is stored."
 
 
 @sensitive_variables()
 def refreshed(alias: str, options: Options) -> Probe:
-    """Refresh as the app does, under the lease, so that the new pair is stored whatever happens here."""
+    """Refresh as the app does, under a lease, so that the new pair is stored whatever happens to the command."""
     backend, answers = _recording(alias)
     account = options["account"]
     secrets = _stored_secrets(alias, account)
@@ -87,13 +87,13 @@ def refreshed(alias: str, options: Options) -> Probe:
     except UpstreamError as error:
         said = str(error)
     if not answers:
-        said += " Nothing was sent from here."
+        said += " This command sent nothing."
     return _explained(backend, answers, said, secrets)
 
 
 @sensitive_variables()
 def called(alias: str, options: Options) -> Probe:
-    """GET a path as a view would, a refresh and a second attempt included."""
+    """GET a path as a view would, including a refresh and a second attempt."""
     backend, answers = _recording(alias)
     secrets = _stored_secrets(alias, options["account"])
     with _RecordingClient(backend, options["account"]) as client:
@@ -101,19 +101,19 @@ def called(alias: str, options: Options) -> Probe:
             response = client.get(options["api"])
             calls, said = [*response.history, response], ""
         except RequestException as error:
-            calls, said = [error.response] if error.response is not None else [], _spelled(error)
-    secrets += _stored_secrets(alias, options["account"])  # those of a refresh meanwhile
-    told: Answers = [("api", call) for call in calls]
-    return _explained(backend, [*told[:-1], *answers, *told[-1:]], said, secrets)
+            calls, said = [error.response] if error.response is not None else [], _message(error)
+    secrets += _stored_secrets(alias, options["account"])  # a refresh may have replaced them
+    api_answers: Answers = [("api", call) for call in calls]
+    return _explained(backend, [*api_answers[:-1], *answers, *api_answers[-1:]], said, secrets)
 
 
-def _spelled(error: RequestException) -> str:
-    # Those of requests hold URLs and header values.
+def _message(error: RequestException) -> str:
+    # The messages of requests contain URLs and header values.
     return str(error) if isinstance(error, UpstreamError) else f"No answer: {type(error).__name__}."
 
 
 def saved(alias: str, options: Options) -> Probe:
-    """Explain an answer of a file, or of standard input."""
+    """Explain an answer from a file or from standard input."""
     name = options["response"]
     try:
         response = saved_answers.parsed(_content(name))

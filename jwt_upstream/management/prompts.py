@@ -1,4 +1,4 @@
-"""Where a command gets what a login asks for: options, standard input, the environment, a terminal."""
+"""How a command reads the values for a login: from options, standard input, the environment or a terminal."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from jwt_upstream.tokens import Secrets
 
 
 def add_username(parser: ArgumentParser) -> None:
-    """Take the username."""
-    parser.add_argument("--username", help="The username, where the upstream asks for one.")
+    """Add the option for the username."""
+    parser.add_argument("--username", help="The username, if the upstream's login uses one.")
 
 
 def add_password_stdin(group: Any) -> None:
-    """Take the flag, not the password: a process list would show it. Other options of ``group`` may exclude it."""
+    """Add the flag that reads the password from standard input: a process list would show an option's value."""
     group.add_argument(
         "--password-stdin",
         action="store_true",
-        help="Read the password from standard input (one line for each secret that the login asks for).",
+        help="Read the password from standard input (one line for each secret of the login).",
     )
 
 
 @sensitive_variables()
 def credentials(alias: str, asks: Iterable[str], options: Mapping[str, Any]) -> Secrets:
-    """Return what a login asks for; raises CommandError with one line for what is missing."""
+    """Return the values for a login; raises CommandError if one is missing."""
     if options["username"] and "username" not in asks:
-        raise CommandError(f"A login at {alias} asks for no username.")
+        raise CommandError(f"The login of {alias} doesn't use a username.")
     given = Secrets(username=options["username"] or "")
     if options["password_stdin"]:
         given.update(_secrets_from_stdin(name for name in asks if name != "username"))
@@ -41,16 +41,16 @@ def credentials(alias: str, asks: Iterable[str], options: Mapping[str, Any]) -> 
 
 
 def by(command: str) -> str:
-    """Name the command and the system's user, for a credential's history."""
+    """Return the command and the user of the operating system, for a credential's history."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):  # containers run under ids that have no name
+    except (KeyError, OSError):  # in a container the user may have no name
         user = f"uid {os.getuid()}"
     return f"{command} by {user}"
 
 
 def refuse_terminal(option: str, what: str) -> None:
-    """Read nothing secret where what is typed would be shown."""
+    """Raise CommandError if standard input is a terminal, which would show the secret that is typed."""
     if _is_terminal():
         raise CommandError(f"{option} reads {what} from a pipe or file, not from the terminal.")
 
@@ -63,9 +63,10 @@ def _is_terminal() -> bool:
 def _secrets_from_stdin(names: Iterable[str]) -> Secrets:
     refuse_terminal("--password-stdin", "the password")
     given = Secrets({name: sys.stdin.readline().rstrip("\r\n") for name in names})
-    if not given or not all(given.values()):
-        missing = ", ".join(name for name, value in given.items() if not value) or "no secret is asked for"
-        raise CommandError(f"--password-stdin: standard input doesn't fit: {missing}.")
+    if not given:
+        raise CommandError("--password-stdin: the login has no secrets.")
+    if missing := ", ".join(name for name, value in given.items() if not value):
+        raise CommandError(f"--password-stdin: standard input has no line for {missing}.")
     return given
 
 
@@ -74,14 +75,14 @@ def _value(name: str) -> str:
     variable = f"JWT_UPSTREAM_{name.upper()}"
     value = os.environ.get(variable) or _asked(name, variable)
     if not value:
-        raise CommandError(f"No {name} given; nothing was stored.")
+        raise CommandError(f"No {name} was given; nothing was stored.")
     return value
 
 
 def _asked(name: str, variable: str) -> str:
     how = "--username" if name == "username" else "--password-stdin"
     if not _is_terminal():
-        raise CommandError(f"No {name}, and no terminal to ask for it: give {how} or set {variable}.")
+        raise CommandError(f"There is no {name}, and no terminal to ask for it: give {how} or set {variable}.")
     prompt = f"{name.replace('_', ' ').capitalize()}: "
     try:
         return input(prompt) if name == "username" else getpass.getpass(prompt)

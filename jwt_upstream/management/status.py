@@ -1,4 +1,4 @@
-"""How credentials are doing, in a form that is fit to be shown: each of them, or the sum and those in trouble."""
+"""The states of credentials for ``upstream_status``: each of them, or totals and those in trouble; shows no secret."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from jwt_upstream.tokens import fingerprint
 State = Credential.State
 
 _INACTIVE_STATES = [state for state in State.values if state != State.ACTIVE]
-#: How many active credentials of an upstream are opened to see whether a key is lost, where they aren't all shown.
+#: How many active credentials of an upstream are decrypted to see whether a key is lost, if not all are shown.
 _SAMPLE_ROWS = 10
 _CHUNK_ROWS = 500
 _COLUMNS = (
@@ -40,7 +40,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Status:
-    """What is told of one credential, or of an upstream that has none; every field is fit to be shown."""
+    """The state of one credential, or of a configured upstream that has none; no field holds a secret."""
 
     upstream: str
     account: str | None
@@ -62,7 +62,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Tally:
-    """How many credentials an upstream has, and how they are doing; not exact: at least so many."""
+    """How many credentials an upstream has, in total and by state; at least so many if ``is_exact`` is false."""
 
     upstream: str
     credentials: int
@@ -73,10 +73,10 @@ class Tally:
 
 
 class Report:
-    """How every credential of one upstream, or of all, is doing; of many the sum, and those in trouble.
+    """The states of all credentials, or those of one upstream; if there are many, totals and those in trouble.
 
-    ``need_human`` is complete once ``statuses()`` was read to its end: that a key is lost is seen only when a row is
-    opened. ``left_out`` is how many of them are not among those statuses.
+    ``need_human`` is how many need a human. It is complete once ``statuses()`` is exhausted, since a lost key is
+    noticed only when a row is decrypted. ``left_out`` is how many of them ``statuses()`` doesn't yield.
     """
 
     def __init__(self, alias: str | None, limit: int, *, show_all: bool = False) -> None:
@@ -94,11 +94,11 @@ class Report:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is known of the upstream at all."""
+        """Whether there is no credential, no configured upstream and no outage."""
         return not (self.tallies or self.missing or self.outages)
 
     def statuses(self) -> Iterator[Status]:
-        """Yield the statuses to show, those that need a human first if not all are shown."""
+        """Yield the statuses to show; if not all are shown, those that need a human come first."""
         shown = _in_trouble(self.tallies, self.limit) if self.is_short else _every(self.alias)
         for status in chain(shown, self.missing):
             self.need_human += status.needs_human
@@ -138,14 +138,15 @@ def _every(alias: str | None) -> Iterator[Status]:
 
 
 def _in_trouble(tallies: Sequence[Tally], limit: int) -> Iterator[Status]:
-    # Those that need a human come first, then those that can't be refreshed. Before them, beyond the limit, come those
-    # of a few active ones that no key opens: nobody may have called since the key was lost.
+    # Those that need a human come first, then those that can't be refreshed. Before them, and not counted in the
+    # limit, come those of a sample of active ones that no key decrypts: there may have been no call since the key was
+    # lost.
     need_human = (_rows(tally.upstream).filter(state__in=_INACTIVE_STATES) for tally in tallies if tally.need_human)
     failing = (queries.failing(_rows(None), [tally.upstream]) for tally in tallies if tally.failing)
     found = (rows.order_by("account")[:limit] for rows in chain(need_human, failing))
     samples = (_rows(tally.upstream).filter(state=State.ACTIVE).order_by()[:_SAMPLE_ROWS] for tally in tallies)
-    unopened = (status for status in map(_status, chain.from_iterable(samples)) if status.needs_human)
-    return chain(unopened, map(_status, islice(chain.from_iterable(found), limit)))
+    unreadable = (status for status in map(_status, chain.from_iterable(samples)) if status.needs_human)
+    return chain(unreadable, map(_status, islice(chain.from_iterable(found), limit)))
 
 
 def _outages(alias: str | None) -> list[Outage]:
@@ -164,7 +165,7 @@ def _status(row: Credential) -> Status:
         pair = row.pair
         fields |= {"access_fingerprint": fingerprint(pair.access), "refresh_fingerprint": fingerprint(pair.refresh)}
     except DecryptionError:
-        if row.state == State.ACTIVE:  # nobody has called since the key was lost
+        if row.state == State.ACTIVE:  # there was no call since the key was lost
             row.state, row.reason = State.UNREADABLE, "no configured key opens the stored tokens"
     fields |= {name: getattr(row, name) for name in _COLUMNS}
     return Status(needs_human=row.needs_human, remedy=row.remedy if row.needs_human else "", **fields)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .announcements import announce, announce_recovery
 from .by_hand import try_again
-from .leader import stored
+from .leader import is_suppressed, stored
 from .protocol import current, refresh
 from .record import write_or_raise
 from .states import find
@@ -18,6 +18,7 @@ __all__ = [
     "announce_recovery",
     "current",
     "find",
+    "is_suppressed",
     "refresh",
     "stored",
     "try_again",

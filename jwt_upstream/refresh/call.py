@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 from jwt_upstream.backends import Backend, Outcome, Verdict
+from jwt_upstream.clock import elapsed
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair, fingerprint
 
@@ -34,14 +34,14 @@ def login_fingerprint(backend: Backend, credential: Credential) -> str:
 def attempt(backend: Backend, row: Credential, pair: TokenPair, give_up_at: float) -> Attempt:
     """Spend the refresh token; if it is refused, or there is none, log in where that may be done without a person.
 
-    Sends nothing that could still be under way at ``give_up_at`` (monotonic). A refused login is not tried twice, and
-    a locked account not at all: repeated attempts lock accounts.
+    Sends nothing that could still be under way at ``give_up_at`` (by ``clock.elapsed``). A refused login is not tried
+    twice, and a locked account not at all: repeated attempts lock accounts.
     """
     login = login_fingerprint(backend, row)
     outcome = _with_refresh_token(_refresh(backend, pair), pair)
     if outcome.verdict is not Verdict.REJECTED or not login or login == row.failed_login:
         return Attempt(outcome)
-    if time.monotonic() + backend.deadline > give_up_at:
+    if elapsed() + backend.deadline > give_up_at:
         return Attempt(replace(outcome, verdict=Verdict.TRANSIENT))
     by_login = backend.login(backend.automatic_login)
     if by_login.verdict is not Verdict.OK:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import random
 import time
-from datetime import datetime
 
 from django.db import Error
-from django.utils import timezone
 
 from jwt_upstream.backends import Backend
+from jwt_upstream.clock import dated_by, elapsed, host_now
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import NotLoggedIn, RefreshBlocked, RefreshBusy
 from jwt_upstream.models import Credential
+from jwt_upstream.process import random_numbers
 from jwt_upstream.store import connections, holder_is_gone, is_away, is_locked, new_lease, queries, transitions
 from jwt_upstream.tokens import TokenPair, fingerprint
 
@@ -35,20 +34,21 @@ def stored(row: Credential, backend: Backend) -> TokenPair:
     return usable(row, login_fingerprint(backend, row))
 
 
-def is_suppressed(row: Credential, now: datetime) -> bool:
+def is_suppressed(row: Credential) -> bool:
     """Tell whether refreshing did not help a moment ago, so that for a while no 401 has the token replaced."""
-    until = row.refresh_suppressed_until
+    until, now = row.refresh_suppressed_until, row.now()
     return until is not None and until > now and not row.has_expired(now)
 
 
-def is_being_refreshed(row: Credential, now: datetime) -> bool:
+def is_being_refreshed(row: Credential) -> bool:
     """Tell whether a worker holds the lease and is not known to be gone."""
-    return row.is_leased(now) and not holder_is_gone(row.lease)
+    return row.is_leased(row.now()) and not holder_is_gone(row.lease)
 
 
 def busy(row: Credential) -> RefreshBusy:
     """Return the error for a caller that has waited for as long as callers wait, with what is left of the lease."""
-    left = ((row.lease_expires_at or timezone.now()) - timezone.now()).total_seconds() if row.lease else 0.0
+    now = row.now()
+    left = ((row.lease_expires_at or now) - now).total_seconds() if row.lease else 0.0
     text = f"{row}: another worker is refreshing and took longer than {conf.wait_seconds:g} s"
     if left > 0:
         text += f"; should it be gone, its lease ends in {left:.0f} s"
@@ -98,7 +98,7 @@ class Leader:
                     raise database_away(str(self.seen), error) from None
             if time.monotonic() > give_up_at:
                 raise busy(self.row)
-            time.sleep(pause * random.uniform(0.8, 1.2))
+            time.sleep(pause * random_numbers().uniform(0.8, 1.2))
             pause = min(pause * 1.5, longest_pause)
 
     def _fail_in_transaction(self, error: Exception) -> None:
@@ -114,28 +114,29 @@ class Leader:
         if row is None:
             self._fail_in_transaction(NotLoggedIn("not committed"))
             raise NotLoggedIn(f"{self.seen}: the credential was deleted", credential=self.seen)
-        self.row, pair, now = row, stored(row, self.backend), timezone.now()
-        if self._has_moved_on(row, pair, now):
+        self.row, pair = row, stored(row, self.backend)
+        if self._has_moved_on(row, pair):
             return pair
-        if row.next_attempt_at and row.next_attempt_at > now:
+        if row.next_attempt_at and row.next_attempt_at > row.now():
             raise unavailable(row)
         if row.lease == self.lease and not self._is_too_late():
             return self._call(row, pair)  # the lease is ours: only the acknowledgement of its commit was lost
-        if row.state != Credential.State.ACTIVE or self._waits_for_holder(row, now):
+        if row.state != Credential.State.ACTIVE or self._waits_for_holder(row):
             self._check_transactions(row)
             return None
         return self._lease_and_call(row, pair)
 
-    def _has_moved_on(self, row: Credential, pair: TokenPair, now: datetime) -> bool:
+    def _has_moved_on(self, row: Credential, pair: TokenPair) -> bool:
         if self.rejected is None:
             return row.generation != self.seen.generation
-        return fingerprint(pair.access) != self.rejected or is_suppressed(row, now)
+        return fingerprint(pair.access) != self.rejected or is_suppressed(row)
 
-    def _waits_for_holder(self, row: Credential, now: datetime) -> bool:
+    def _waits_for_holder(self, row: Credential) -> bool:
         if not row.lease or holder_is_gone(row.lease):
             return False
-        if row.is_leased(now) or row.lease == self.lease:
-            return row.is_leased(now)
+        is_leased = row.is_leased(row.now())
+        if is_leased or row.lease == self.lease:
+            return is_leased
         if self.lapsed != row.lease:
             self.lapsed, self.lapsed_since = row.lease, time.monotonic()
         return time.monotonic() - self.lapsed_since < _GRACE_SECONDS
@@ -148,7 +149,7 @@ class Leader:
             self.flight.has_unchecked_transaction = False
 
     def _lease_and_call(self, row: Credential, pair: TokenPair) -> TokenPair | None:
-        self.leased_at = time.monotonic()
+        self.leased_at = elapsed()
         taken = transitions.take_lease(row, self.lease, self.using)
         if taken is None:
             return None
@@ -162,8 +163,9 @@ class Leader:
     def _call(self, leased: Credential, pair: TokenPair) -> TokenPair | None:
         if self._is_too_late():
             return None  # frozen meanwhile (SIGSTOP, a suspended host): the lease could lapse during the call
-        began = timezone.now()
-        made = attempt(self.backend, leased, pair, self.leased_at + conf.lease_seconds)
+        began = host_now()
+        with dated_by(leased.clock):
+            made = attempt(self.backend, leased, pair, self.leased_at + conf.lease_seconds)
         try:
             return settle(self.backend, leased, made, self.using, since=began)
         except Error as error:
@@ -172,7 +174,7 @@ class Leader:
             raise
 
     def _is_too_late(self) -> bool:
-        return time.monotonic() + self.backend.deadline > self.leased_at + conf.lease_seconds
+        return elapsed() + self.backend.deadline > self.leased_at + conf.lease_seconds
 
 
 def watch_transaction(row: Credential, using: str, flight: Flight) -> None:

@@ -6,8 +6,6 @@ from copy import copy
 from datetime import datetime
 from functools import partial
 
-from django.utils import timezone
-
 from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamError
@@ -16,7 +14,7 @@ from jwt_upstream.store import connections, queries
 from jwt_upstream.tokens import TokenPair, fingerprint
 
 from .call import login_fingerprint
-from .leader import Leader, busy, is_being_refreshed, stored, watch_transaction
+from .leader import Leader, busy, is_being_refreshed, is_suppressed, stored, watch_transaction
 from .single_flight import Flight, single_flight
 from .states import reread
 
@@ -33,7 +31,7 @@ def current(
     and whatever ``refresh`` raises once the stored token has expired. For ``backend`` and ``run`` see ``refresh``.
     """
     backend = backend or get_backend(credential.upstream)
-    pair, now = run(partial(stored, credential, backend)), timezone.now()
+    pair, now = run(partial(stored, credential, backend)), credential.now()
     has_expired = not pair.access or credential.has_expired(now)
     is_due = has_expired or credential.is_due(now, backend.refresh_leeway)
     if not is_due or (not has_expired and _should_not_wait(credential, pair, backend, now)):
@@ -41,7 +39,7 @@ def current(
     try:
         return refresh(credential, rejected=pair.access, backend=backend, run=run)
     except UpstreamError:
-        if has_expired or credential.has_expired(timezone.now()):
+        if has_expired or credential.has_expired(credential.now()):
             raise
         return run(lambda: stored(reread(credential), backend))
 
@@ -50,7 +48,8 @@ def _should_not_wait(credential: Credential, pair: TokenPair, backend: Backend, 
     # Nobody waits for a better token while theirs works and another worker is refreshing, or refreshing has just
     # failed, or it can't be done.
     return (
-        is_being_refreshed(credential, now)
+        is_being_refreshed(credential)
+        or is_suppressed(credential)
         or (credential.next_attempt_at is not None and credential.next_attempt_at > now)
         or not _is_renewable(credential, backend)
         or single_flight().is_under_way(_key(credential, fingerprint(pair.access)), queries.database())

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 from django.db import Error
-from django.utils import timezone
 
 from jwt_upstream.backends import Backend, Outcome, Verdict
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import RefreshUnavailable
 from jwt_upstream.models import Credential, Event, Outage
+from jwt_upstream.process import random_numbers
 from jwt_upstream.store import EventDetails, connections, is_away, own_event, queries, transitions
 from jwt_upstream.tokens import TokenPair
 
@@ -24,9 +23,6 @@ from .call import Attempt
 from .states import by_state, unavailable
 
 logger = logging.getLogger("jwt_upstream")
-
-#: A token that expires within this time of being issued has an expiry that can't be meant.
-_NEAR_SECONDS = 1.0
 
 
 def settle(backend: Backend, row: Credential, attempt: Attempt, using: str, since: datetime) -> TokenPair | None:
@@ -56,8 +52,10 @@ def _settle_pair(
     backend: Backend, row: Credential, pair: TokenPair, attempt: Attempt, using: str, own: Callable[[], Event | None]
 ) -> TokenPair | None:
     kind = Event.Kind.LOGGED_IN if attempt.login else Event.Kind.REFRESHED
-    pair, suppressed_until = _with_known_expiry(pair), _suppressed_until(backend, row, pair)
-    write = partial(transitions.settle_pair, row, pair, using, kind, _details(attempt), suppressed_until)
+    # The same access token again, as some endpoints give it out until it expires: another refresh would not help.
+    suppressed_for = backend.min_refresh_interval if pair.access == row.pair.access else 0.0
+    pair = pair.with_credible_expiry(row.now())
+    write = partial(transitions.settle_pair, row, pair, using, kind, _details(attempt), suppressed_for)
     try:
         event = connections.write_with_retry(write, using, conf.settle_seconds, recognize=own)
     except Error as error:
@@ -70,23 +68,6 @@ def _settle_pair(
         announce(event)
     announce_recovery(row.upstream, using)
     return pair
-
-
-def _with_known_expiry(pair: TokenPair) -> TokenPair:
-    # A server's clock that is behind, a local time without its zone, nonsense: a token that was issued just now has
-    # not expired, so the expiry is unknown, and a 401 will tell.
-    expires_at = pair.access_expires_at
-    if expires_at and expires_at <= timezone.now() + timedelta(seconds=_NEAR_SECONDS):
-        return replace(pair, access_expires_at=None)
-    return pair
-
-
-def _suppressed_until(backend: Backend, row: Credential, pair: TokenPair) -> datetime | None:
-    # The same access token again, as some endpoints give it out until it expires: for a while no further refresh will
-    # bring a better one.
-    if pair.access != row.pair.access:
-        return None
-    return timezone.now() + timedelta(seconds=backend.min_refresh_interval)
 
 
 def _lost(row: Credential, error: Exception) -> RefreshUnavailable:
@@ -126,5 +107,6 @@ def _with_interruption(reason: str, row: Credential) -> str:
 
 def _backoff(backend: Backend, row: Credential, outcome: Outcome) -> float:
     # With jitter, so that hosts don't come back at the same moment.
-    backoff = min(backend.backoff * 2.0 ** min(row.failures, 30), backend.backoff_max) * random.uniform(0.8, 1.2)
+    jitter = random_numbers().uniform(0.8, 1.2)
+    backoff = min(backend.backoff * 2.0 ** min(row.failures, 30), backend.backoff_max) * jitter
     return max(backoff, outcome.retry_after or 0.0)

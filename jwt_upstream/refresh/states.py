@@ -8,7 +8,6 @@ from functools import partial
 from typing import NoReturn
 
 from django.db import Error
-from django.utils import timezone
 from requests import Response
 
 from jwt_upstream.exceptions import (
@@ -56,8 +55,9 @@ def not_logged_in(upstream: str, account: str) -> NotLoggedIn:
 
 def unavailable(credential: Credential) -> UpstreamError:
     """Return the error for a credential whose refresh failed and is not tried again before the backoff is over."""
-    wait = max((credential.next_attempt_at or timezone.now()) - timezone.now(), timedelta(0)).total_seconds()
-    since = credential.failing_since or timezone.now()
+    now = credential.now()
+    wait = max((credential.next_attempt_at or now) - now, timedelta(0)).total_seconds()
+    since = credential.failing_since or now
     text = (
         f"{credential} can't be refreshed since {since:%Y-%m-%d %H:%M:%S %Z} ({credential.failure}); "
         f"next attempt in {wait:.1f} s"
@@ -148,14 +148,14 @@ def suppress_refresh(credential: Credential, used: TokenPair, seconds: float) ->
 
     Not if it is no longer fresh: a process that was frozen, for one, may come with a token that has expired meanwhile.
     """
-    row, now, interval = reread(credential), timezone.now(), timedelta(seconds=seconds)
-    is_fresh = row.obtained_at is not None and now - row.obtained_at < interval
+    row = reread(credential)
+    is_fresh = row.obtained_at is not None and row.now() - row.obtained_at < timedelta(seconds=seconds)
     if is_fresh and row.state == State.ACTIVE and row.pair.access == used.access:
-        record_if_possible(partial(transitions.suppress_refresh, row, now + interval, queries.database()))
+        record_if_possible(partial(transitions.suppress_refresh, row, seconds, queries.database()))
 
 
 def _after(event: Event | None, row: Credential, state: str, reason: str) -> Credential:
     if event and event.credential:
         return event.credential
-    row.state, row.reason, row.since = state, reason, timezone.now()
+    row.state, row.reason, row.since = state, reason, row.now()
     return row

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from django.core.signals import setting_changed
 from django.db.models.signals import post_delete, post_migrate, post_save
-from django.utils import timezone
 
 from jwt_upstream.backends import Backend
 from jwt_upstream.conf import conf
@@ -73,7 +72,7 @@ class TokenCache:
         """
         using, seconds = queries.database(), conf.cache_seconds
         if pair.access_expires_at:
-            seconds = min(seconds, (pair.access_expires_at - timezone.now()).total_seconds() / 2)
+            seconds = min(seconds, (pair.access_expires_at - row.now()).total_seconds() / 2)
         # What a test's transaction holds must not outlive it in a client that does.
         if connections.must_join(using):
             seconds = 0.0

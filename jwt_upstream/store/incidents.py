@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.utils import timezone
-
 from jwt_upstream.conf import conf
 from jwt_upstream.models import Credential, Outage
 
@@ -18,17 +16,17 @@ def note(upstream: str, kind: str, reason: str, using: str) -> Outage | None:
 
     A misconfiguration is told at once. An upstream that is down must have been so for JWT_UPSTREAM_OUTAGE_SECONDS.
     """
-    rows, reason = Outage.objects.using(using), storable(reason)
-    outage, is_new = rows.get_or_create(upstream=upstream, defaults={"kind": kind, "reason": reason})
+    rows, reason, now = Outage.objects.using(using), storable(reason), queries.clock(using).now()
+    outage, is_new = rows.get_or_create(upstream=upstream, defaults={"kind": kind, "reason": reason, "since": now})
     if not is_new and (outage.kind, outage.reason) != (kind, reason):
         if outage.kind != kind:  # another trouble is other news
             rows.filter(pk=outage.pk).update(told_at=None)
         rows.filter(pk=outage.pk).update(kind=kind, reason=reason)
         outage.kind, outage.reason = kind, reason
     patience = timedelta(seconds=0 if kind == Outage.Kind.MISCONFIGURED else conf.outage_seconds)
-    if timezone.now() - outage.since < patience:
+    if now - outage.since < patience:
         return None
-    return outage if rows.filter(pk=outage.pk, told_at=None).update(told_at=timezone.now()) else None
+    return outage if rows.filter(pk=outage.pk, told_at=None).update(told_at=now) else None
 
 
 def end(upstream: str, using: str) -> Outage | None:

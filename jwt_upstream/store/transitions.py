@@ -14,7 +14,6 @@ from typing import Any
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from jwt_upstream.conf import conf
 from jwt_upstream.fields import Encrypted
@@ -22,7 +21,7 @@ from jwt_upstream.models import Credential, Event
 from jwt_upstream.tokens import TokenPair
 
 from .history import EventDetails, record, storable
-from .queries import find
+from .queries import clock, find, one
 
 State = Credential.State
 Kind = Event.Kind
@@ -54,14 +53,13 @@ def take_lease(row: Credential, lease: str, using: str) -> tuple[Credential, Eve
     the lease and never settled it. Raises the database's error at once if another transaction holds the row: our own
     locks last milliseconds.
     """
-    expires_at = timezone.now() + timedelta(seconds=conf.lease_seconds)
-    columns: dict[str, Any] = {"lease": lease, "lease_expires_at": expires_at}
-    if row.lease:
-        columns["interrupted_at"] = row.lease_expires_at
     expected = {name: getattr(row, name) for name in _READ_FOR_LEASE}
     with _locked(row, using, state=State.ACTIVE, **expected) as there:
         if there is None:
             return None
+        columns = {"lease": lease, "lease_expires_at": _after(there, conf.lease_seconds)}
+        if row.lease:
+            columns["interrupted_at"] = row.lease_expires_at
         leased = _update(there, using, columns)
         return leased, record(leased, there, using, Kind.INTERRUPTED, _INTERRUPTED) if row.lease else None
 
@@ -86,7 +84,7 @@ def _locked(row: Credential, using: str, **expected: Any) -> Iterator[Credential
             )
         else:  # SQLite, where only a write takes a lock
             rows.update(generation=row.generation)
-        yield next(iter(rows.order_by()), None)
+        yield one(rows)
 
 
 def settle_pair(
@@ -95,16 +93,18 @@ def settle_pair(
     using: str,
     kind: Kind,
     details: EventDetails,
-    suppressed_until: datetime | None = None,
+    suppressed_for: float = 0.0,
 ) -> Event | None:
     """Store what a refresh (or an automatic login) brought, if no other pair was stored since.
 
-    ``suppressed_until`` is set where it brought nothing better, so that no 401 causes another refresh before.
+    Where it brought nothing better, no 401 causes another refresh ``suppressed_for`` so many seconds.
 
     The lease need not be ours any more: a worker that was frozen for longer still holds the newest pair there is.
     """
     with _locked(row, using) as there:
-        columns = {**_stored(there or row, pair), "refresh_suppressed_until": suppressed_until}
+        columns = _stored(there or row, pair)
+        if there and suppressed_for:
+            columns["refresh_suppressed_until"] = _after(there, suppressed_for)
         return _write(there, using, kind, columns, details)
 
 
@@ -134,16 +134,16 @@ def settle_failure(
     row: Credential, backoff: float, using: str, details: EventDetails, *, is_ambiguous: bool
 ) -> Event | None:
     """Record an attempt that failed for now; the next one may be made after ``backoff`` seconds."""
-    now = timezone.now()
     with _locked(row, using, lease=row.lease) as there:
         if there is None:
             return None
+        now = there.now()
         columns = {
             "failures": there.failures + 1,
             "failing_since": there.failing_since or now,
             "failure": storable(details.reason),
             "failure_verdict": details.verdict,
-            "next_attempt_at": now + timedelta(seconds=backoff),
+            "next_attempt_at": _after(there, backoff),
             "interrupted_at": now if is_ambiguous else there.interrupted_at,
             **_NO_LEASE,
         }
@@ -159,16 +159,16 @@ def mark(row: Credential, state: str, using: str, details: EventDetails) -> Even
 
 def restore(row: Credential, using: str, details: EventDetails) -> Event | None:
     """Make a credential active again with the tokens it has."""
-    since = row.since if row.state == State.ACTIVE else timezone.now()
+    since = row.since if row.state == State.ACTIVE else row.now()
     with _locked(row, using, state=row.state) as there:
         return _write(there, using, Kind.RESTORED, {**_HEALTHY, "since": since}, details)
 
 
-def suppress_refresh(row: Credential, until: datetime, using: str) -> None:
-    """Note that a fresh token got a 401 as well, so that no 401 has it replaced before ``until``."""
+def suppress_refresh(row: Credential, seconds: float, using: str) -> None:
+    """Note that a fresh token got a 401 as well, so that for some seconds no 401 has it replaced."""
     with _locked(row, using) as there:
         if there:
-            _update(there, using, {"refresh_suppressed_until": until})
+            _update(there, using, {"refresh_suppressed_until": _after(there, seconds)})
 
 
 def log_in(upstream: str, account: str, pair: TokenPair, using: str, *, username: str, details: EventDetails) -> Event:
@@ -177,6 +177,7 @@ def log_in(upstream: str, account: str, pair: TokenPair, using: str, *, username
         row = find(upstream, account, using)
         if row is None:
             new = Credential(upstream=upstream, account=account)
+            new.clock = clock(using)
             event = _insert(new, {**_stored(new, pair), "username": username}, using, details)
         else:
             with _locked(row, using) as there:
@@ -204,13 +205,13 @@ def begin(upstream: str, account: str, using: str) -> Credential:
 
 def log_out(row: Credential, using: str, details: EventDetails) -> Event | None:
     """Forget the tokens on purpose."""
-    columns = {**_stored(row, _NO_TOKENS), "state": State.LOGGED_OUT, "since": timezone.now(), "reason": "logged out"}
+    columns = {**_stored(row, _NO_TOKENS), "state": State.LOGGED_OUT, "since": row.now(), "reason": "logged out"}
     with _locked(row, using) as there:
         return _write(there, using, Kind.LOGGED_OUT, columns, details)
 
 
 def _stored(row: Credential, pair: TokenPair) -> dict[str, Any]:
-    now = timezone.now()
+    now = row.now()
     return {
         "access_token": Encrypted.seal(pair.access),
         "refresh_token": Encrypted.seal(pair.refresh),
@@ -229,7 +230,12 @@ def _stored(row: Credential, pair: TokenPair) -> dict[str, Any]:
 def _failed(row: Credential, state: str, reason: str) -> dict[str, Any]:
     # The state holds for the very tokens that failed: any others, whoever stored them, end it.
     failed = "" if state == State.UNREADABLE else row.pair.fingerprint
-    return {"state": state, "reason": storable(reason), "since": timezone.now(), "failed_fingerprint": failed}
+    return {"state": state, "reason": storable(reason), "since": row.now(), "failed_fingerprint": failed}
+
+
+def _after(row: Credential, seconds: float) -> datetime:
+    # By the database's clock: what is written here binds other hosts.
+    return row.now() + timedelta(seconds=seconds)
 
 
 def _write(

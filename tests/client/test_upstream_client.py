@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 import traceback
 from collections.abc import Callable
 from copy import copy, deepcopy
@@ -12,7 +13,6 @@ import pytest
 import requests
 import responses
 from django.core import mail
-from django.utils import timezone
 from requests.adapters import HTTPAdapter
 
 from jwt_upstream.client import UpstreamClient
@@ -175,16 +175,12 @@ def test_no_query_after_the_first_call(client: UpstreamClient, django_assert_num
         client.get("orders/")
 
 
-def test_memory_ends_with_the_token(
-    client: UpstreamClient, upstream: Upstream, django_assert_num_queries: Any
-) -> None:
-    """A token that is about to end is not remembered past half of what is left."""
-    Credential.objects.update(access_expires_at=timezone.now(), obtained_at=None)
-    upstream.lifetime = 1e-9
-    client.get("orders/")
-    before = upstream.refreshes
-    client.get("orders/")
-    assert upstream.refreshes == before + 1
+def test_cached_token_expires_with_the_token(client: UpstreamClient, upstream: Upstream) -> None:
+    """A token that is about to expire is not cached for longer than half of the time that is left."""
+    upstream.lifetime = 2
+    client.refresh()
+    token = client._tokens.current(client.backend)
+    assert 0 < token.good_until - time.monotonic() <= 1
 
 
 def test_accounts_are_separate(client: UpstreamClient, upstream: Upstream) -> None:

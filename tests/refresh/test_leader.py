@@ -16,7 +16,7 @@ from django.utils import timezone
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import CredentialRejected, RefreshBlocked, RefreshUnavailable
 from jwt_upstream.models import Credential, Event
-from jwt_upstream.store import new_lease, transitions
+from jwt_upstream.store import EventDetails, new_lease, transitions
 from tests.support.upstream import Answer, Seen, Upstream
 
 
@@ -81,9 +81,7 @@ def test_lapsed_lease_is_left_to_its_holder_for_a_moment(client: UpstreamClient,
 
     def write() -> None:
         time.sleep(0.4)
-        transitions.settle_pair(
-            row, _pair(pair), "default", Event.Kind.REFRESHED, transitions.EventDetails(by="another host")
-        )
+        transitions.settle_pair(row, _pair(pair), "default", Event.Kind.REFRESHED, EventDetails(by="another host"))
         connections.close_all()
 
     thread = threading.Thread(target=write)
@@ -234,7 +232,7 @@ def test_transaction_that_holds_nothing(client: UpstreamClient, upstream: Upstre
     def settle() -> None:
         time.sleep(0.8)
         row = Credential.objects.get()
-        transitions.settle_pair(row, _pair(pair), "default", Event.Kind.REFRESHED, transitions.EventDetails())
+        transitions.settle_pair(row, _pair(pair), "default", Event.Kind.REFRESHED, EventDetails())
         connections.close_all()
 
     thread = threading.Thread(target=settle)

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.core import mail
 from django.db import connection, transaction
 from django.utils import timezone
@@ -28,6 +27,7 @@ from jwt_upstream.refresh import refresh
 from jwt_upstream.refresh.leader import Leader
 from jwt_upstream.refresh.single_flight import Flight
 from jwt_upstream.tokens import TokenPair
+from tests.support.clock import pass_time
 from tests.support.upstream import Answer, Seen, Upstream
 
 
@@ -251,8 +251,8 @@ def test_recovery_by_itself(client: UpstreamClient, upstream: Upstream) -> None:
     with pytest.raises(RefreshUnavailable):
         client.get("orders/")
     del upstream.answers["/refresh"]
-    with time_machine.travel(timezone.now() + timedelta(seconds=2)):
-        assert client.get("orders/").status_code == 200
+    pass_time(2)
+    assert client.get("orders/").status_code == 200
     row = Credential.objects.get()
     assert (row.failures, row.next_attempt_at) == (0, None)
     assert not Outage.objects.exists()
@@ -262,12 +262,12 @@ def test_pause_grows(client: UpstreamClient, upstream: Upstream) -> None:
     """Each further failure doubles the pause, up to the maximum."""
     upstream.expire()
     upstream.answers["/refresh"] = Answer(503)
-    pauses, now = [], timezone.now()
+    pauses = []
     for _ in range(9):
-        with time_machine.travel(now, tick=False), pytest.raises(RefreshUnavailable) as caught:
+        with pytest.raises(RefreshUnavailable) as caught:
             client.get("orders/")
         pauses.append(caught.value.retry_after or 0)
-        now += timedelta(hours=1)
+        pass_time(3600)
     for pause, expected in zip(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60], strict=True):
         assert 0.79 * expected < pause < 1.21 * expected
 
@@ -314,9 +314,9 @@ def test_misconfiguration(upstream: Upstream, transactional_db: None, mailoutbox
     assert set(Credential.objects.values_list("state", flat=True)) == {"active"}
     assert [message.subject for message in mailoutbox] == ["[Django] jwt_upstream: upstream up is misconfigured"]
     upstream.answers["/refresh"] = lambda _: Answer(200, upstream.issue())
-    with time_machine.travel(timezone.now() + timedelta(seconds=5)):
-        for account in ("ann", "bea"):
-            UpstreamClient("up", account).get("orders/")
+    pass_time(5)
+    for account in ("ann", "bea"):
+        UpstreamClient("up", account).get("orders/")
     assert [message.subject for message in mailoutbox[1:]] == ["[Django] jwt_upstream: upstream up works again"]
 
 
@@ -327,10 +327,10 @@ def test_upstream_down_for_long(
     upstream.expire()
     upstream.answers["/refresh"] = Answer(503)
     for minutes in range(9):
-        with time_machine.travel(timezone.now() + timedelta(minutes=2 * minutes)):
-            with pytest.raises(RefreshUnavailable):
-                client.get("orders/")
-            assert len(mailoutbox) == (minutes > 2)
+        with pytest.raises(RefreshUnavailable):
+            client.get("orders/")
+        assert len(mailoutbox) == (minutes > 2)
+        pass_time(120)
     assert [message.subject for message in mailoutbox] == ["[Django] jwt_upstream: upstream up is down"]
 
 
@@ -416,7 +416,7 @@ def test_busy(client: UpstreamClient, upstream: Upstream, settings: Any, mailout
     claim_by_another()
     with pytest.raises(RefreshBusy) as caught:
         client.get("orders/")
-    assert 28 < caught.value.retry_after <= 30
+    assert 28 < (caught.value.retry_after or 0) <= 30
     assert "its lease ends in 30 s" in str(caught.value)
     assert (kinds(), mailoutbox, upstream.refreshes) == (["logged_in"], [], 0)
 
@@ -550,7 +550,7 @@ def test_route_that_always_says_401(client: UpstreamClient, upstream: Upstream) 
     for _ in range(3):
         assert client.get("orders/").status_code == 401
     assert upstream.refreshes == 1
-    with time_machine.travel(timezone.now() + timedelta(seconds=61)):
-        for _ in range(3):
-            assert client.get("orders/").status_code == 401
+    pass_time(61)
+    for _ in range(3):
+        assert client.get("orders/").status_code == 401
     assert upstream.refreshes == 2

@@ -5,18 +5,16 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
-from datetime import timedelta
 
 import pytest
-import time_machine
 from django.db import connection, transaction
-from django.utils import timezone
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import AccountLocked, CredentialRejected, CredentialUnreadable, NotLoggedIn
 from jwt_upstream.models import Credential
 from jwt_upstream.refresh import states
 from jwt_upstream.tokens import TokenPair
+from tests.support.clock import pass_time
 from tests.support.upstream import Answer, Upstream
 
 
@@ -125,8 +123,9 @@ def test_found_out_by_another_process(client: UpstreamClient, upstream: Upstream
 def test_token_that_is_fresh_no_longer(client: UpstreamClient, upstream: Upstream) -> None:
     """A 401 is left alone for a token just obtained, not for one that ended while its process was frozen."""
     row, minute = Credential.objects.get(), 60.0
-    with time_machine.travel(timezone.now() + timedelta(seconds=minute + 1)):
-        states.suppress_refresh(row, row.pair, minute)
+    pass_time(minute + 1)
+    states.suppress_refresh(row, row.pair, minute)
     assert Credential.objects.get().refresh_suppressed_until is None
+    pass_time(-minute)
     states.suppress_refresh(row, row.pair, minute)
     assert Credential.objects.get().refresh_suppressed_until is not None

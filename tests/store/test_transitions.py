@@ -38,7 +38,7 @@ STALE: dict[str, Callable[[Credential], Any]] = {
     ),
     "mark": lambda row: transitions.mark(row, State.LOCKED, USING, EventDetails("no")),
     "restore": lambda row: transitions.restore(row, USING, EventDetails("no")),
-    "suppress_refresh": lambda row: transitions.suppress_refresh(row, timezone.now(), USING),
+    "suppress_refresh": lambda row: transitions.suppress_refresh(row, 60.0, USING),
     "log_out": lambda row: transitions.log_out(row, USING, EventDetails()),
 }
 
@@ -72,7 +72,7 @@ def test_claim_of_a_credential_that_failed_meanwhile(row: Credential) -> None:
 
 def test_claim_of_a_credential_that_is_left_alone_meanwhile(row: Credential) -> None:
     """So has a token that did not help, fresh as it was, as another worker found out since the row was read."""
-    transitions.suppress_refresh(row, timezone.now() + timedelta(seconds=60), USING)
+    transitions.suppress_refresh(row, 60.0, USING)
     assert transitions.take_lease(row, new_lease(), USING) is None
     assert transitions.take_lease(Credential.objects.get(), new_lease(), USING) is not None
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.utils import timezone
 from hypothesis import HealthCheck
 from hypothesis import settings as explored
@@ -24,6 +22,7 @@ from hypothesis.stateful import (
 from requests import Response
 
 from jwt_upstream.backends import Outcome, Verdict, get_backend
+from jwt_upstream.clock import host_now
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.models import Credential, Event
@@ -32,6 +31,7 @@ from jwt_upstream.refresh.call import Attempt
 from jwt_upstream.refresh.settle import settle
 from jwt_upstream.store import EventDetails, new_lease, transitions
 from jwt_upstream.tokens import TokenPair
+from tests.support.clock import pass_time
 from tests.support.upstream import Upstream
 
 USING = "default"
@@ -51,17 +51,13 @@ class Refreshing(RuleBasedStateMachine):
         super().__init__()
         Event.objects.all().delete()
         Credential.objects.all().delete()
-        self.clock = time_machine.travel(timezone.now(), tick=False)
-        self.now = self.clock.start()
         self.number = self.newest = 0
+        self.time = 0.0
         self.good = ""
         self.spends: dict[str, int] = {}
         self.interrupted: set[str] = set()
         self.is_locked = False
         self.log_in()
-
-    def teardown(self) -> None:
-        self.clock.stop()
 
     @property
     def row(self) -> Credential:
@@ -71,6 +67,10 @@ class Refreshing(RuleBasedStateMachine):
         self.number += 1
         self.good = f"refresh-{self.number}"
         return TokenPair(f"access-{self.number}", self.good)
+
+    def pass_time(self, seconds: float) -> None:
+        pass_time(seconds)
+        self.time += seconds
 
     # -- a refresh, step by step
 
@@ -82,7 +82,7 @@ class Refreshing(RuleBasedStateMachine):
             self.interrupted.add(row.pair.refresh)
         got = transitions.take_lease(row, new_lease(), USING)
         assert (got is None) == (row.state != "active")
-        return (got[0], now) if got else multiple()
+        return (got[0], self.time) if got else multiple()
 
     @rule(target=read)
     def read_it(self) -> Any:
@@ -103,13 +103,13 @@ class Refreshing(RuleBasedStateMachine):
         )
         if before.lease:
             self.interrupted.add(before.pair.refresh)
-        return got[0], now
+        return got[0], self.time
 
     @rule(target=answered, worker=consumes(leased))
     def call(self, worker: Any) -> Any:
         """Spend the refresh token, unless the lease is too old; see ``protocol._lease_and_refresh``."""
         row, since = worker
-        if timezone.now() - since > timedelta(seconds=conf.lease_seconds - 10):
+        if self.time - since > conf.lease_seconds - 10:
             return multiple()
         used = row.pair.refresh
         self.spends[used] = self.spends.get(used, 0) + 1
@@ -133,7 +133,7 @@ class Refreshing(RuleBasedStateMachine):
         row, outcome = worker
         before = self.row
         with suppress(UpstreamError):
-            settle(get_backend("up"), row, Attempt(outcome), USING, timezone.now())
+            settle(get_backend("up"), row, Attempt(outcome), USING, host_now())
         if self.row.generation == before.generation and outcome.verdict is Verdict.OK:
             assert before.generation > row.generation, "the newest pair was thrown away"
 
@@ -156,11 +156,11 @@ class Refreshing(RuleBasedStateMachine):
 
     @rule()
     def time_passes(self) -> None:
-        self.now.shift(timedelta(seconds=7))
+        self.pass_time(7)
 
     @rule()
     def a_lease_lapses(self) -> None:
-        self.now.shift(timedelta(seconds=conf.lease_seconds + 1))
+        self.pass_time(conf.lease_seconds + 1)
 
     @rule()
     def log_in(self) -> None:

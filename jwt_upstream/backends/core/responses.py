@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from django.utils import timezone
 from django.utils.functional import cached_property
 from requests import Response
 
+from jwt_upstream import clock
 from jwt_upstream.tokens import TokenPair, claimed_expiry, expiry_after, expiry_at
 
 from .bodies import body, document, is_html, lookup
@@ -135,7 +135,7 @@ class Responses(Configurable):
         A missing refresh token is "": the one that was sent stays valid. Raises ValueError if there is no access
         token, or if a token has characters that a header can't carry.
         """
-        now = now or timezone.now()
+        now = now or clock.now()
         access = self._find(response, self.access_paths)
         if not access:
             raise ValueError("the answer holds no access token")

@@ -8,12 +8,12 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from requests import Response
 
 from jwt_upstream.backends.base import Backend
 from jwt_upstream.backends.core import Outcome, Rule, Verdict, Where, Which, body, document, media_type, shown
+from jwt_upstream.clock import host_now
 from jwt_upstream.tokens import fingerprint
 
 #: How many fields of a body are listed at most.
@@ -60,7 +60,7 @@ class Reading:
 @sensitive_variables()
 def read(backend: Backend, where: Where, response: Response, secrets: Iterable[str] = ()) -> Reading:
     """Explain an answer that was just received; ``secrets`` are values that it may quote and that are redacted."""
-    now = timezone.now()
+    now = host_now()
     secrets = [*secrets, *backend.automatic_login.values(), *backend.own_secrets]
     outcome = _outcome(backend, where, response, now, secrets)
     if outcome.pair:

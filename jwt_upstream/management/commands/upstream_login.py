@@ -1,4 +1,4 @@
-"""``manage.py upstream_login``: a person, or a deployment, gives an upstream's first tokens; shows no secret."""
+"""``manage.py upstream_login``: obtains or adopts the first tokens of an account; shows no secret."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from jwt_upstream.backends import get_backend
 from jwt_upstream.backends.core import masked
+from jwt_upstream.clock import host_now
 from jwt_upstream.exceptions import UpstreamError, UpstreamNotConfigured
 from jwt_upstream.formatting import time_left, timestamp
 from jwt_upstream.login import adopt, login
@@ -31,28 +31,30 @@ class Command(BaseCommand):
     """Logs in at an upstream, or adopts tokens obtained elsewhere."""
 
     help = (
-        "Log in at an upstream and store its tokens, encrypted. Username and password are asked for; without a "
-        "terminal they come from --username and --password-stdin, or from the environment: JWT_UPSTREAM_USERNAME and "
-        "JWT_UPSTREAM_PASSWORD (and JWT_UPSTREAM_<NAME> for whatever else the upstream's login asks for). On any "
-        "failure the exit code is 1 and what was stored before is kept."
+        "Log in to an upstream and store its tokens, encrypted. The command prompts for the username and password; "
+        "without a terminal they come from --username and --password-stdin, or from the environment variables "
+        "JWT_UPSTREAM_USERNAME and JWT_UPSTREAM_PASSWORD (JWT_UPSTREAM_<NAME> for any other value that the login "
+        "needs). On any failure the exit code is 1, and what was stored before is kept."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take everything but secrets, which a process list would show."""
-        parser.add_argument("alias", help="The upstream, as JWT_UPSTREAM names it.")
-        parser.add_argument("--account", default="default", help='Which of several accounts (default: "default").')
+        """Add everything but secrets, which a process list would show."""
+        parser.add_argument("alias", help="The alias of the upstream in JWT_UPSTREAM.")
+        parser.add_argument(
+            "--account", default="default", help='The account, if there are several (default: "default").'
+        )
         prompts.add_username(parser)
         stdin = parser.add_mutually_exclusive_group()
         prompts.add_password_stdin(stdin)
         stdin.add_argument(
             "--tokens-stdin",
             action="store_true",
-            help="Don't log in: read tokens that were obtained elsewhere from standard input, as a JSON object with "
-            "access and refresh, optionally access_expires_at and refresh_expires_at (ISO 8601 or epoch seconds).",
+            help="Don't log in, but read tokens that were obtained elsewhere from standard input: a JSON object with "
+            "access and refresh, and optionally access_expires_at and refresh_expires_at (ISO 8601 or epoch seconds).",
         )
 
     def handle(self, *args: Any, alias: str, account: str, **options: Any) -> None:
-        """Get tokens in the way that was asked for, and say what is stored."""
+        """Log in or adopt tokens, and print a summary."""
         get_tokens = self._adopt if options["tokens_stdin"] else self._log_in
         try:
             credential = get_tokens(alias, account, options)
@@ -70,7 +72,7 @@ class Command(BaseCommand):
     @sensitive_variables()
     def _adopt(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
         if options["username"]:
-            raise CommandError("--username goes with a login, not with --tokens-stdin.")
+            raise CommandError("--username can't be used with --tokens-stdin.")
         get_backend(alias)
         prompts.refuse_terminal("--tokens-stdin", "a JSON object, such as < tokens.json")
         return adopt(alias, account, _pair(sys.stdin.read()), by=prompts.by("upstream_login"))
@@ -80,15 +82,15 @@ class Command(BaseCommand):
 def _pair(text: str) -> TokenPair:
     values = _json_object(text)
     if unknown := sorted(values.keys() - set(_KEYS)):
-        names = masked(", ".join(unknown))  # a token where its name belongs
-        raise CommandError(f"--tokens-stdin: unknown key {names}; it may have {', '.join(_KEYS)}.")
+        names = masked(", ".join(unknown))  # a token may stand where its name belongs
+        raise CommandError(f"--tokens-stdin: unknown key {names}; the keys are {', '.join(_KEYS)}.")
     tokens = {name: _one_of(values, keys) for name, keys in _TOKENS.items()}
     if not any(tokens.values()):
-        raise CommandError("--tokens-stdin: there is no token; give access and refresh.")
-    ends = [_expiry(values, name) for name in _EXPIRIES]
+        raise CommandError("--tokens-stdin: there is no token; the object needs access and refresh.")
+    expiries = [_expiry(values, name) for name in _EXPIRIES]
     try:
-        return TokenPair(**tokens, access_expires_at=ends[0], refresh_expires_at=ends[1])
-    except ValueError as error:  # names the token and doesn't show it
+        return TokenPair(**tokens, access_expires_at=expiries[0], refresh_expires_at=expiries[1])
+    except ValueError as error:  # the message doesn't show the token
         raise CommandError(f"--tokens-stdin: {error}.") from None
 
 
@@ -99,7 +101,7 @@ def _json_object(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
-        raise CommandError("--tokens-stdin: standard input is no JSON object.")
+        raise CommandError("--tokens-stdin: standard input is not a JSON object.")
     return values
 
 
@@ -115,20 +117,20 @@ def _one_of(values: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
 def _expiry(values: Mapping[str, Any], name: str) -> datetime | None:
     if values.get(name) is None:
         return None
-    end = expiry_at(values[name])
-    if end is None:
+    expiry = expiry_at(values[name])
+    if expiry is None:
         raise CommandError(f"--tokens-stdin: {name} is neither an ISO 8601 time nor epoch seconds.")
-    return end
+    return expiry
 
 
 @sensitive_variables("pair")
 def _summary(credential: Credential) -> Iterable[str]:
-    pair, now = credential.pair, timezone.now()
+    pair, now = credential.pair, host_now()
     yield f"{credential}: logged in" + (f" as {credential.username}." if credential.username else ".")
-    for name, token, end in (
+    for name, token, expiry in (
         ("access", pair.access, pair.access_expires_at),
         ("refresh", pair.refresh, pair.refresh_expires_at),
     ):
-        lives = f"until {timestamp(end)} ({time_left(end, now)})" if end else "no stated end"
-        yield f"  {name + ' token':<14} " + (f"{lives}, fingerprint {fingerprint(token)}" if token else "none")
-    yield "Stored encrypted. The fingerprints stand for the tokens in the admin and in the history."
+        validity = f"expires {timestamp(expiry)} ({time_left(expiry, now)})" if expiry else "unknown expiry"
+        yield f"  {name + ' token':<14} " + (f"{validity}, fingerprint {fingerprint(token)}" if token else "none")
+    yield "The tokens are stored encrypted. The admin and the history show their fingerprints instead."

@@ -1,4 +1,4 @@
-"""``manage.py upstream_probe``: what would be sent to an upstream, and what its answers mean; shows no secret."""
+"""``manage.py upstream_probe``: shows what would be sent to an upstream, and explains its answers; shows no secret."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from jwt_upstream.management import prompts
 from jwt_upstream.management.probe_pages import as_data, preview_lines, reading_lines
 from jwt_upstream.management.probes import PROBES, Probe
 
-_WHAT = {"login": "A login", "refresh": "A refresh", "api": "A call"}
+_REQUESTS = {"login": "A login", "refresh": "A refresh", "api": "A call"}
 _NOTE = (
-    "Nothing was sent. {name} stands for what is filled in, […] for what may be secret. To go on: --login, --refresh, "
-    "--api PATH, or --response FILE --where login, refresh or api."
+    "Nothing was sent. {name} is a placeholder for a value, and […] for a possible secret. To explain an answer, give "
+    "--login, --refresh, --api PATH, or --response FILE --where login, refresh or api."
 )
 
 
@@ -34,36 +34,42 @@ class Command(BaseCommand):
     """Shows what a configured backend sends, and explains what the upstream answers."""
 
     help = (
-        "Show what would be sent to an upstream and what is wrong with its settings; nothing is sent. With one of the "
-        "options below, explain an answer: its verdict, the rule that gave it, the tokens that were found, and what "
-        "comes of it. Secrets are never shown. The exit code is 1 if the settings have errors, or the verdict is not "
-        "OK."
+        "Show what would be sent to an upstream and which problems its settings have; nothing is sent. With --login, "
+        "--refresh, --api or --response, explain an answer: its verdict, the rule that gave it, the tokens in it, and "
+        "the consequence. Secrets are never shown. The exit code is 1 if the settings have errors or the verdict is "
+        "not OK."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take what to ask, or a saved answer."""
-        parser.add_argument("alias", help="The upstream, as JWT_UPSTREAM names it.")
+        """Add the options that select a request or a saved answer."""
+        parser.add_argument("alias", help="The alias of the upstream in JWT_UPSTREAM.")
         how = parser.add_mutually_exclusive_group()
-        how.add_argument("--login", action="store_true", help="Log in, and store nothing unless --store is given.")
+        how.add_argument("--login", action="store_true", help="Log in; the tokens are stored only with --store.")
         how.add_argument(
             "--refresh",
             action="store_true",
             help="Refresh the stored credential as the app does: this spends the refresh token and stores the new "
-            "pair, and a refusal has all its consequences.",
+            "pair, and a refusal has its usual consequences.",
         )
         how.add_argument(
             "--api", metavar="PATH", help="GET a path with the stored credential, as UpstreamClient does."
         )
-        how.add_argument("--response", metavar="FILE", help='Send nothing: read what "curl -i" printed ("-": stdin).')
-        parser.add_argument("--where", choices=("login", "refresh", "api"), help="What --response is an answer to.")
+        how.add_argument(
+            "--response", metavar="FILE", help='Send nothing, but read the output of "curl -i" ("-": stdin).'
+        )
+        parser.add_argument(
+            "--where", choices=("login", "refresh", "api"), help="What the answer of --response is to."
+        )
         parser.add_argument("--store", action="store_true", help="Store the pair that --login gets.")
-        parser.add_argument("--account", default="default", help='Which of several accounts (default: "default").')
+        parser.add_argument(
+            "--account", default="default", help='The account, if there are several (default: "default").'
+        )
         prompts.add_username(parser)
         prompts.add_password_stdin(parser)
         parser.add_argument("--json", action="store_true", help="Print JSON.")
 
     def handle(self, *args: Any, alias: str, **options: Any) -> None:
-        """Show, or ask and explain."""
+        """Show the requests, or explain answers."""
         _check_options(options)
         how = next((name for name in PROBES if options[name]), "")
         try:
@@ -80,8 +86,10 @@ class Command(BaseCommand):
         problems, backend = list(check_upstream(alias, written)), make_backend(alias, written)
         requests = previews(backend)
         if options["json"]:
-            told = [{"id": each.id, "message": each.msg, "hint": each.hint} for each in problems]
-            self._print_json({"problems": told, "requests": {name: asdict(each) for name, each in requests.items()}})
+            messages = [{"id": each.id, "message": each.msg, "hint": each.hint} for each in problems]
+            self._print_json(
+                {"problems": messages, "requests": {name: asdict(each) for name, each in requests.items()}}
+            )
         else:
             self._print_preview(backend, problems, requests)
         if number := sum(problem.level >= ERROR for problem in problems):
@@ -91,12 +99,12 @@ class Command(BaseCommand):
         width = shutil.get_terminal_size().columns
         self.stdout.write(f"{backend.alias}: {type(backend).__name__} at {backend.base_url}")
         if not problems:
-            self.stdout.write("Nothing is missing or wrong in its settings.")
+            self.stdout.write("The settings have no problems.")
         for problem in problems:
             style = self.style.ERROR if problem.level >= ERROR else self.style.WARNING
             self.stdout.write(style(f"{problem.msg}\n") + paragraph(str(problem.hint), width))
         for name, preview in requests.items():
-            self.stdout.write("\n".join(["", f"{_WHAT[name]} would send:", "", *preview_lines(preview, width)]))
+            self.stdout.write("\n".join(["", f"{_REQUESTS[name]} would send:", "", *preview_lines(preview, width)]))
         self.stdout.write("\n" + textwrap.fill(_NOTE, width, break_on_hyphens=False))
 
     def _explain(self, backend: Backend, probe: Probe, options: Mapping[str, Any]) -> None:
@@ -119,7 +127,7 @@ class Command(BaseCommand):
 
 def _check_options(options: Mapping[str, Any]) -> None:
     if bool(options["response"]) != bool(options["where"]):
-        raise CommandError("--response and --where login, refresh or api go together.")
+        raise CommandError("--response needs --where login, refresh or api, and --where needs --response.")
     for name in ("store", "username", "password_stdin"):
         if options[name] and not options["login"]:
-            raise CommandError(f"--{name.replace('_', '-')} goes with --login.")
+            raise CommandError(f"--{name.replace('_', '-')} can only be used with --login.")

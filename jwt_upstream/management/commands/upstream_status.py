@@ -1,4 +1,4 @@
-"""``manage.py upstream_status``: how every credential is doing, for people and for monitoring; shows no secret."""
+"""``manage.py upstream_status``: the state of every credential, for people and monitoring; shows no secret."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.core.serializers.json import DjangoJSONEncoder
-from django.utils import timezone
 
+from jwt_upstream.clock import host_now
 from jwt_upstream.conf import conf
 from jwt_upstream.formatting import duration, paragraph, time_left, timestamp
 from jwt_upstream.management.status import Report, Status, Tally
@@ -24,55 +24,60 @@ from jwt_upstream.store import queries
 
 State = Credential.State
 
-_HEADER = ("UPSTREAM", "ACCOUNT", "STATE", "SINCE", "TOKEN LEFT", "REFRESH")
+_HEADER = ("UPSTREAM", "ACCOUNT", "STATE", "SINCE", "EXPIRES IN", "REFRESH")
 _SUMMARY_HEADER = ("UPSTREAM", "CREDENTIALS", "ACTIVE", "FAILING", "NEED A HUMAN")
 _MIN_COLUMN_WIDTH = 8
-#: So many lines are aligned with each other; with --all there may be any number.
+#: How many rows are aligned with each other; with --all there may be any number of them.
 _CHUNK_ROWS = 500
 
 
 class Command(BaseCommand):
-    """Prints the state of every credential and upstream; of many credentials the sum, and those in trouble."""
+    """Prints the state of every credential and upstream; if there are many, totals and the credentials in trouble."""
 
     help = (
-        "Show how every credential is doing, and which upstreams are in trouble. The exit code is 1 if a credential "
-        "needs a human, or a configured upstream has none."
+        "Show the state of every credential, and which upstreams are in trouble. The exit code is 1 if a credential "
+        "needs a human, or a configured upstream has no credential."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take an upstream to look at, and the form of the answer."""
+        """Add the upstream to show, and the options for the output."""
         parser.add_argument("alias", nargs="?", help="Only this upstream.")
         parser.add_argument("--json", action="store_true", help="Print JSON, with every detail.")
         parser.add_argument("--all", action="store_true", help="Show every credential, however many there are.")
         parser.add_argument(
-            "--limit", type=int, default=100, help="If there are more, show so many of those in trouble (%(default)s)."
+            "--limit",
+            type=int,
+            default=100,
+            help="If there are more credentials, show so many of those in trouble (%(default)s).",
         )
 
     def handle(self, *args: Any, alias: str | None, limit: int, **options: Any) -> None:
-        """Print what is stored; nothing is sent to any upstream."""
+        """Print what is stored; sends nothing to any upstream."""
         if limit < 0:
             raise CommandError("--limit must be 0 or more.")
         report = Report(alias, limit, show_all=options["all"])
         if alias and report.is_empty:
-            raise CommandError(f"No upstream {alias!r} in JWT_UPSTREAM, and no credential of it.")
+            raise CommandError(f"There is no upstream {alias!r} in JWT_UPSTREAM, and no credential for it.")
         write = self._write_json if options["json"] else self._write_texts
         write(report)
         if report.need_human:
-            raise CommandError(_judgement(report))
+            raise CommandError(_summary(report))
 
     def _write_texts(self, report: Report) -> None:
         width = shutil.get_terminal_size().columns
         if report.is_short:
-            self.stdout.write("\n".join([*_fitted([_SUMMARY_HEADER, *map(_sums, report.tallies)], width), ""]))
+            self.stdout.write("\n".join([*_fitted([_SUMMARY_HEADER, *map(_totals, report.tallies)], width), ""]))
         self._write_table(report.statuses(), width, has_header=not report.is_short)
         if report.left_out:
-            more = _said(report.left_out, report.is_exact)
-            self.stdout.write(f"{more} more need a human: --limit shows more, --all every credential.")
+            more = _count(report.left_out, report.is_exact)
+            self.stdout.write(
+                f"{more} more need a human: use --limit to show more, or --all to show every credential."
+            )
         for outage in report.outages:
-            self.stdout.write(self.style.WARNING(_told(outage)))
+            self.stdout.write(self.style.WARNING(_outage(outage)))
 
     def _write_table(self, shown: Iterator[Status], width: int, *, has_header: bool) -> None:
-        now, piece = timezone.now(), list(islice(shown, _CHUNK_ROWS))
+        now, piece = host_now(), list(islice(shown, _CHUNK_ROWS))
         table = _fitted([_HEADER, *(_cells(status, now) for status in piece)], width)
         if piece or has_header:
             self.stdout.write(table[0])
@@ -85,28 +90,28 @@ class Command(BaseCommand):
             table = _fitted([_HEADER, *(_cells(status, now) for status in piece)], width)
 
     def _write_json(self, report: Report) -> None:
-        # Piece by piece, so that a million credentials take no memory.
+        # In pieces, so that memory doesn't grow with the number of credentials.
         self.stdout.write(f'{{\n  "is_complete": {_json(not report.is_short)},\n  "credentials": [', ending="")
         for number, status in enumerate(report.statuses()):
             self.stdout.write(f"{',' if number else ''}\n{indent(_json(asdict(status)), '    ')}", ending="")
         names = ("upstream", "kind", "since", "reason")
-        troubles = [{name: getattr(outage, name) for name in names} for outage in report.outages]
+        outages = [{name: getattr(outage, name) for name in names} for outage in report.outages]
         summary = [asdict(tally) for tally in report.tallies]
-        self.stdout.write(f'\n  ],\n  "summary": {_json(summary)},\n  "outages": {_json(troubles)}\n}}')
+        self.stdout.write(f'\n  ],\n  "summary": {_json(summary)},\n  "outages": {_json(outages)}\n}}')
 
 
-def _judgement(report: Report) -> str:
+def _summary(report: Report) -> str:
     number = report.credentials + len(report.missing)
-    ill, of = _said(report.need_human, report.is_exact), _said(number, report.is_exact)
-    return f"{ill} of {of} {'needs' if report.need_human == 1 else 'need'} a human."
+    need_human, total = _count(report.need_human, report.is_exact), _count(number, report.is_exact)
+    return f"{need_human} of {total} {'needs' if report.need_human == 1 else 'need'} a human."
 
 
-def _sums(tally: Tally) -> tuple[str, ...]:
+def _totals(tally: Tally) -> tuple[str, ...]:
     upstream, *numbers, is_exact = astuple(tally)
-    return (upstream, *(_said(number, is_exact) for number in numbers))
+    return (upstream, *(_count(number, is_exact) for number in numbers))
 
 
-def _said(number: int, is_exact: bool) -> str:
+def _count(number: int, is_exact: bool) -> str:
     return f"{number}{'' if is_exact or number < queries.COUNT_LIMIT else '+'}"
 
 
@@ -114,8 +119,8 @@ def _json(value: Any) -> str:
     return json.dumps(value, cls=DjangoJSONEncoder, indent=2)
 
 
-def _told(outage: Outage) -> str:
-    return f"Upstream {outage.upstream} is {outage.kind} since {timestamp(outage.since)}: {outage.reason}"
+def _outage(outage: Outage) -> str:
+    return f"Upstream {outage.upstream} has been {outage.kind} since {timestamp(outage.since)}: {outage.reason}"
 
 
 def _cells(status: Status, now: datetime) -> tuple[str, ...]:
@@ -136,18 +141,18 @@ def _details(status: Status, now: datetime) -> Iterator[str]:
     if status.remedy:
         yield status.remedy
     if status.failures:
-        yield f"failing since {timestamp(status.failing_since)}: {status.failure}; {_next(status, now)}"
+        yield f"failing since {timestamp(status.failing_since)}: {status.failure}; {_next_attempt(status, now)}"
     if status.upstream not in conf.upstreams:
         yield "this upstream is not in JWT_UPSTREAM"
 
 
-def _next(status: Status, now: datetime) -> str:
+def _next_attempt(status: Status, now: datetime) -> str:
     wait = (status.next_attempt_at - now).total_seconds() if status.next_attempt_at else 0
     return f"next attempt in {duration(wait)}" if wait > 0 else "next attempt with the next call"
 
 
 def _fitted(rows: Sequence[tuple[str, ...]], width: int) -> list[str]:
-    """Align columns, shortening upstream and account so that a line fits."""
+    """Return aligned rows, with upstream and account shortened so that they fit the width."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     room = width - sum(widths[2:]) - 2 * (len(widths) - 1)
     for number in (1, 0):
