@@ -36,10 +36,17 @@ REFRESH = [f"eyJref{number}.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{'s' * 30}" for number i
 SECRETS = [PASSWORD, CLIENT_SECRET, KEY, *ACCESS, *REFRESH]
 
 
+class Texts(list[str]):
+    """What was shown so far; reports of errors, which show variables, don't show all of it again."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} texts>"
+
+
 @pytest.fixture
 def shown(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     """Collects what is shown; at the end everything is searched."""
-    texts: list[str] = []
+    texts = Texts()
 
     def receive(sender: Any, signal: Any, **arguments: Any) -> None:
         texts.append(repr(arguments) + str(arguments) + repr(pickle.dumps(arguments)))
