@@ -32,6 +32,8 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
         "SAMPLE_UPSTREAM_DATABASE_URL": f"sqlite:///{tmp_path_factory.mktemp('sample') / 'sample.sqlite3'}",
         "SAMPLE_UPSTREAM_PASSWORD": PASSWORD,
         "SAMPLE_UPSTREAM_ACCESS_SECONDS": "600",
+        "SAMPLE_UPSTREAM_REFRESH_DELAY": "0",
+        "SAMPLE_UPSTREAM_PASSWORD_HASHER": "django.contrib.auth.hashers.MD5PasswordHasher",
     }
     before = dict(os.environ)
     os.environ |= told
@@ -100,7 +102,7 @@ def test_locked_at_a_call(client: UpstreamClient, sample: Sample) -> None:
 
 
 def test_locked_at_a_refresh(client: UpstreamClient, sample: Sample) -> None:
-    """So does its answer to a disabled user's refresh, which spends nothing."""
+    """simplejwt's answer to a disabled user's refresh locks the credential, and spends nothing."""
     sample.throw("lock")
     with pytest.raises(AccountLocked, match="No active account found"):
         client.refresh()

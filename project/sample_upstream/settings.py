@@ -26,6 +26,9 @@ INSTALLED_APPS = [
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "project.sample_upstream.urls"
+# Tests log in often, and their passwords are worth nothing.
+if hasher := env("SAMPLE_UPSTREAM_PASSWORD_HASHER", default=""):
+    PASSWORD_HASHERS = [hasher]
 USE_TZ = True
 LOGGING = {
     "version": 1,

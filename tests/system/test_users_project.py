@@ -152,14 +152,19 @@ def project(tmp_path: Path) -> Path:
     ("command", "says"),
     [
         (["django", "test", "--verbosity", "0"], "Ran 6 tests"),
-        (["pytest", "-q", "-p", "no:cacheprovider"], "10 passed"),
+        (["pytest", "-q", "-p", "no:cacheprovider", "-p", "pytest_django.plugin"], "10 passed"),
     ],
     ids=["manage.py test", "pytest"],
 )
 def test_users_tests(project: Path, command: list[str], says: str) -> None:
     """Everything works inside a test's transaction and outside of it, and no test sees what another one stored."""
     here = str(Path(__file__).parents[2])
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config", "PYTHONPATH": f"{project}{os.pathsep}{here}"}
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "config",
+        "PYTHONPATH": f"{project}{os.pathsep}{here}",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
     run = [sys.executable, "-m", *command]
     ran = subprocess.run(run, cwd=project, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
