@@ -49,9 +49,11 @@ demo: .venv-demo/ready
 
 TEST_READY = .venv/ready $(patsubst requirements/%.txt,.venv/ready-%,$(DRIVER))
 
+# On all cores; each worker has a database of its own.
 test: $(TEST_READY)
-	$(CLEAN) .venv/bin/python -m pytest $(PYTEST_ARGS)
+	$(CLEAN) .venv/bin/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
+# One after the other: a race of many processes wants the cores for itself.
 test-races: $(TEST_READY)
 	$(CLEAN) .venv/bin/python -m pytest -m slow $(PYTEST_ARGS)
 

@@ -20,7 +20,11 @@ from jwt_upstream.models import Credential
 from project.demo.mails import mails
 from project.demo.sample import Sample
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("project.urls")]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.urls("project.urls"),
+    pytest.mark.xdist_group("sample upstream"),
+]
 
 PASSWORD = "of the sample"
 

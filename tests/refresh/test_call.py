@@ -173,6 +173,7 @@ def test_no_time_left(automatic: UpstreamClient, upstream: Upstream, settings: A
     assert (upstream.calls("/login"), Credential.objects.get().state) == ([], "active")
 
 
+@pytest.mark.slow
 def test_many_workers(automatic: UpstreamClient, upstream: Upstream) -> None:
     """Many workers without a usable token make one login."""
     results = workers.together(*(workers.start("calls", threads=4) for _ in range(3)))

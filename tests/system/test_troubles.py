@@ -80,7 +80,7 @@ def test_nobody_there(client: UpstreamClient, upstream: Upstream, settings: Any,
     refused_twice(client)
 
 
-@pytest.mark.parametrize("form", ["seconds", "date"])
+@pytest.mark.parametrize("form", ["seconds", pytest.param("date", marks=pytest.mark.slow)])
 def test_pause_that_the_upstream_asks_for(client: UpstreamClient, upstream: Upstream, form: str) -> None:
     """A Retry-After holds for every process, since it is in the database."""
     upstream.expire()
