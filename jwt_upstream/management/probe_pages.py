@@ -88,7 +88,7 @@ def _token(which: Which, token: FoundToken | None, backend: Backend) -> Iterator
         paths = ", ".join(getattr(backend, f"{which}_paths"))
         yield f"{which} token", f"none at {paths}" if paths else f"none; {which}_paths is empty"
         return
-    kind = "a JWT" if token.is_jwt else "not a JWT"
+    kind = "a JWT" if token.is_jwt else "opaque"
     description = f"{token.length} characters, {kind}, fingerprint {token.fingerprint}"
     yield f"{which} token", f"at {token.path}: {description}"
     if token.expires_at:

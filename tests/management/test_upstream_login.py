@@ -89,11 +89,11 @@ def test_password_from_stdin(upstream: Upstream, transactional_db: None, stdin: 
     first, access, refresh, last = out.splitlines()
     assert first == "up/default: logged in as bob."
     assert access == (
-        f"  access token   until {credential.access_expires_at:%Y-%m-%d %H:%M:%S} UTC (59 min), "
+        f"  access token   expires {credential.access_expires_at:%Y-%m-%d %H:%M:%S} UTC (59 min), "
         f"fingerprint {fingerprint('access-1')}"
     )
-    assert refresh == f"  refresh token  no stated end, fingerprint {fingerprint('refresh-1')}"
-    assert last.startswith("Stored encrypted.")
+    assert refresh == f"  refresh token  unknown expiry, fingerprint {fingerprint('refresh-1')}"
+    assert last.startswith("The tokens are stored encrypted.")
     assert not any(secret in out for secret in SECRETS)
 
 
@@ -170,8 +170,8 @@ def test_nothing_is_asked_of_a_person(upstream: Upstream, transactional_db: None
     assert out.startswith("up/default: logged in.\n")
     assert "  refresh token  none\n" in out
     stdin("correct horse\n")
-    assert "no secret is asked for" in refused("up", "--password-stdin")
-    assert refused("up", "--username", "bob") == "A login at up asks for no username."
+    assert "the login has no secrets" in refused("up", "--password-stdin")
+    assert refused("up", "--username", "bob") == "The login of up doesn't use a username."
 
 
 def test_other_secrets(
@@ -255,13 +255,13 @@ def test_no_terminal(upstream: Upstream, stdin: Any, monkeypatch: pytest.MonkeyP
     """Without a terminal and without values there is one line instead of a prompt which nobody answers."""
     stdin("")
     assert refused("up") == (
-        "No username, and no terminal to ask for it: give --username or set JWT_UPSTREAM_USERNAME."
+        "There is no username, and no terminal to ask for it: give --username or set JWT_UPSTREAM_USERNAME."
     )
     assert refused("up", "--username", "bob") == (
-        "No password, and no terminal to ask for it: give --password-stdin or set JWT_UPSTREAM_PASSWORD."
+        "There is no password, and no terminal to ask for it: give --password-stdin or set JWT_UPSTREAM_PASSWORD."
     )
     monkeypatch.setattr("sys.stdin", None)
-    assert refused("up").startswith("No username, and no terminal")
+    assert refused("up").startswith("There is no username, and no terminal")
     assert upstream.seen == []
 
 
@@ -270,7 +270,7 @@ def test_no_password_on_stdin(upstream: Upstream, stdin: Any, password: str) -> 
     """An empty standard input is told, and no login is tried with an empty password."""
     stdin(password)
     assert refused("up", "--username", "bob", "--password-stdin") == (
-        "--password-stdin: standard input doesn't fit: password."
+        "--password-stdin: standard input has no line for password."
     )
     assert upstream.seen == []
 
@@ -278,7 +278,7 @@ def test_no_password_on_stdin(upstream: Upstream, stdin: Any, password: str) -> 
 def test_nothing_typed(terminal: list[str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty answer at a prompt ends the command before anything is sent."""
     monkeypatch.setattr("sys.stdin", Terminal("\n"))
-    assert refused("up") == "No username given; nothing was stored."
+    assert refused("up") == "No username was given; nothing was stored."
     assert upstream.seen == []
 
 
@@ -346,14 +346,14 @@ def test_adopted(upstream: Upstream, transactional_db: None, stdin: Any, given: 
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ("", "standard input is no JSON object."),
-        ("access-1", "standard input is no JSON object."),
-        ('["access-1"]', "standard input is no JSON object."),
-        ("[" * 100000, "standard input is no JSON object."),
-        ("{}", "there is no token; give access and refresh."),
-        ('{"access": "", "refresh": ""}', "there is no token; give access and refresh."),
-        ('{"acces": "access-1"}', "unknown key acces; it may have access, access_token, token, refresh, "),
-        ('{"access-1access-1access-1access-1access-1": "x"}', "unknown key […]; it may have "),
+        ("", "standard input is not a JSON object."),
+        ("access-1", "standard input is not a JSON object."),
+        ('["access-1"]', "standard input is not a JSON object."),
+        ("[" * 100000, "standard input is not a JSON object."),
+        ("{}", "there is no token; the object needs access and refresh."),
+        ('{"access": "", "refresh": ""}', "there is no token; the object needs access and refresh."),
+        ('{"acces": "access-1"}', "unknown key acces; the keys are access, access_token, token, refresh, "),
+        ('{"access-1access-1access-1access-1access-1": "x"}', "unknown key […]; the keys are "),
         ('{"access": "access-1", "token": "access-1"}', "give only one of access, access_token, token."),
         ('{"access": 5}', "access token must be a string, not int."),
         ('{"access": "access-1\\n\\r x"}', "access token has a character that an HTTP header can't carry."),
@@ -370,6 +370,6 @@ def test_not_adopted(upstream: Upstream, transactional_db: None, stdin: Any, giv
 
 def test_tokens_come_without_a_login(upstream: Upstream) -> None:
     """Options of a login don't go with tokens."""
-    assert "--username goes with a login" in refused("up", "--tokens-stdin", "--username", "bob")
+    assert "--username can't be used with --tokens-stdin" in refused("up", "--tokens-stdin", "--username", "bob")
     with pytest.raises(CommandError, match="not allowed with argument"):
         login("up", "--tokens-stdin", "--password-stdin")

@@ -18,17 +18,15 @@ from django.core import mail
 from django.core.management import CommandError, call_command
 from requests import Response
 
-from jwt_upstream import backends
 from jwt_upstream.backends import Backend, Rule, Verdict
 from jwt_upstream.backends.explain.previews import previews
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair, fingerprint
 from tests.support.upstream import Answer, Upstream
+from tests.support.wire_cases import KINDS
 
 SECRETS = ["correct horse", "access-", "refresh-", "s3cr"]
-KINDS = [kind for kind in map(vars(backends).get, backends.__all__) if isinstance(kind, type(Backend))]
-KINDS = [kind for kind in KINDS if issubclass(kind, Backend)]
 
 
 def probe(*arguments: str, **options: Any) -> tuple[str, str]:
@@ -66,7 +64,7 @@ def test_preview(upstream: Upstream) -> None:
         text
         == f"""\
 up: Backend at {upstream.url}
-Nothing is missing or wrong in its settings.
+The settings have no problems.
 
 A login would send:
 
@@ -91,9 +89,9 @@ A call would send:
     GET {upstream.url}
     Authorization: Bearer {{access}}
 
-Nothing was sent. {{name}} stands for what is filled in, […] for what may be
-secret. To go on: --login, --refresh, --api PATH, or --response FILE --where
-login, refresh or api.
+Nothing was sent. {{name}} is a placeholder for a value, and […] for a possible
+secret. To explain an answer, give --login, --refresh, --api PATH, or --response
+FILE --where login, refresh or api.
 """
     )
     assert (failed, upstream.seen) == ("", [])
@@ -149,7 +147,9 @@ def test_preview_of_secrets_in_addresses(upstream: Upstream, settings: Any) -> N
     call_command("upstream_probe", "up", stdout=out)
     assert "/token?key=[…]&tenant=7\n" in out.getvalue()
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = "https://us:s3cret-password@up.example.com/"
-    with pytest.raises(CommandError, match="BASE_URL must be an http:// or https:// URL without user and password") as caught:
+    with pytest.raises(
+        CommandError, match="BASE_URL must be an http:// or https:// URL without user and password"
+    ) as caught:
         call_command("upstream_probe", "up", stdout=out)
     assert "s3cret" not in f"{caught.value}{out.getvalue()}"
 
@@ -219,7 +219,10 @@ def test_warning(upstream: Upstream, settings: Any) -> None:
         (None, "no upstream 'up' in JWT_UPSTREAM; it has none"),
         ({}, "no upstream 'up' in JWT_UPSTREAM; it has none"),
         ({"up": 5}, "JWT_UPSTREAM['up'] must be a dict"),
-        ({"up": {"BASE_URL": "ftp://x"}}, "JWT_UPSTREAM['up']: BASE_URL must be an http:// or https:// URL without user and password"),
+        (
+            {"up": {"BASE_URL": "ftp://x"}},
+            "JWT_UPSTREAM['up']: BASE_URL must be an http:// or https:// URL without user and password",
+        ),
     ],
 )
 def test_settings_that_make_no_backend(settings: Any, written: Any, line: str) -> None:
@@ -247,12 +250,12 @@ def test_login(known: Upstream, transactional_db: None) -> None:
     assert failed == ""
     assert len(known.calls("/login")) == 1
     assert text.startswith("The answer to a login: HTTP 200, application/json, ")
-    assert f"access token      at access: 8 characters, no JWT, fingerprint {fingerprint('access-1')}\n" in text
-    assert "(59 min), by expires_in: 3600\n" in text
-    assert f"refresh token     at refresh: 9 characters, no JWT, fingerprint {fingerprint('refresh-1')}\n" in text
-    assert "no end is told\n" in text
-    assert "body holds        access (text), refresh (text), expires_in (number)\n" in text
-    assert "comes of it       The pair is stored, and the credential is active.\n" in text
+    assert f"access token      at access: 8 characters, opaque, fingerprint {fingerprint('access-1')}\n" in text
+    assert "(59 min), from expires_in: 3600" in paragraphs(text)
+    assert f"refresh token     at refresh: 9 characters, opaque, fingerprint {fingerprint('refresh-1')}\n" in text
+    assert "unknown expiry\n" in text
+    assert "body fields       access (text), refresh (text), expires_in (number)\n" in text
+    assert "consequence       The pair is stored, and the credential is active.\n" in text
     assert paragraphs(text).endswith("Nothing was stored: give --store to keep the pair, or use upstream_login.")
     assert not Credential.objects.exists()
 
@@ -260,7 +263,7 @@ def test_login(known: Upstream, transactional_db: None) -> None:
 def test_login_that_is_stored(known: Upstream, transactional_db: None) -> None:
     """With --store the pair is kept, for the account that was named."""
     text, failed = probe("up", "--login", "--store", "--account", "ann")
-    assert (text.splitlines()[-1], failed) == ("up/ann: stored.", "")
+    assert (text.splitlines()[-1], failed) == ("up/ann: the pair is stored.", "")
     assert Credential.objects.get().pair == TokenPair("access-1", "refresh-1")
 
 
@@ -272,8 +275,8 @@ def test_login_that_is_refused(
     known.answers["/login"] = Answer(401, {"detail": f"{known.password} is wrong"})
     text, failed = probe("up", "--login", *store)
     assert "verdict           REJECTED\n" in text
-    assert "by default        a 401 with a JSON or an empty body\n" in text
-    assert "said              HTTP 401: […] is wrong\n" in text
+    assert "default           a 401 with a JSON or an empty body\n" in text
+    assert "reason            HTTP 401: […] is wrong\n" in text
     assert "LoginRejected is raised" in text
     assert text.endswith("othing was stored.\n")
     assert failed == "up: the verdict is REJECTED."
@@ -294,7 +297,7 @@ def test_login_without_an_answer(
 def test_login_needs_a_password(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     """Username and password come as with upstream_login."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("correct horse\n"))
-    assert probe("up", "--login")[1].startswith("No username, and no terminal to ask for it")
+    assert probe("up", "--login")[1].startswith("There is no username, and no terminal to ask for it")
     text, failed = probe("up", "--login", "--username", "bob", "--password-stdin")
     assert ("verdict           OK" in text, failed) == (True, "")
 
@@ -306,7 +309,7 @@ def test_refresh(client: UpstreamClient, upstream: Upstream) -> None:
     """A refresh is the app's own: it spends the stored token, and the new pair is stored."""
     text, failed = probe("up", "--refresh")
     assert text.startswith("The answer to a refresh: HTTP 200, application/json, ")
-    assert "comes of it       The new pair is stored, and every worker goes on with it.\n" in text
+    assert "consequence       The new pair is stored, and all workers use it.\n" in text
     assert text.endswith("up/default: the new pair is stored.\n")
     assert (failed, upstream.refreshes, upstream.reuses) == ("", 1, 0)
     assert Credential.objects.get().pair == TokenPair("access-2", "refresh-2")
@@ -318,14 +321,14 @@ def test_refresh_that_is_refused(client: UpstreamClient, upstream: Upstream) -> 
     """A refusal has all its consequences: the credential is rejected and the admins get a mail."""
     upstream.answers["/refresh"] = Answer(401, {"detail": f"no {upstream.refresh}"})
     text, failed = probe("up", "--refresh")
-    assert "said              HTTP 401: no […]\n" in text
-    assert "The credential is rejected: calls fail at once" in text
+    assert "reason            HTTP 401: no […]\n" in text
+    assert "The credential is rejected until somebody logs in: calls fail at once" in paragraphs(text)
     assert "up/default is rejected since" in text
     assert failed == "up: the verdict is REJECTED."
     assert Credential.objects.get().state == "rejected"
     assert len(mail.outbox) == 1
     text, failed = probe("up", "--refresh")
-    assert paragraphs(text).endswith("Nothing was sent from here.")
+    assert paragraphs(text).endswith("This command sent nothing.")
     assert (failed, upstream.refreshes) == ("up: there is no answer.", 1)
 
 
@@ -334,7 +337,7 @@ def test_refresh_with_automatic_login(client: UpstreamClient, upstream: Upstream
     settings.JWT_UPSTREAM["up"]["LOGIN"] = {"username": "bob", "password": "correct horse"}
     upstream.answers["/refresh"] = Answer(401, {"detail": "no"})
     text, failed = probe("up", "--refresh")
-    assert "LOGIN is tried, once. If that fails, too, the credential is rejected" in paragraphs(text)
+    assert "LOGIN is tried once. If that fails too, the credential is rejected" in paragraphs(text)
     assert (text.count("The answer to a refresh: HTTP 401"), text.count("The answer to a login: HTTP 200")) == (1, 1)
     assert failed == ""
 
@@ -361,8 +364,8 @@ def test_call(client: UpstreamClient, upstream: Upstream) -> None:
     """A call is made with the stored token, and its answer explained."""
     text, failed = probe("up", "--api", "orders/")
     assert text.startswith("The answer to a call: HTTP 200, application/json, ")
-    assert "by default        no error\n" in text
-    assert "comes of it       The caller gets the answer.\n" in text
+    assert "default           no error\n" in text
+    assert "consequence       The caller gets the answer.\n" in text
     assert "access token" not in text
     assert (failed, len(upstream.calls("/orders/"))) == ("", 1)
 
@@ -376,14 +379,14 @@ def test_call_with_an_expired_token(client: UpstreamClient, upstream: Upstream) 
         ("refresh", 200, "OK"),
         ("api", 200, "OK"),
     ]
-    assert "same call is sent again, once" in told[0]["consequence"]
+    assert "same call is sent again once" in told[0]["consequence"]
 
 
 def test_call_of_a_locked_account(client: UpstreamClient, upstream: Upstream) -> None:
     """An answer that locks the credential is explained as well."""
     upstream.answers["/orders/"] = Answer(401, {"message": "Account is disabled."})
     text, failed = probe("up", "--api", "orders/")
-    assert 'by rule default rules[0] {"verdict": "LOCKED", ' in paragraphs(text)
+    assert 'rule default rules[0] {"verdict": "LOCKED", ' in paragraphs(text)
     assert "The caller gets AccountLocked." in paragraphs(text)
     assert failed == "up: the verdict is LOCKED."
     assert Credential.objects.get().state == "locked"
@@ -436,8 +439,8 @@ def test_saved_answer(saved: Callable[..., str], upstream: Upstream, content: by
     """What curl -i prints is understood, with any line ends, versions and preambles, packed or unpacked."""
     text, failed = probe("up", "--response", saved(content), "--where", "login")
     assert text.startswith("The answer to a login: HTTP 200, application/")
-    assert f"at access: 7 characters, no JWT, fingerprint {fingerprint('a-token')}\n" in text
-    assert f"at refresh: 7 characters, no JWT, fingerprint {fingerprint('r-token')}\n" in text
+    assert f"at access: 7 characters, opaque, fingerprint {fingerprint('a-token')}\n" in text
+    assert f"at refresh: 7 characters, opaque, fingerprint {fingerprint('r-token')}\n" in text
     assert "token, it is used" not in text
     assert (failed, upstream.seen) == ("", [])
 
@@ -445,7 +448,10 @@ def test_saved_answer(saved: Callable[..., str], upstream: Upstream, content: by
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        ("", "this is not an HTTP response: it must begin with a status line such as 'HTTP/1.1 401 Unauthorized' (curl -i)"),
+        (
+            "",
+            "this is not an HTTP response: it must begin with a status line such as 'HTTP/1.1 401 Unauthorized' (curl -i)",
+        ),
         (TOKENS, "this is not an HTTP response"),
         ("< HTTP/1.1 200 OK\n< A: b\n", "this is not an HTTP response"),
         ("HTTP/1.1 OK\n", "this is not an HTTP response"),
@@ -478,8 +484,8 @@ def test_standard_input(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> 
     text, failed = probe("up", "--response", "-", "--where", "refresh")
     assert text.startswith("The answer to a refresh: HTTP 503, no Content-Type, 0 bytes\n")
     assert "Retry-After       30\n" in text
-    assert "but at least the 30 s that were asked for" in paragraphs(text)
-    assert "The refresh token may be spent although no pair came back." in paragraphs(text)
+    assert "but at least the 30 s that the upstream asks for" in paragraphs(text)
+    assert "The upstream may have spent the refresh token although no pair came back." in paragraphs(text)
     assert failed == "up: the verdict is TRANSIENT."
 
 
@@ -500,7 +506,7 @@ def test_invalid_utf_8(saved: Callable[..., str]) -> None:
     text, failed = probe(
         "up", "--response", saved(b"HTTP/1.1 401 No\r\nX: \xff\r\n\r\n\xff\xfe\x80"), "--where", "refresh"
     )
-    assert "by default a 401 with a body that is not a token endpoint's" in paragraphs(text)
+    assert "default a 401 with a body that is not a token endpoint's" in paragraphs(text)
     assert failed == "up: the verdict is TRANSIENT."
 
 
@@ -508,18 +514,18 @@ def test_invalid_utf_8(saved: Callable[..., str]) -> None:
 
 CONSEQUENCES = [
     ("refresh", 200, {"access": "a"}, "The refresh token that was sent is kept, since no new one came."),
-    ("refresh", 200, {}, "by default a success without an access token"),
-    ("refresh", 200, {}, "access token none; looked at access_token, access, token refresh token none; looked at"),
-    ("refresh", 200, {"access": "a b"}, "by default access token has a character that an HTTP header can't carry"),
-    ("refresh", 403, {"message": "Account is disabled."}, "The tokens are kept, to be tried again from the admin."),
-    ("refresh", 401, {"error": "invalid_client"}, "The admins get one mail about the upstream, at once."),
-    ("refresh", 503, {}, "Refreshing pauses for 1 s, doubled with each failure up to 60 s."),
+    ("refresh", 200, {}, "default a success without an access token"),
+    ("refresh", 200, {}, "access token none at access_token, access, token refresh token none at"),
+    ("refresh", 200, {"access": "a b"}, "default access token has a character that an HTTP header can't carry"),
+    ("refresh", 403, {"message": "Account is disabled."}, "The tokens are kept, so that the admin's Try again can use them."),
+    ("refresh", 401, {"error": "invalid_client"}, "The admins get one mail about the upstream at once."),
+    ("refresh", 503, {}, "The next refresh is attempted after 1 s, doubled with each failure up to 60 s."),
     ("refresh", 503, {}, "The admins get one mail about the upstream if it lasts for 5 min."),
     ("login", 401, {"message": "Account is disabled."}, "AccountLocked is raised. What was stored before is kept."),
-    ("login", 400, {"error": "invalid_client"}, "UpstreamMisconfigured is raised: the settings want mending."),
-    ("login", 503, {}, "RefreshUnavailable is raised, to try again later. What was stored before is kept."),
-    ("api", 404, {}, "It is the caller's business: the answer is handed on, and nothing changes."),
-    ("api", 419, {}, 'by rule OPTIONS rules[0] {"verdict": "EXPIRED", "where": "api", "status": 419}'),
+    ("login", 400, {"error": "invalid_client"}, "UpstreamMisconfigured is raised: the settings are wrong."),
+    ("login", 503, {}, "RefreshUnavailable is raised. What was stored before is kept."),
+    ("api", 404, {}, "The answer is not about the token: the caller gets it, and nothing changes."),
+    ("api", 419, {}, 'rule OPTIONS rules[0] {"verdict": "EXPIRED", "where": "api", "status": 419}'),
     (
         "api",
         200,
@@ -542,22 +548,22 @@ def test_consequence(
 def test_wait_that_a_login_is_asked_for(saved: Callable[..., str]) -> None:
     """A pause that the upstream asks for is named."""
     text, _ = probe("up", "--response", saved("HTTP/1.1 429 Slow\nRetry-After: 90\n"), "--where", "login")
-    assert "RefreshUnavailable is raised, to try again in 90 s." in paragraphs(text)
+    assert "RefreshUnavailable is raised, with a retry_after of 90 s." in paragraphs(text)
 
 
 @pytest.mark.parametrize(
     ("options", "body", "told"),
     [
         ({}, {"access": jwt.encode({"iat": 1000, "exp": 4600}, "x" * 32)}, "a JWT, fingerprint"),
-        ({}, {"access": jwt.encode({"iat": 1000, "exp": 4600}, "x" * 32)}, "(59 min), by exp claim"),
-        ({"lifetime": 600}, {"access": "a"}, "(9 min), by option lifetime: 600"),
-        ({"lifetime_unit": "ms"}, {"access": "a", "expires_in": 600000}, "(9 min), by expires_in: 600000"),
+        ({}, {"access": jwt.encode({"iat": 1000, "exp": 4600}, "x" * 32)}, "(59 min), from exp claim"),
+        ({"lifetime": 600}, {"access": "a"}, "(9 min), from option lifetime: 600"),
+        ({"lifetime_unit": "ms"}, {"access": "a", "expires_in": 600000}, "(9 min), from expires_in: 600000"),
         (
             {},
             {"access": "a", "expires_at": "2019-01-01"},
-            "until 2019-01-01 00:00:00 UTC (expired), by expires_at: 2019",
+            "expires 2019-01-01 00:00:00 UTC (expired), from expires_at: 2019",
         ),
-        ({}, {"access": "a"}, "no end is told; it is used until a call gets a 401"),
+        ({}, {"access": "a"}, "unknown expiry; it is used until a call gets a 401"),
         ({"access_paths": ["x", "data.access"]}, {"data": {"access": "a"}}, "at data.access: 1 characters"),
     ],
 )
@@ -614,11 +620,11 @@ def test_width(saved: Callable[..., str], monkeypatch: pytest.MonkeyPatch, width
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--response", "x"], "--response and --where login, refresh or api go together."),
-        (["--where", "api"], "--response and --where login, refresh or api go together."),
-        (["--refresh", "--store"], "--store goes with --login."),
-        (["--username", "bob"], "--username goes with --login."),
-        (["--api", "x", "--password-stdin"], "--password-stdin goes with --login."),
+        (["--response", "x"], "--response needs --where login, refresh or api, and --where needs --response."),
+        (["--where", "api"], "--response needs --where login, refresh or api, and --where needs --response."),
+        (["--refresh", "--store"], "--store can only be used with --login."),
+        (["--username", "bob"], "--username can only be used with --login."),
+        (["--api", "x", "--password-stdin"], "--password-stdin can only be used with --login."),
         (["--login", "--refresh"], "Error: argument --refresh: not allowed with argument --login"),
     ],
 )

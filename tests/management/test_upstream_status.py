@@ -53,12 +53,12 @@ def test_all_is_well() -> None:
     put("erp", "ben", access_expires_at=timezone.now())
     out, error = status()
     assert error == ""
-    assert out.splitlines()[0].split() == ["UPSTREAM", "ACCOUNT", "STATE", "SINCE", "TOKEN", "LEFT", "REFRESH"]
+    assert out.splitlines()[0].split() == ["UPSTREAM", "ACCOUNT", "STATE", "SINCE", "EXPIRES", "IN", "REFRESH"]
     crm, ann, ben = cells(out)
     assert crm[:3] == ["crm", "default", "active"]
     assert crm[4:] == ["59 min", "ok"]
-    assert ann[4] == "no stated end"
-    assert ben[4] == "ended"
+    assert ann[4] == "unknown expiry"
+    assert ben[4] == "expired"
 
 
 def test_not_logged_in() -> None:
@@ -129,9 +129,9 @@ def test_outages() -> None:
     Outage.objects.create(upstream="erp", kind="down", reason="HTTP 503")
     out, error = status("crm")
     since = f"{outage.since:%Y-%m-%d %H:%M:%S} UTC"
-    assert out.splitlines()[-1] == f"Upstream crm is misconfigured since {since}: invalid_client"
+    assert out.splitlines()[-1] == f"Upstream crm has been misconfigured since {since}: invalid_client"
     assert error == ""
-    assert "Upstream erp is down since" in status()[0]
+    assert "Upstream erp has been down since" in status()[0]
 
 
 def test_upstream_that_is_gone(settings: Any) -> None:
@@ -147,7 +147,7 @@ def test_upstream_that_is_gone(settings: Any) -> None:
 
 def test_unknown_alias() -> None:
     """An alias that neither settings nor database know is an error."""
-    assert status("nope") == ("", "No upstream 'nope' in JWT_UPSTREAM, and no credential of it.")
+    assert status("nope") == ("", "There is no upstream 'nope' in JWT_UPSTREAM, and no credential for it.")
 
 
 def test_json() -> None:
@@ -239,7 +239,7 @@ def test_many_in_trouble() -> None:
     put("crm", "tenant-0", state="locked")
     out, error = status("crm", "--limit=4")
     assert [row[1] for row in cells(out)[1:-1]] == ["tenant-0", "tenant-1", "tenant-2", "tenant-3"]
-    assert out.splitlines()[-1] == "6 more need a human: --limit shows more, --all every credential."
+    assert out.splitlines()[-1] == "6 more need a human: use --limit to show more, or --all to show every credential."
     assert error == "10 of 10 need a human."
 
 
@@ -294,7 +294,7 @@ def test_more_in_trouble_than_are_counted(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(queries, "COUNT_LIMIT", 6)
     put_many("crm", 20, state="locked")
     out, error = status("crm", "--limit=3")
-    assert out.splitlines()[-1] == "6+ more need a human: --limit shows more, --all every credential."
+    assert out.splitlines()[-1] == "6+ more need a human: use --limit to show more, or --all to show every credential."
     assert error == "9+ of 10+ need a human."  # the other upstream too, where nobody has logged in
 
 
