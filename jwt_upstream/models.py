@@ -83,7 +83,7 @@ class Credential(models.Model):
 
     objects = CredentialQuerySet.as_manager()
 
-    #: The database's, if the row was read together with it; hosts' clocks differ, and what one writes binds the others.
+    #: The database's clock, if the row was read with it: hosts' clocks differ, and the times of one bind the others.
     clock: Clock | None = None
 
     class Meta:

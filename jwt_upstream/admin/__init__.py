@@ -1,4 +1,4 @@
-"""The admin's pages: how credentials are doing, what happened to them, and the actions to mend them."""
+"""The admin pages: the states of credentials, their history, and actions to operate them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the admin's pages show states, moments and tokens: coloured, short, and without a secret."""
+"""How the admin pages show states, times and tokens: coloured, short, and without secrets."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _COLOURS = {
 
 
 def of_credential(credential: Credential) -> str:
-    """Show the state, and of an active credential also whether refreshing fails while its token lives or has ended."""
+    """Return a badge with the state, "degraded" or "failing" (once the token has expired) if refreshes fail."""
     if credential.state == Credential.State.ACTIVE and credential.failures:
         return _badge("doubtful", _("degraded")) if credential.is_degraded else _badge("bad", _("failing"))
     return _badge(_COLOURS.get(credential.state, "bad"), credential.get_state_display())
 
 
 def of_event(event: Event) -> str:
-    """Show what happened."""
+    """Return a badge with what happened."""
     return _badge(_COLOURS.get(event.kind, "bad"), event.get_kind_display())
 
 
 def of_outage(outage: Outage) -> str:
-    """Show whose fault it is."""
+    """Return a badge with the kind of outage."""
     return _badge("bad", outage.get_kind_display())
 
 
@@ -44,17 +44,19 @@ def _badge(colour: str, text: Any) -> str:
 
 
 def short(moment: datetime) -> str:
-    """Say when, to the second and in few characters, in the current time zone."""
+    """Return a time in the current time zone, to the second and in few characters."""
     return f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}"
 
 
-def token(stored: Encrypted, end: datetime | None) -> str:
-    """Show a stored token's fingerprint and lifetime; opens it, so not meant for lists."""
+def token(stored: Encrypted, expiry: datetime | None) -> str:
+    """Return a stored token's fingerprint and expiry; decrypts the token, so it is not meant for lists."""
     if not stored:
         return str(_("none"))
     try:
-        what = str(_("fingerprint %s") % fingerprint(stored.open()))
+        identity = str(_("fingerprint %s") % fingerprint(stored.open()))
     except DecryptionError:
-        what = str(_("no configured key opens it"))
-    lives = time_left(end, host_now())
-    return f"{what}, {lives}" if end is None else f"{what}, {_('until')} {short(end)} ({lives})"
+        identity = str(_("no configured key decrypts it"))
+    validity = time_left(expiry, host_now())
+    if expiry is None:
+        return f"{identity}, {validity}"
+    return f"{identity}, {_('expires')} {short(expiry)} ({validity})"

@@ -1,4 +1,4 @@
-"""What keeps the admin's lists quick with a million rows: filters that read no whole table, and a bounded count."""
+"""Filters and a paginator that keep the admin's lists fast with a million rows: none of them reads a whole table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ else:
 
 
 class BoundedPaginator(PaginatorBase):
-    """Counts only as many rows as somebody might page through, so that a list's time doesn't grow with the table."""
+    """Counts a limited number of rows, so that the time for a list doesn't grow with the table."""
 
     @cached_property
     def count(self) -> int:
@@ -31,35 +31,35 @@ class BoundedPaginator(PaginatorBase):
 
 
 class ByUpstream(admin.SimpleListFilter):
-    """Chooses by upstream; Django's own filter reads the whole table to find out which there are."""
+    """Filters by upstream; Django's own filter reads the whole table to find the choices."""
 
     title = _("upstream")
     parameter_name = "upstream"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Offer the upstreams that have rows."""
+        """Return the upstreams that have rows."""
         return [(name, name) for name in queries.upstreams(model_admin.get_queryset(request))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        """Choose the rows of one."""
-        # Not by equality, with which MariaDB 10.11 sorts all rows of the upstream (8 s for 100 000).
+        """Return the rows of the selected upstream."""
+        # Not by equality, for which MariaDB 10.11 sorts all rows of the upstream (8 s for 100 000).
         name = self.value()
         return queryset.filter(upstream__gte=name, upstream__lte=name) if name else queryset
 
 
 class Refreshing(admin.SimpleListFilter):
-    """Tells credentials whose refreshing fails from those that do well."""
+    """Filters by whether refreshes of a credential fail."""
 
-    title = _("refreshing")
+    title = _("refresh")
     parameter_name = "refreshing"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Offer the two ways it can be."""
+        """Return the two choices."""
         return [("ok", _("ok")), ("failing", _("failing"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        """Choose by whether the last attempt failed."""
+        """Return the rows whose last refresh failed, or the others."""
         if self.value() == "failing":
-            # By their names, so that the index serves which begins with them.
+            # With the upstreams' names, so that the index which begins with them is used.
             return queries.failing(queryset, queries.upstreams(Credential.objects.using(queryset.db)))
         return queryset.filter(failures=0) if self.value() else queryset

@@ -1,4 +1,4 @@
-"""The admin's pages: how credentials are doing and what happened to them; nothing can be edited, no token is shown."""
+"""The admin pages of the models; they are read-only, and show no tokens."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _EMPTY = "-"
 
 
 class ReadOnly:
-    """Keeps people from adding and changing; whoever may change a row may operate it by actions."""
+    """Forbids adding and changing rows; the change permission allows the actions instead."""
 
     def has_add_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """Refuse: rows are made by logging in and by what upstreams answer."""
+        """Return False: logins and the answers of upstreams create rows."""
         return False
 
     def has_change_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """Refuse: a row that says other than the upstream breaks a credential."""
+        """Return False: editing a row could break its credential."""
         return False
 
     class Media:
@@ -50,9 +50,9 @@ class ReadOnly:
 
 @admin.register(Credential)
 class CredentialAdmin(ReadOnly, CredentialBase):
-    """Shows state, lifetimes and fingerprints; the tokens are opened on a credential's own page only."""
+    """Shows states, expiries and fingerprints; only a credential's own page decrypts its tokens."""
 
-    list_display = ["name", "badge", "from_when", "token_left", "why"]
+    list_display = ["name", "badge", "from_when", "token_left", "problem"]
     list_filter = ["state", filters.Refreshing, filters.ByUpstream]
     search_fields = ["upstream", "account", "username", "reason", "failure"]
     paginator = filters.BoundedPaginator
@@ -63,80 +63,80 @@ class CredentialAdmin(ReadOnly, CredentialBase):
         (_("State"), {"fields": ["badge", "since", "reason", "remedy"]}),
         (_("Tokens"), {"fields": ["access", "refresh", "obtained_at", "generation"]}),
         (
-            _("Refreshing"),
+            _("Refresh"),
             {"fields": ["refreshing", "failure", "next_attempt_at", "interrupted_at", "refresh_suppressed_until"]},
         ),
     ]
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Ask the change permission of whoever wants to use an action."""
+        """Tell whether the user may use the actions, which takes the change permission."""
         return super(ReadOnly, self).has_change_permission(request)
 
     @admin.display(description=_("credential"), ordering="upstream")
     def name(self, credential: Credential) -> str:
-        """Name upstream and account."""
+        """Return the upstream and account."""
         return str(credential)
 
     @admin.display(description=_("state"), ordering="state")
     def badge(self, credential: Credential) -> str:
-        """Show the state at a glance, and whether an active credential lives on its last token."""
+        """Return a badge with the state, or "degraded" for an active credential whose refresh fails."""
         return cells.of_credential(credential)
 
-    @admin.display(description=_("token left"), ordering="access_expires_at")
+    @admin.display(description=_("expires in"), ordering="access_expires_at")
     def token_left(self, credential: Credential) -> str | None:
-        """Say how long the access token still lives, without opening it."""
+        """Return how long the access token is still valid, without decrypting it."""
         return time_left(credential.access_expires_at, credential.now()) if credential.access_token else None
 
     @admin.display(description=_("since"), ordering="since")
     def from_when(self, credential: Credential) -> str:
-        """Say since when, in few characters."""
+        """Return when the state began, in few characters."""
         return cells.short(credential.since)
 
-    @admin.display(description=_("why"))
-    def why(self, credential: Credential) -> str:
-        """Say why it is not well."""
+    @admin.display(description=_("reason"))
+    def problem(self, credential: Credential) -> str:
+        """Return why it needs a human, or why its refresh fails."""
         return credential.reason if credential.needs_human else credential.failure
 
-    @admin.display(description=_("refreshing"))
+    @admin.display(description=_("refresh"))
     def refreshing(self, credential: Credential) -> str:
-        """Say whether refreshing works, is under way, or since when it fails."""
+        """Return whether refreshes work or since when they fail, and whether one is in progress."""
         if credential.needs_human:
             return _EMPTY
         if credential.is_leased(credential.now()):
-            return str(_("under way"))
+            return str(_("in progress"))
         if credential.failing_since is None:
             return str(_("ok"))
-        told = {"since": cells.short(credential.failing_since), "number": credential.failures}
-        return _("failing since %(since)s, %(number)d times") % told
+        values = {"since": cells.short(credential.failing_since), "number": credential.failures}
+        return _("failing since %(since)s, %(number)d times") % values
 
-    @admin.display(description=_("what now"))
+    @admin.display(description=_("what to do"))
     def remedy(self, credential: Credential) -> str:
-        """Say what a person should do."""
+        """Return what a person should do."""
         return credential.remedy if credential.needs_human else _EMPTY
 
     @admin.display(description=_("access token"))
     def access(self, credential: Credential) -> str:
-        """Show the access token's fingerprint and lifetime."""
+        """Return the access token's fingerprint and expiry."""
         return cells.token(credential.access_token, credential.access_expires_at)
 
     @admin.display(description=_("refresh token"))
     def refresh(self, credential: Credential) -> str:
-        """Show the refresh token's fingerprint and lifetime."""
+        """Return the refresh token's fingerprint and expiry."""
         return cells.token(credential.refresh_token, credential.refresh_expires_at)
 
     @admin.action(description=_("Refresh now, or try again"), permissions=["operate"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[Credential]) -> HttpResponse | None:
-        """Refresh with the stored tokens, whatever state and pause there is."""
+        """Refresh with the stored tokens, whatever the state and backoff."""
         return self._each(request, queryset, try_again, _("Credential %s works: it has a new token."))
 
     @admin.action(description=_("Log out"), permissions=["operate"])
     def log_out(self, request: HttpRequest, queryset: QuerySet[Credential]) -> HttpResponse | None:
-        """Forget the tokens."""
+        """Delete the stored tokens."""
 
-        def forget(credential: Credential, *, by: str) -> None:
+        def delete_tokens(credential: Credential, *, by: str) -> None:
             log_out(credential.upstream, credential.account, by=by)
 
-        return self._each(request, queryset, forget, _("Credential %s is logged out; its tokens are forgotten."))
+        return self._each(request, queryset, delete_tokens, _("Credential %s is logged out; its tokens are deleted."))
 
     def _each(
         self, request: HttpRequest, queryset: QuerySet[Credential], do: Callable[..., Any], done: Any
@@ -145,20 +145,20 @@ class CredentialAdmin(ReadOnly, CredentialBase):
             try:
                 do(credential, by=f"admin by {request.user}")
             except (UpstreamError, ImproperlyConfigured) as error:
-                # The admin begins messages with a capital letter, which must not be an account's.
-                self.message_user(request, _("Not done: %s") % error, messages.ERROR)
+                # The admin capitalizes messages, so they must not begin with the name of an account.
+                self.message_user(request, _("Failed: %s") % error, messages.ERROR)
             else:
                 self.message_user(request, done % credential, messages.SUCCESS)
-        # The buttons on a credential's own page bring its reader back there.
+        # The buttons on a credential's own page lead back to it.
         page = request.POST.get("back_to")
         return HttpResponseRedirect(self._url("credential_change", quote(page))) if page else None
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Add the last events and, for those who may use them, the actions."""
-        own = {"show_actions": self.has_operate_permission(request), "history": self._history(request, object_id)}
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **own})
+        """Add the last events and, if the user may use them, the actions."""
+        context = {"show_actions": self.has_operate_permission(request), "history": self._history(request, object_id)}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
 
     def _history(self, request: HttpRequest, object_id: str) -> dict[str, Any] | None:
         credential = self.get_object(request, object_id)
@@ -177,7 +177,7 @@ class CredentialAdmin(ReadOnly, CredentialBase):
 
 @admin.register(Event)
 class EventAdmin(ReadOnly, EventBase):
-    """Shows what happened; an append-only history has nothing to delete by hand."""
+    """Shows the history of all credentials, from which nothing can be deleted."""
 
     list_display = ["when", "name", "badge", "reason", "by"]
     list_filter = ["kind", filters.ByUpstream, "at"]
@@ -186,39 +186,39 @@ class EventAdmin(ReadOnly, EventBase):
     show_full_result_count = False
 
     def has_delete_permission(self, request: HttpRequest, *_: Any) -> bool:
-        """Refuse: the history is append-only."""
+        """Return False: the history is append-only."""
         return False
 
     @admin.display(description=_("credential"), ordering="upstream")
     def name(self, event: Event) -> str:
-        """Name upstream and account, which outlive the credential."""
+        """Return the upstream and account, also of a deleted credential."""
         return f"{event.upstream}/{event.account}"
 
-    @admin.display(description=_("what"), ordering="kind")
+    @admin.display(description=_("event"), ordering="kind")
     def badge(self, event: Event) -> str:
-        """Show what happened at a glance."""
+        """Return a badge with what happened."""
         return cells.of_event(event)
 
-    @admin.display(description=_("at"), ordering="at")
+    @admin.display(description=_("time"), ordering="at")
     def when(self, event: Event) -> str:
-        """Say when, to the second, since much can happen in a minute."""
+        """Return when it happened, to the second, since there may be several events in a minute."""
         return cells.short(event.at)
 
 
 @admin.register(Outage)
 class OutageAdmin(ReadOnly, OutageBase):
-    """Shows upstreams in trouble; one that is no longer configured may be deleted."""
+    """Shows upstreams in trouble; those that are no longer configured may be deleted."""
 
     list_display = ["upstream", "badge", "from_when", "reason"]
     list_filter = ["kind"]
     search_fields = ["upstream", "reason"]
 
-    @admin.display(description=_("trouble"), ordering="kind")
+    @admin.display(description=_("problem"), ordering="kind")
     def badge(self, outage: Outage) -> str:
-        """Show the trouble at a glance."""
+        """Return a badge with the kind of outage."""
         return cells.of_outage(outage)
 
     @admin.display(description=_("since"), ordering="since")
     def from_when(self, outage: Outage) -> str:
-        """Say since when, in few characters."""
+        """Return when the outage began, in few characters."""
         return cells.short(outage.since)

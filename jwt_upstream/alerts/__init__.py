@@ -1,4 +1,4 @@
-"""Tells the admins of incidents: a credential that needs a human, an upstream in trouble, and that they work again."""
+"""Alerts about incidents: a credential that needs a human or an upstream in trouble, and when it works again."""
 
 from __future__ import annotations
 

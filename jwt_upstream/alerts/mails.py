@@ -1,4 +1,4 @@
-"""Mails to the admins: one when a credential needs a human, one when it works again, one for a whole upstream."""
+"""Mails to the admins: when a credential needs a human or an upstream is in trouble, and when it works again."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from jwt_upstream.formatting import paragraph, timestamp
 
 logger = logging.getLogger("jwt_upstream")
 
-#: Callers wait for at most this long while the mail server takes its time.
+#: How long a caller waits for the mail server at most.
 WAIT_SECONDS = 2.0
 
 
 def connect() -> None:
-    """Have the mails sent; called once, when the app is ready."""
+    """Connect the receivers that send the mails; called once, when the app is ready."""
     for signal in (signals.credential_rejected, signals.credential_locked, signals.credential_unreadable):
         signal.connect(_credential_failed, dispatch_uid="jwt_upstream.notifications")
     for signal in (signals.credential_logged_in, signals.credential_refreshed, signals.credential_restored):
@@ -41,15 +41,15 @@ def _credential_failed(credential: Any, **_: Any) -> None:
     body = f"""\
 The credential {credential} is {what} and needs a human.
 
-Since:  {timestamp(credential.since)}
-Why:    {credential.reason}
-Admin:  {_link("credential_change", credential.pk)}
+Since:   {timestamp(credential.since)}
+Reason:  {credential.reason}
+Admin:   {_link("credential_change", credential.pk)}
 
 What to do:
 {paragraph(credential.remedy, 78)}
 
-Until then every call with it fails at once, without asking the upstream.
-There will be no further mail about it before it works again.
+Until then every call with this credential fails at once, and nothing is sent.
+There will be no further mail about it until it works again.
 """
     _mail(f"{credential} is {what}", body)
 
@@ -60,17 +60,17 @@ def _credential_works(credential: Any, event: Any, **_: Any) -> None:
     body = f"""\
 The credential {credential} works again. It was {event.state_before}.
 
-Since:  {timestamp(event.at)}
-How:    {event.get_kind_display()}
-By:     {event.by}
-Admin:  {_link("credential_change", credential.pk)}
+Since:   {timestamp(event.at)}
+Event:   {event.get_kind_display()}
+By:      {event.by}
+Admin:   {_link("credential_change", credential.pk)}
 """
     _mail(f"{credential} works again", body)
 
 
 _REMEDIES = {
-    "down": "Nothing, if it comes back by itself.",
-    "misconfigured": "Check this upstream's settings (JWT_UPSTREAM): client, paths, certificates.",
+    "down": "Nothing, unless the upstream stays down.",
+    "misconfigured": "Check the settings of this upstream in JWT_UPSTREAM: client, paths, certificates.",
 }
 
 
@@ -79,15 +79,15 @@ def _upstream_failed(outage: Any, **_: Any) -> None:
     body = f"""\
 The upstream {outage.upstream} is {what}: no token can be refreshed there.
 
-Since:  {timestamp(outage.since)}
-Why:    {outage.reason}
-Admin:  {_link("credential_changelist", upstream=outage.upstream)}
+Since:   {timestamp(outage.since)}
+Reason:  {outage.reason}
+Admin:   {_link("credential_changelist", upstream=outage.upstream)}
 
 What to do:
 {paragraph(_REMEDIES[outage.kind], 78)}
 
-Refreshing is tried again all the time, with growing pauses, and no credential
-is lost. There will be no further mail about it before it works again.
+Refreshes are retried with a growing backoff, and no credential is lost.
+There will be no further mail about this upstream until it works again.
 """
     _mail(f"upstream {outage.upstream} is {what}", body)
 
@@ -96,10 +96,10 @@ def _upstream_works(outage: Any, **_: Any) -> None:
     body = f"""\
 The upstream {outage.upstream} works again. It was {outage.get_kind_display()}.
 
-From:   {timestamp(outage.since)}
-Until:  {timestamp(host_now())}
-Why:    {outage.reason}
-Admin:  {_link("credential_changelist", upstream=outage.upstream)}
+From:    {timestamp(outage.since)}
+Until:   {timestamp(host_now())}
+Reason:  {outage.reason}
+Admin:   {_link("credential_changelist", upstream=outage.upstream)}
 """
     _mail(f"upstream {outage.upstream} works again", body)
 
@@ -108,12 +108,12 @@ def _link(page: str, *args: Any, **query: str) -> str:
     try:
         path = reverse(f"admin:jwt_upstream_{page}", args=args)
     except NoReverseMatch:
-        return "this project has none"
+        return "not installed"
     return f"{_site()}{path}" + (f"?{urlencode(query)}" if query else "")
 
 
 def _site() -> str:
-    # A mail has no request to tell the host; the sites framework knows it, if somebody has told it.
+    # There is no request to take the host from; the sites framework has it, if it is installed and configured.
     if not apps.is_installed("django.contrib.sites"):
         return ""
     try:
@@ -125,8 +125,8 @@ def _site() -> str:
 
 
 def _mail(subject: str, body: str) -> None:
-    # In a thread, since callers wait for this one: a mail server that hangs must not hold them.
-    subject = " ".join(f"jwt_upstream: {subject}".split())  # an account's name may hold a line break
+    # In a thread, since callers wait for this one: a mail server that hangs must not block them.
+    subject = " ".join(f"jwt_upstream: {subject}".split())  # an account's name may contain a line break
     thread = threading.Thread(target=_send, args=(subject, body), name="jwt_upstream mail")
     thread.start()
     thread.join(WAIT_SECONDS)
@@ -136,6 +136,6 @@ def _send(subject: str, body: str) -> None:
     try:
         mail_admins(subject, body)
     except Exception as error:  # whatever a mail backend raises: a call that works must not fail for it
-        logger.error("mail to the admins failed: %s: %s", type(error).__name__, subject)
+        logger.error("the mail to the admins failed: %s: %s", type(error).__name__, subject)
     finally:
-        connections.close_all()  # a backend that queues its mails has opened one for this thread
+        connections.close_all()  # a mail backend with a queue in the database has opened one

@@ -66,7 +66,7 @@ def _log_in(backend: Backend, account: str, credentials: Mapping[str, str], *, i
     if not is_stored:
         outcome = backend.login(credentials)
         if outcome.verdict is Verdict.OK:
-            return "Nothing was stored: give --store to store the pair, or use upstream_login."
+            return "Nothing was stored: give --store to keep the pair, or use upstream_login."
         return "Nothing was stored." if outcome.status_code else f"No answer: {outcome.reason}; nothing was stored."
     try:
         credential = login(backend.alias, account, credentials, by=prompts.by("upstream_probe"), backend=backend)

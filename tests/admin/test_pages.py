@@ -156,7 +156,7 @@ def test_tokens_are_never_shown(browser: Client) -> None:
     assert "test-access" not in html
     assert "test-refresh" not in html
     assert credential.access_token.ciphertext not in html
-    assert "fingerprint e2201a41d622, until 2" in html
+    assert "fingerprint e2201a41d622, expires 2" in html
     assert "fingerprint fbfc47f7125f, unknown expiry" in html
 
 
@@ -165,7 +165,7 @@ def test_page_of_an_unreadable_credential(browser: Client, settings: Any) -> Non
     credential = put("crm", state="unreadable", access_expires_at=None)
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     html = page(browser, own_page(credential))
-    assert html.count("no configured key opens it") == 2
+    assert html.count("no configured key decrypts it") == 2
     assert "put the old key back into JWT_UPSTREAM_ENCRYPTION_KEYS" in html
 
 
@@ -174,7 +174,7 @@ def test_page_of_an_unreadable_credential(browser: Client, settings: Any) -> Non
     [
         ({}, "ok"),
         ({"state": "locked"}, "-"),
-        ({"lease": "x", "lease_expires_at": timezone.now() + timedelta(hours=1)}, "under way"),
+        ({"lease": "x", "lease_expires_at": timezone.now() + timedelta(hours=1)}, "in progress"),
         ({"failing_since": timezone.now(), "failures": 3}, "failing since "),
     ],
 )
@@ -210,7 +210,7 @@ def test_page_before_any_event(browser: Client) -> None:
     """A credential whose history was removed says that there is none."""
     credential = put("crm")
     Event.objects.all().delete()
-    assert "None yet." in page(browser, own_page(credential))
+    assert "There are no events yet." in page(browser, own_page(credential))
 
 
 def test_no_such_credential(browser: Client) -> None:
@@ -327,7 +327,7 @@ def test_try_again_after_unlocking(
     other = logged_in("up", "ann", refresh="stale")
     _, messages = act(browser, "try_again", credential, other)
     assert [level for level, _ in messages] == ["error", "success"]
-    assert messages[0][1].startswith("Not done: up/ann is rejected since ")
+    assert messages[0][1].startswith("Failed: up/ann is rejected since ")
     assert messages[1][1] == "Credential up/default works: it has a new token."
     assert Credential.objects.get(account="default").state == "active"
 
@@ -349,7 +349,7 @@ def test_try_again_without_the_key(
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     _, ((level, text),) = act(browser, "try_again", credential)
     assert level == "error"
-    assert text.startswith(f"Not done: up/default is {told} since ")
+    assert text.startswith(f"Failed: up/default is {told} since ")
     assert Credential.objects.get().access_token == credential.access_token
 
 
@@ -366,13 +366,13 @@ def test_try_again_at_an_upstream_that_is_gone(browser: Client, settings: Any) -
     credential = put("crm")
     settings.JWT_UPSTREAM = {}
     _, ((level, text),) = act(browser, "try_again", credential)
-    assert (level, text) == ("error", "Not done: no upstream 'crm' in JWT_UPSTREAM; it has none")
+    assert (level, text) == ("error", "Failed: no upstream 'crm' in JWT_UPSTREAM; it has none")
 
 
 def test_log_out(browser: Client, credential: Credential) -> None:
     """Logging out forgets the tokens and records by whom."""
     _, messages = act(browser, "log_out", credential)
-    assert messages == [("success", "Credential up/default is logged out; its tokens are forgotten.")]
+    assert messages == [("success", "Credential up/default is logged out; its tokens are deleted.")]
     row = Credential.objects.get()
     assert (row.state, bool(row.access_token), bool(row.refresh_token)) == ("logged_out", False, False)
     assert Event.objects.get(kind="logged_out").by.startswith("admin by root (")

@@ -98,16 +98,16 @@ def test_mail_about_a_locked_account(
         == f"""\
 The credential up/default is locked and needs a human.
 
-Since:  {since:%Y-%m-%d %H:%M:%S} UTC
-Why:    HTTP 401: Account is disabled.
-Admin:  /admin/jwt_upstream/credential/{credential.pk}/change/
+Since:   {since:%Y-%m-%d %H:%M:%S} UTC
+Reason:  HTTP 401: Account is disabled.
+Admin:   /admin/jwt_upstream/credential/{credential.pk}/change/
 
 What to do:
     have the account unlocked at the upstream, then try again in the admin, or
     log in: manage.py upstream_login up
 
-Until then every call with it fails at once, without asking the upstream.
-There will be no further mail about it before it works again.
+Until then every call with this credential fails at once, and nothing is sent.
+There will be no further mail about it until it works again.
 """
     )
 
@@ -120,7 +120,7 @@ def test_mail_when_it_works_again(client: UpstreamClient, upstream: Upstream, ma
     assert subjects(mailoutbox) == ["up/default is locked", "up/default works again"]
     body = str(mailoutbox[-1].body)
     assert body.startswith("The credential up/default works again. It was locked.\n")
-    assert "\nHow:    restored\nBy:     admin by ann (" in body
+    assert "\nEvent:   restored\nBy:      admin by ann (" in body
 
 
 def test_each_failure_is_news(client: UpstreamClient, upstream: Upstream, mailoutbox: Mails) -> None:
@@ -170,11 +170,11 @@ def test_mails_about_an_upstream(client: UpstreamClient, upstream: Upstream, mai
     fail(upstream, MISCONFIGURED)
     fail(upstream, None)
     began, ended = (str(message.body) for message in mailoutbox)
-    assert began.startswith("The upstream up is misconfigured: no token can be refreshed there.\n\nSince:  2")
-    assert "\nWhy:    HTTP 404: Not found.\nAdmin:  /admin/jwt_upstream/credential/?upstream=up\n" in began
-    assert "    Check this upstream's settings (JWT_UPSTREAM)" in began
-    assert ended.startswith("The upstream up works again. It was misconfigured.\n\nFrom:   2")
-    assert "\nWhy:    HTTP 404: Not found.\n" in ended
+    assert began.startswith("The upstream up is misconfigured: no token can be refreshed there.\n\nSince:   2")
+    assert "\nReason:  HTTP 404: Not found.\nAdmin:   /admin/jwt_upstream/credential/?upstream=up\n" in began
+    assert "    Check the settings of this upstream in JWT_UPSTREAM" in began
+    assert ended.startswith("The upstream up works again. It was misconfigured.\n\nFrom:    2")
+    assert "\nReason:  HTTP 404: Not found.\n" in ended
 
 
 def test_short_trouble_is_no_news(client: UpstreamClient, upstream: Upstream, mailoutbox: Mails) -> None:
@@ -245,7 +245,7 @@ def test_project_without_admin(client: UpstreamClient, upstream: Upstream, setti
     """A project without the admin gets its mail all the same."""
     settings.ROOT_URLCONF = __name__
     lock(client, upstream)
-    assert link(mailoutbox) == "this project has none"
+    assert link(mailoutbox) == "not installed"
 
 
 # -- mail servers
