@@ -142,7 +142,8 @@ def _is_unencrypted(url: Url) -> bool:
 def _backend(where: str, backend: Backend) -> Iterator[CheckMessage]:
     problems = list(backend.check())
     for problem in problems:
-        yield Error(f"{where}: {problem}.", hint="Fix OPTIONS.", id="jwt_upstream.E005")
+        hint = "Fix LOGIN." if problem.startswith("LOGIN ") else "Fix OPTIONS."
+        yield Error(f"{where}: {problem}.", hint=hint, id="jwt_upstream.E005")
     if not problems:
         yield from _token_requests(where, backend)
     lease = getattr(settings, "JWT_UPSTREAM_LEASE_SECONDS", DEFAULTS["JWT_UPSTREAM_LEASE_SECONDS"])
