@@ -97,7 +97,7 @@ def _in_turn(keys: dict[str, list[int]]) -> Iterator[tuple[str, int]]:
 
 def _is_due(row: Credential, ahead: float) -> bool:
     backend, now = get_backend(row.upstream), row.now()
-    if row.state != Credential.State.ACTIVE or row.is_leased(now) or is_suppressed(row):
+    if row.state != Credential.State.ACTIVE or row.is_leased(now) or is_suppressed(row, backend):
         return False
     if not row.is_due(now + timedelta(seconds=ahead), backend.refresh_leeway):
         return False

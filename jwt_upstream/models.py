@@ -147,7 +147,8 @@ class Credential(models.Model):
         if self.access_expires_at is None:
             return False
         half = (self.access_expires_at - (self.obtained_at or now)) / 2
-        return now >= self.access_expires_at - min(timedelta(seconds=leeway), max(half, timedelta(0)))
+        due_at: datetime = self.access_expires_at - min(timedelta(seconds=leeway), max(half, timedelta(0)))
+        return now >= due_at
 
     def is_leased(self, now: datetime) -> bool:
         """Tell whether a worker holds the lease, and so is refreshing it."""

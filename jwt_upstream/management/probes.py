@@ -29,7 +29,7 @@ class Probe(NamedTuple):
     """The explained answers in the order of their arrival, and a message."""
 
     readings: list[Reading]
-    said: str
+    message: str
 
 
 class _RecordingClient(UpstreamClient):
@@ -57,8 +57,8 @@ def logged_in(alias: str, options: Options) -> Probe:
     """Log in; the pair is stored only with ``--store``, since the user may not be the account's."""
     backend, answers = _recording(alias)
     credentials = prompts.credentials(alias, backend.login_asks, options)
-    said = _log_in(backend, options["account"], credentials, is_stored=options["store"])
-    return _explained(backend, answers, said, credentials.values())
+    message = _log_in(backend, options["account"], credentials, is_stored=options["store"])
+    return _explained(backend, answers, message, credentials.values())
 
 
 @sensitive_variables("credentials")
@@ -83,12 +83,12 @@ def refreshed(alias: str, options: Options) -> Probe:
     secrets = _stored_secrets(alias, account)
     try:
         refresh(find(alias, account), backend=backend)
-        said = f"{alias}/{account}: the new pair is stored."
+        message = f"{alias}/{account}: the new pair is stored."
     except UpstreamError as error:
-        said = str(error)
+        message = str(error)
     if not answers:
-        said += " This command sent nothing."
-    return _explained(backend, answers, said, secrets)
+        message += " This command sent nothing."
+    return _explained(backend, answers, message, secrets)
 
 
 @sensitive_variables()
@@ -99,15 +99,15 @@ def called(alias: str, options: Options) -> Probe:
     with _RecordingClient(backend, options["account"]) as client:
         try:
             response = client.get(options["api"])
-            calls, said = [*response.history, response], ""
+            calls, message = [*response.history, response], ""
         except RequestException as error:
-            calls, said = [error.response] if error.response is not None else [], _message(error)
+            calls, message = [error.response] if error.response is not None else [], _error_message(error)
     secrets += _stored_secrets(alias, options["account"])  # a refresh may have replaced them
     api_answers: Answers = [("api", call) for call in calls]
-    return _explained(backend, [*api_answers[:-1], *answers, *api_answers[-1:]], said, secrets)
+    return _explained(backend, [*api_answers[:-1], *answers, *api_answers[-1:]], message, secrets)
 
 
-def _message(error: RequestException) -> str:
+def _error_message(error: RequestException) -> str:
     # The messages of requests contain URLs and header values.
     return str(error) if isinstance(error, UpstreamError) else f"No answer: {type(error).__name__}."
 
@@ -132,9 +132,9 @@ def _content(name: str) -> bytes:
 
 
 @sensitive_variables()
-def _explained(backend: Backend, answers: Answers, said: str, secrets: Iterable[str]) -> Probe:
+def _explained(backend: Backend, answers: Answers, message: str, secrets: Iterable[str]) -> Probe:
     known = list(secrets)
-    return Probe([read(backend, where, response, known) for where, response in answers], said)
+    return Probe([read(backend, where, response, known) for where, response in answers], message)
 
 
 @sensitive_variables()

@@ -73,13 +73,13 @@ def _secrets_from_stdin(names: Iterable[str]) -> Secrets:
 @sensitive_variables()
 def _value(name: str) -> str:
     variable = f"JWT_UPSTREAM_{name.upper()}"
-    value = os.environ.get(variable) or _asked(name, variable)
+    value = os.environ.get(variable) or _prompted(name, variable)
     if not value:
         raise CommandError(f"No {name} was given; nothing was stored.")
     return value
 
 
-def _asked(name: str, variable: str) -> str:
+def _prompted(name: str, variable: str) -> str:
     how = "--username" if name == "username" else "--password-stdin"
     if not _is_terminal():
         raise CommandError(f"There is no {name}, and no terminal to ask for it: give {how} or set {variable}.")

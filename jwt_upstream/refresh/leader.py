@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timedelta
 
 from django.db import Error
 
@@ -18,6 +19,7 @@ from jwt_upstream.tokens import TokenPair, fingerprint
 from .announcements import announce
 from .call import attempt, login_fingerprint
 from .record import database_away
+from .seen_leases import seen_leases
 from .settle import settle
 from .single_flight import Flight
 from .states import unavailable, usable
@@ -27,6 +29,8 @@ _POLL_SECONDS = (0.02, 0.1)
 #: How long a lease that has lapsed is left to its holder: after an outage of the database the answer that a live
 #: worker holds is written before anybody spends the old token again.
 _GRACE_SECONDS = 1.0
+#: By how much the jitter makes a backoff longer at most.
+_MOST_JITTER = 1.2
 
 
 def stored(row: Credential, backend: Backend) -> TokenPair:
@@ -34,15 +38,33 @@ def stored(row: Credential, backend: Backend) -> TokenPair:
     return usable(row, login_fingerprint(backend, row))
 
 
-def is_suppressed(row: Credential) -> bool:
+def is_suppressed(row: Credential, backend: Backend) -> bool:
     """Tell whether refreshing did not help a moment ago, so that for a while no 401 has the token replaced."""
-    until, now = row.refresh_suppressed_until, row.now()
-    return until is not None and until > now and not row.has_expired(now)
+    is_ahead = _is_ahead(row, row.refresh_suppressed_until, backend.min_refresh_interval)
+    return is_ahead and not row.has_expired(row.now())
+
+
+def is_backing_off(row: Credential, backend: Backend) -> bool:
+    """Tell whether no refresh is attempted yet, since the last one failed."""
+    return _is_ahead(row, row.next_attempt_at, max(backend.backoff_max * _MOST_JITTER, backend.retry_after_max))
 
 
 def is_being_refreshed(row: Credential) -> bool:
     """Tell whether a worker holds the lease and is not known to be gone."""
-    return row.is_leased(row.now()) and not holder_is_gone(row.lease)
+    if not row.is_leased(row.now()) or holder_is_gone(row.lease):
+        return False
+    is_bounded = _is_ahead(row, row.lease_expires_at, conf.lease_seconds)
+    return is_bounded or not seen_leases().is_outlasted(row.pk, row.lease, conf.lease_seconds)
+
+
+def _is_ahead(row: Credential, moment: datetime | None, bound: float) -> bool:
+    """Tell whether a moment is yet to come, and within its bound.
+
+    One that is further away was written before the database's clock was set back, or by nobody we know: it must not
+    bind anybody for longer than it was meant to.
+    """
+    now = row.now()
+    return moment is not None and now < moment <= now + timedelta(seconds=bound + 1)
 
 
 def busy(row: Credential) -> RefreshBusy:
@@ -117,7 +139,7 @@ class Leader:
         self.row, pair = row, stored(row, self.backend)
         if self._has_moved_on(row, pair):
             return pair
-        if row.next_attempt_at and row.next_attempt_at > row.now():
+        if is_backing_off(row, self.backend):
             raise unavailable(row)
         if row.lease == self.lease and not self._is_too_late():
             return self._call(row, pair)  # the lease is ours: only the acknowledgement of its commit was lost
@@ -129,14 +151,15 @@ class Leader:
     def _has_moved_on(self, row: Credential, pair: TokenPair) -> bool:
         if self.rejected is None:
             return row.generation != self.seen.generation
-        return fingerprint(pair.access) != self.rejected or is_suppressed(row)
+        return fingerprint(pair.access) != self.rejected or is_suppressed(row, self.backend)
 
     def _waits_for_holder(self, row: Credential) -> bool:
         if not row.lease or holder_is_gone(row.lease):
             return False
-        is_leased = row.is_leased(row.now())
-        if is_leased or row.lease == self.lease:
-            return is_leased
+        if row.lease == self.lease:
+            return row.is_leased(row.now())
+        if is_being_refreshed(row):
+            return True
         if self.lapsed != row.lease:
             self.lapsed, self.lapsed_since = row.lease, time.monotonic()
         return time.monotonic() - self.lapsed_since < _GRACE_SECONDS

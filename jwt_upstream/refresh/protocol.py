@@ -14,7 +14,7 @@ from jwt_upstream.store import connections, queries
 from jwt_upstream.tokens import TokenPair, fingerprint
 
 from .call import login_fingerprint
-from .leader import Leader, busy, is_being_refreshed, is_suppressed, stored, watch_transaction
+from .leader import Leader, busy, is_backing_off, is_being_refreshed, is_suppressed, stored, watch_transaction
 from .single_flight import Flight, single_flight
 from .states import reread
 
@@ -49,8 +49,8 @@ def _should_not_wait(credential: Credential, pair: TokenPair, backend: Backend, 
     # failed, or it can't be done.
     return (
         is_being_refreshed(credential)
-        or is_suppressed(credential)
-        or (credential.next_attempt_at is not None and credential.next_attempt_at > now)
+        or is_suppressed(credential, backend)
+        or is_backing_off(credential, backend)
         or not _is_renewable(credential, backend)
         or single_flight().is_under_way(_key(credential, fingerprint(pair.access)), queries.database())
     )

@@ -55,6 +55,8 @@ def write_or_raise(write: Callable[[], T], what: str) -> T:
 
 
 def database_away(what: str, error: Exception) -> RefreshUnavailable:
-    """Return the error for callers while the database is away: whatever the driver says, it is this class."""
-    reason = f"the database is away ({type(error).__name__})"
+    """Return the error for callers while the database can't be used: whatever the driver says, it is this class."""
+    is_only_locked = isinstance(error, Error) and is_locked(error)
+    cause = "another transaction holds a lock on it" if is_only_locked else "the database is away"
+    reason = f"{cause} ({type(error).__name__})"
     return RefreshUnavailable(f"{what}: {reason}; try again", reason=reason, retry_after=1.0)

@@ -45,7 +45,7 @@ class TokenSource:
         version = token_cache().version
         try:
             row, pair = self._run(partial(self._stored, used.backend))
-            if pair.access == used.pair.access and not leader.is_suppressed(row):
+            if pair.access == used.pair.access and not leader.is_suppressed(row, used.backend):
                 pair = protocol.refresh(row, rejected=pair.access, backend=used.backend, run=self._run)
         except CredentialError:
             token_cache().invalidate()  # whoever recorded it, no client of this process goes on with a cached token

@@ -228,15 +228,16 @@ def test_database_away_for_too_long(
     ],
     ids=["503", "429", "408", "425", "html", "empty", "no token", "truncated", "redirect"],
 )
-def test_transient_trouble(client: UpstreamClient, upstream: Upstream, answer: Answer) -> None:
-    """Trouble that passes costs no credential: callers are told when to try again, and nobody knocks before then."""
+def test_transient_trouble(client: UpstreamClient, upstream: Upstream, settings: Any, answer: Answer) -> None:
+    """Trouble that passes costs no credential: callers are told when to try again, and nobody asks before then."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["backoff"] = 10.0
     upstream.expire()
     upstream.answers["/refresh"] = answer
     for _ in range(5):
         with pytest.raises(RefreshUnavailable) as caught:
             client.get("orders/")
     assert caught.value.retry_after is not None
-    assert 0 < caught.value.retry_after <= 1.2
+    assert 0 < caught.value.retry_after <= 12
     assert caught.value.since is not None
     assert upstream.refreshes == 1
     row = Credential.objects.get()
@@ -269,7 +270,7 @@ def test_pause_grows(client: UpstreamClient, upstream: Upstream) -> None:
         pauses.append(caught.value.retry_after or 0)
         pass_time(3600)
     for pause, expected in zip(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60], strict=True):
-        assert 0.79 * expected < pause < 1.21 * expected
+        assert 0.8 * expected - 0.5 < pause < 1.2 * expected  # half a second for a slow machine
 
 
 def test_retry_after(client: UpstreamClient, upstream: Upstream) -> None:

@@ -110,13 +110,13 @@ class Command(BaseCommand):
     def _explain(self, backend: Backend, probe: Probe, options: Mapping[str, Any]) -> None:
         readings = probe.readings
         if options["json"]:
-            self._print_json({"answers": [as_data(each, backend) for each in readings], "said": probe.said})
+            self._print_json({"answers": [as_data(each, backend) for each in readings], "said": probe.message})
         else:
             width = shutil.get_terminal_size().columns
             for reading in readings:
                 self.stdout.write("\n".join([*reading_lines(reading, backend, width), ""]))
-            if probe.said:
-                self.stdout.write(textwrap.fill(probe.said, width, break_on_hyphens=False))
+            if probe.message:
+                self.stdout.write(textwrap.fill(probe.message, width, break_on_hyphens=False))
         if not readings or readings[-1].verdict is not Verdict.OK:
             what = f"the verdict is {readings[-1].verdict.name}" if readings else "there is no answer"
             raise CommandError(f"{backend.alias}: {what}.")
