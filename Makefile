@@ -54,7 +54,7 @@ test: $(TEST_READY)
 	$(CLEAN) .venv/bin/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 # One after the other: a race of many processes wants the cores for itself.
-test-races: $(TEST_READY)
+test-races: $(TEST_READY) .venv/ready-servers
 	$(CLEAN) .venv/bin/python -m pytest -m slow $(PYTEST_ARGS)
 
 .venv-live/ready: requirements/live.txt | python

@@ -35,10 +35,10 @@ def in_child(work: Callable[[], Any], fork: Callable[[], int] = with_hooks) -> C
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(DEADLOCK_SECONDS)
         try:
-            result = work()
+            outcome = work()
         except BaseException as error:
-            result = repr(error)
-        os.write(writing, json.dumps(result).encode())
+            outcome = repr(error)
+        os.write(writing, json.dumps(outcome).encode())
         os._exit(0)
     os.close(writing)
 

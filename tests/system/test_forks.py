@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
-import subprocess
-import sys
 import threading
-from collections import defaultdict
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from asgiref.sync import async_to_sync
 from asgiref.testing import ApplicationCommunicator
 from django.core.asgi import get_asgi_application
@@ -26,30 +16,10 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
 from tests.support import crash_workers, workers
 from tests.support.crash_workers import FOREVER, await_ready, go_on, line, until
+from tests.support.servers import Connections
 from tests.support.upstream import Seen, Upstream
 
 pytestmark = pytest.mark.slow
-
-
-class Connections:
-    """Which processes the upstream hears on each of its connections; it has a thread for each."""
-
-    def __init__(self, upstream: Upstream) -> None:
-        self._processes: dict[threading.Thread, set[str]] = defaultdict(set)
-        upstream.answers["/orders/"] = self._note
-
-    def _note(self, seen: Seen) -> None:
-        self._processes[threading.current_thread()].add(seen.headers["X-Process"])
-
-    @property
-    def shared(self) -> list[set[str]]:
-        """The processes of the connections that more than one has used."""
-        return [processes for processes in self._processes.values() if len(processes) > 1]
-
-    @property
-    def processes(self) -> set[str]:
-        """All processes that have called."""
-        return set().union(*self._processes.values())
 
 
 class Gate:
@@ -66,56 +36,6 @@ class Gate:
     def open(self) -> None:
         """Let the upstream answer."""
         self._may_answer.set()
-
-
-# -- gunicorn
-
-
-@contextmanager
-def gunicorn(*options: str, home: Path) -> Iterator[str]:
-    """Serve the site of ``crash_workers``; gives its URL. What gunicorn writes goes to ``home``."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        command = [sys.executable, "-m", "gunicorn", *options, "--bind", f"fd://{listening.fileno()}"]
-        server = subprocess.Popen(
-            [*command, "tests.support.crash_workers:wsgi()"],
-            env={**crash_workers.environment(), "HOME": str(home)},
-            pass_fds=[listening.fileno()],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-        finally:
-            server.send_signal(signal.SIGTERM)
-            print(server.communicate(timeout=FOREVER)[0])
-
-
-def test_gunicorn_with_preload(client: UpstreamClient, upstream: Upstream, tmp_path: Path) -> None:
-    """Workers that were forked after a call refresh once between them, and none uses another's connection."""
-    connections = Connections(upstream)
-    upstream.refresh_delay = 0.5
-    served_by: set[int] = set()
-
-    def ask(url: str, number: int) -> str:
-        answer = requests.get(f"{url}orders/", {"number": number}, timeout=FOREVER).json()
-        served_by.add(answer["pid"])
-        return str(answer["outcome"])
-
-    options = ["--preload", "--workers", "3", "--threads", "4"]
-    with gunicorn(*options, home=tmp_path) as url, ThreadPoolExecutor(12) as threads:
-        requests.get(f"{url}pid/", timeout=FOREVER)
-        upstream.expire()
-        outcomes = list(threads.map(ask, [url] * 48, range(48)))
-        for _ in range(50):
-            if len(served_by) < 3:
-                outcomes += threads.map(ask, [url] * 12, range(12))
-    assert set(outcomes) == {"ok"}
-    assert len(served_by) == 3
-    assert len(connections.processes) == 4  # the master, before it forked
-    assert connections.shared == []
-    assert (upstream.refreshes, upstream.reuses) == (1, 0)
-    assert Credential.objects.get().generation == 2
 
 
 # -- fork
