@@ -68,5 +68,5 @@ def test_saved_answer(tmp_path: Path) -> None:
     file.write_text('HTTP/2 403\nContent-Type: application/json\n\n{"a": 1}')
     assert (saved_answer(file).status_code, saved_answer(str(file)).json()) == (403, {"a": 1})
     file.write_text("nothing")
-    with pytest.raises(ValueError, match="no HTTP answer"):
+    with pytest.raises(ValueError, match="not an HTTP response"):
         saved_answer(file)
