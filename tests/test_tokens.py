@@ -218,3 +218,21 @@ def test_end(moment: Any) -> None:
 def test_end_that_is_nonsense(moment: Any) -> None:
     """Nonsense is no end, nor are the ends of the calendar, by which servers mean never."""
     assert expiry_at(moment) is None
+
+
+def test_lifetimes_by_themselves() -> None:
+    """The functions take anything."""
+    assert expiry_after("x", NOW) is expiry_at("x") is expiry_at(True) is claimed_expiry("a.b.c") is None
+
+
+def test_token_pair_refuses() -> None:
+    """A pair holds strings and aware moments."""
+    with pytest.raises(ValueError, match="access token must be a string, not int"):
+        TokenPair(5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="access_expires_at must be an aware datetime"):
+        TokenPair("a", access_expires_at=datetime(2026, 1, 1))
+    pair = TokenPair(" a \n", "r")
+    assert (pair.access, pair.with_claims()) == ("a", TokenPair("a", "r"))
+    assert repr(pair) == "TokenPair(access_expires_at=None, refresh_expires_at=None)"
+    assert copy.copy(pair) is copy.deepcopy(pair) is pair
+    assert repr(Secrets(password="x")) == "<Secrets: password>"

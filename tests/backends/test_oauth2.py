@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs
+
 import pytest
 
 from jwt_upstream.backends import OAuth2Backend, Verdict
+from jwt_upstream.tokens import TokenPair
 from tests.support.exchanges import API, CLIENT, exchange, form, minutes, tokens
+from tests.support.upstream import Answer, Upstream
 
 
 def test_login() -> None:
@@ -77,3 +81,43 @@ def test_invalid_grant_that_means_something_else(description: str, verdict: Verd
     body = {"error": "invalid_grant", "error_description": description}
     _, outcome = exchange(OAuth2Backend("erp", API, **CLIENT), "refresh", body, 400)
     assert outcome.verdict is verdict
+
+
+def test_wrong_grant() -> None:
+    """OAuth 2 needs a grant that works without a browser, and a client."""
+    backend = OAuth2Backend("up", API, grant_type="authorization_code")
+    (found,) = backend.check()
+    assert found.startswith("grant_type must be ")
+    assert list(backend.missing()) == ["client_id"]
+
+
+def test_client_in_the_body() -> None:
+    """With client_authentication="post" the client authenticates in the body, and a scope is sent at login."""
+    backend = OAuth2Backend("erp", API, **CLIENT, client_authentication="post", scope="read")
+    request, _ = exchange(backend, "login", {"access_token": "a2"})
+    assert form(request).items() >= {**CLIENT, "scope": "read"}.items()
+    assert "Authorization" not in request.headers
+
+
+@pytest.mark.parametrize("where", ["login", "refresh"])
+def test_client_credentials(server: Upstream, where: str) -> None:
+    """Where the client is the account nothing is asked of a person, and a refresh is the grant again."""
+    server.answers["/token"] = Answer(200, {"access_token": "a2", "expires_in": 60})
+    fields = {"username": "{username}", "audience": "https://api.example.com"}
+    options = {"grant_type": "client_credentials", "login_fields": fields}
+    backend = OAuth2Backend("up", server.url, **CLIENT, **options)
+    assert (backend.login_asks, backend.needs_refresh_token) == ((), False)
+    outcome = backend.login({}) if where == "login" else backend.refresh(TokenPair("a1"))
+    assert outcome.pair
+    assert outcome.pair.access_expires_at
+    sent = parse_qs(server.seen[0].body.decode())
+    assert sent == {"grant_type": ["client_credentials"], "audience": ["https://api.example.com"]}
+
+
+@pytest.mark.parametrize(("authentication", "secret"), [("post", ""), ("basic", ""), ("none", "s3cret")])
+def test_client_without_a_secret(authentication: str, secret: str) -> None:
+    """A public client sends its id but no empty secret in the body; "none" sends neither."""
+    options = {"client_id": "us", "client_secret": secret, "client_authentication": authentication}
+    request, _ = exchange(OAuth2Backend("up", API, **options), "refresh", {"access_token": "a"})
+    assert ("client_id" in form(request), "client_secret" in form(request)) == (authentication == "post", False)
+    assert ("Authorization" in request.headers) is (authentication == "basic")

@@ -15,6 +15,7 @@ from requests import PreparedRequest
 
 from jwt_upstream.backends import Backend, Outcome
 from jwt_upstream.tokens import TokenPair
+from tests.support.upstream import Upstream
 from tests.support.wire_cases import CASES, answer
 
 API = "https://api.example.com/"
@@ -31,6 +32,11 @@ def exchange(
         server.post(re.compile(".*"), json=body, status=status, headers=headers)
         outcome = backend.refresh(OLD) if where == "refresh" else backend.login(PERSON if backend.login_asks else {})
         return server.calls[0].request, outcome
+
+
+def refreshed(server: Upstream, **options: Any) -> Outcome:
+    """Refresh once by a plain backend, at a server that answers as the test says."""
+    return Backend("up", server.url, **options).refresh(TokenPair("access-0", "refresh-0"))
 
 
 def replay(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -131,10 +130,12 @@ KINDS: list[type[Backend]] = [
 ]
 
 
-@cache
+_MADE = {kind: kind("up", "https://up.example.com/") for kind in KINDS}
+
+
 def made(kind: type[Backend]) -> Backend:
-    """Return a backend without options."""
-    return kind("up", "https://up.example.com/")
+    """Return a backend without options, always the same."""
+    return _MADE[kind]
 
 
 def is_ours(case: Case) -> bool:

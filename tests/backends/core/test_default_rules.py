@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from jwt_upstream.backends import Backend
+from jwt_upstream.backends import (
+    Backend,
+)
 from jwt_upstream.testing import answer
 
 BACKEND = Backend("up", "https://up.example.com/")
@@ -225,3 +227,23 @@ def test_challenges_no_token_answers(challenge: str) -> None:
     """A 401 that asks for something else than a token does not cost a refresh, unless it takes a token too."""
     assert verdict("api", 401, "", WWW_Authenticate=challenge) == "PASS"
     assert verdict("api", 401, "", WWW_Authenticate=f"{challenge}, Bearer") == "EXPIRED"
+
+
+def test_api_defaults() -> None:
+    """Challenges tell whether another token would help."""
+    assert verdict("api", 401, WWW_Authenticate='Basic realm="x"') == "PASS"
+    assert verdict("api", 403, WWW_Authenticate='Bearer error="invalid_token"') == "EXPIRED"
+    assert verdict("api", 403, WWW_Authenticate='Bearer error="insufficient_scope"') == "PASS"
+    assert verdict("api", 500) == "PASS"
+    assert verdict("api", 204) == "OK"
+
+
+def test_wall_of_a_proxy_that_speaks_json() -> None:
+    """A challenge for Basic only comes from a proxy's wall, in JSON too, and says nothing of the token."""
+    assert verdict("refresh", 401, {"error": "Unauthorized"}, WWW_Authenticate='Basic realm="x"') == "CONFIG"
+
+
+def test_wrong_password_please_try_again() -> None:
+    """A phrase of politeness is no rate limit."""
+    assert verdict("login", 401, {"message": "Wrong password, try again."}) == "REJECTED"
+    assert verdict("login", 401, {"message": "Try again later."}) == "TRANSIENT"

@@ -12,6 +12,7 @@ from django.views.debug import ExceptionReporter
 from requests import PreparedRequest, Request
 
 from jwt_upstream.backends import Backend, Outcome, get_backend
+from jwt_upstream.backends.core.redaction import cause, masked
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.tokens import TokenPair
 from tests.support.upstream import Answer, Upstream
@@ -151,3 +152,26 @@ def test_outcome_that_holds_a_pair() -> None:
         outcome = Backend("up", server.url).refresh(TokenPair("a", REFRESH))
     assert outcome.pair == TokenPair(ACCESS, REFRESH)
     assert not any(secret in f"{outcome!r} {outcome}" for secret in SECRETS)
+
+
+def test_masking() -> None:
+    """Known secrets and whatever looks like a token are masked, words are not."""
+    assert masked(f"no {'x' * 40} for abc", ["abc", ""]) == "no […] for […]"
+    assert masked("Account is disabled.") == "Account is disabled."
+    codes = "HTTP 400: INVALID_LOGIN_CREDENTIALS, oauth_authorization_url_mismatch"
+    assert masked(codes) == codes
+    assert masked(f"{'x' * 20}_{'y' * 20}_9 A_B{'9' * 30}") == "[…] […]"
+
+
+def chained() -> BaseException:
+    error = OSError(111, "Connection refused")
+    error.__context__ = error.__cause__ = None
+    outer = ValueError(error)
+    outer.__cause__ = outer  # as no sane code does
+    return outer
+
+
+@pytest.mark.parametrize("make", [chained, lambda: ValueError("x" * 300), lambda: KeyError(), lambda: OSError()])
+def test_cause(make: Callable[[], BaseException]) -> None:
+    """Any error can be put into a few words."""
+    assert 0 < len(cause(make())) <= 200

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from requests import PreparedRequest
+from requests import PreparedRequest, Request
 
 from jwt_upstream.backends import Backend, OAuth2Backend, Verdict
 from jwt_upstream.tokens import TokenPair
+from tests.support.exchanges import refreshed
+from tests.support.upstream import Upstream
 
 URL = "https://up.example.com/api/"
 PAIR = TokenPair("a1", "r1")
@@ -128,3 +130,47 @@ def test_missing_option() -> None:
     assert (list(backend.check()), list(backend.missing())) == ([], ["api_key"])
     for outcome in (backend.login({"username": "bob", "password": "p"}), backend.refresh(PAIR)):
         assert (outcome.verdict, outcome.reason) == (Verdict.CONFIG, "nothing was sent: OPTIONS has no api_key")
+
+
+@pytest.mark.parametrize("headers", [{"X-Key": "€"}, {"X-Key": "a\nb"}, {" X": "a"}])
+def test_header_of_ours_that_can_not_be_sent(headers: dict[str, str]) -> None:
+    """A header of the settings which HTTP can't carry is a mistake of the settings; nothing is sent nor shown."""
+    with Upstream() as server:
+        outcome = refreshed(server, headers=headers)
+        assert (outcome.verdict, outcome.is_ambiguous, server.seen) == (Verdict.CONFIG, False, [])
+    assert outcome.reason.isalpha()
+
+
+def test_field_that_no_json_can_hold(server: Upstream) -> None:
+    """A mistake of the caller's is raised, without the frames that hold what was to be sent."""
+    with pytest.raises(TypeError, match="not JSON serializable") as caught:
+        Backend("up", server.url, login_fields={"a": b"bytes"}).login({})
+    assert "site-packages/requests/" not in str(caught.getrepr(style="short"))
+
+
+def test_login_that_lacks_something() -> None:
+    """A login without what it asks for sends nothing, and says what is missing."""
+    with pytest.raises(TypeError, match="a login at up needs username, password"):
+        Backend("up", URL).login({})
+
+
+def test_refresh_token_is_needed() -> None:
+    """Only where the client is the account does a new token take no stored one."""
+    assert Backend("up", URL).needs_refresh_token
+    assert OAuth2Backend("up", URL).needs_refresh_token
+    assert not OAuth2Backend("up", URL, grant_type="client_credentials").needs_refresh_token
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "value"),
+    [
+        ({}, "Authorization", "Bearer a1"),
+        ({"api_headers": {"X-Token": "{access}"}}, "X-Token", "a1"),
+        ({"api_headers": {"Cookie": "{x}={access}"}}, "Cookie", "{x}=a1"),
+    ],
+)
+def test_authorize(options: dict[str, Any], name: str, value: str) -> None:
+    """The token goes where the settings say; other braces mean nothing."""
+    request = Request("GET", URL).prepare()
+    Backend("up", URL, **options).authorize(request, TokenPair("a1", "r1"))
+    assert request.headers == {name: value}

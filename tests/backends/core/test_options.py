@@ -1,0 +1,113 @@
+"""Options: what a backend takes from settings, and what is wrong with a value."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from jwt_upstream.backends import Backend, LexikBackend, OAuth2Backend, SimpleJWTBackend
+
+URL = "https://up.example.com/"
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"login_pth": "x"}, "unknown option 'login_pth'; the options of Backend are access_paths, "),
+        ({"login_path": 1}, "option 'login_path' must be a string"),
+        ({"timeout": "1"}, "option 'timeout' must be a number or a list of 2, a number, a number"),
+        ({"timeout": (1, 2, 3)}, "option 'timeout' must be a number or a list of 2"),
+        ({"timeout": None}, "option 'timeout' must be a number or a list of 2"),
+        ({"timeout": 0}, "timeout must be more than 0"),
+        ({"timeout": (3, 0)}, "timeout must be more than 0"),
+        ({"deadline": 0}, "deadline must be more than 0"),
+        ({"deadline": -1}, "option 'deadline' must not be negative or infinite"),
+        ({"deadline": math.nan}, "option 'deadline' must not be negative or infinite"),
+        ({"backoff": True}, "option 'backoff' must be a number"),
+        ({"access_paths": "token"}, "option 'access_paths' must be a list, each a string"),
+        ({"locked_statuses": ["423"]}, "option 'locked_statuses' must be a list, each an integer"),
+        ({"headers": {"A": 5}}, "option 'headers' must be a dict, each a string"),
+        ({"login_fields": []}, "option 'login_fields' must be a dict"),
+        ({"body_format": "xml"}, "body_format must be 'json' or 'form', not 'xml'"),
+        ({"client_authentication": "digest"}, "client_authentication must be 'none', 'basic' or 'post', not 'digest'"),
+        ({"refresh_format": "xml"}, "refresh_format must be 'json', 'form' or empty, not 'xml'"),
+        ({"lifetime_unit": "min"}, "lifetime_unit must be 's' or 'ms', not 'min'"),
+        (
+            {"refresh_fields": {"a": "{otp}"}},
+            "a refresh may contain {refresh}, {access} and text options, not",
+        ),
+        ({"refresh_headers": {"A": "x {otp}"}}, "a refresh may contain {refresh}, {access} and text options, not"),
+        ({"rules": [5]}, "a rule must be a dict, not int"),
+        ({"rules": [{"verdict": "LOCKED", "stat": 1}]}, "a rule has no key 'stat'; its keys are header, json, "),
+        ({"rules": [{"status": 423}]}, "a rule's verdict must be one of OK, EXPIRED, "),
+        (
+            {"rules": [{"verdict": "LOCKED", "where": "apis"}]},
+            "a rule's where must be one or more of api, login, refresh, ",
+        ),
+        ({"rules": [{"verdict": "LOCKED", "where": []}]}, "a rule's where must be one or more of api, login, refresh"),
+        ({"rules": [{"verdict": "LOCKED", "header": 5}]}, "a rule's header must be a string, not 5"),
+        ({"rules": [{"verdict": "LOCKED", "status": "423"}]}, "a rule's status must be int or a list of them"),
+        ({"rules": [{"verdict": "LOCKED", "json": 5}]}, "a rule's json must be str or a list of them, not 5"),
+        ({"rules": [{"verdict": "LOCKED", "pattern": "("}]}, "a rule's pattern is not a valid regular expression: "),
+    ],
+)
+def test_wrong_option(options: dict[str, Any], problem: str) -> None:
+    """What is wrong with an option is said in one sentence."""
+    (found,) = Backend("up", URL, **options).check()
+    assert found.startswith(problem)
+
+
+class OwnBackend(Backend):
+    """A project's own, with a type that nobody else knows."""
+
+    colour: bytes = b""
+    either: dict[str, Any] | list[int] = {}
+
+
+def test_options_of_an_own_backend() -> None:
+    """Options of types that aren't known are the backend's own business."""
+    assert list(OwnBackend("up", URL, colour=5, either=[1]).check()) == []
+    (found,) = OwnBackend("up", URL, either=7).check()
+    assert found == "option 'either' must be a dict or a list, each an integer"
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (Backend, {}),
+        (LexikBackend, {}),
+        (SimpleJWTBackend, {}),
+        (OAuth2Backend, {"client_id": "us"}),
+        (OAuth2Backend, {"client_authentication": "none"}),
+        (OAuth2Backend, {"client_id": "us", "grant_type": "client_credentials"}),
+        (Backend, {"timeout": 5, "cert": ["a.pem", "a.key"], "verify": "ca.pem", "proxies": {"https": "http://p"}}),
+        (
+            Backend,
+            {"timeout": [1, 2], "deadline": 1, "backoff": 0, "locked_statuses": [423], "expired_statuses": (419,)},
+        ),
+    ],
+)
+def test_right_options(kind: type[Backend], options: dict[str, Any]) -> None:
+    """Nothing is found wrong with what the documentation allows."""
+    assert list(kind("up", URL, **options).check()) == []
+
+
+def test_lists_become_tuples() -> None:
+    """A timeout that was read from JSON is one that requests understands."""
+    assert Backend("up", URL, timeout=[1, 2]).timeout == (1, 2)
+
+
+def test_options_named_like_arguments() -> None:
+    """An option can't pass for the alias or the address."""
+    problems = list(Backend("up", URL, alias="x", base_url="https://evil.example.net/", self=1).check())
+    assert [problem.partition(";")[0] for problem in problems] == [
+        f"unknown option {name!r}" for name in ("alias", "base_url", "self")
+    ]
+
+
+def test_options_are_of_one_upstream() -> None:
+    """An option of one upstream changes no other."""
+    assert Backend("one", URL, login_path="x").login_path == "x"
+    assert Backend("two", URL).login_path == "login"

@@ -1,0 +1,143 @@
+"""Sending a login or a refresh: within its deadline, to nobody else, and whatever the network does."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jwt_upstream.backends import (
+    Backend,
+    Verdict,
+)
+from jwt_upstream.backends.core.transport import Deadline
+from jwt_upstream.tokens import TokenPair
+from tests.support.exchanges import refreshed
+from tests.support.raw_server import Behaviour, RawServer, reset, say, self_signed
+from tests.support.upstream import Answer, Upstream
+
+CREDENTIALS = {"username": "bob", "password": "hunter2"}
+PAIR = {"access": "a2", "refresh": "r2"}
+
+
+def test_connection_made_too_late() -> None:
+    """A connection that is there only after the deadline is cut at once."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, Deadline(0.01) as deadline:
+        while not deadline.has_passed:
+            time.sleep(0.01)
+        deadline.watch(ours)
+        assert theirs.recv(1) == b""
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirect(server: Upstream, status: int) -> None:
+    """A redirect is not followed, so the refresh token arrives nowhere else."""
+    with Upstream() as elsewhere:
+        server.answers["/refresh"] = Answer(status, b"", {"Location": f"{elsewhere.url}refresh"})
+        assert refreshed(server).verdict is Verdict.TRANSIENT
+        assert elsewhere.seen == []
+
+
+def test_netrc(server: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password in .netrc goes along with no login or refresh."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    server.answers["/login"] = Answer(200, PAIR)
+    Backend("up", server.url).login(CREDENTIALS)
+    assert server.seen[0].headers.get("Authorization") is None
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+TROUBLES: dict[str, tuple[Behaviour, str, bool]] = {
+    "reset": (reset, "Connection", True),
+    "closed": (say(), "ProtocolError", True),
+    "truncated": (say(HEAD + b"Content-Length: 100\r\n\r\n{"), "ChunkedEncodingError", True),
+    "hang": (say(b"", pause=1.0), "no complete answer within 0.4 s", True),
+    "trickled headers": (say(HEAD, *[b"X-A: b\r\n"] * 30, pause=0.1), "no complete answer within 0.4 s", True),
+    "trickled body": (say(HEAD + b"\r\n", *[b" "] * 30, pause=0.1), "no complete answer within 0.4 s", True),
+    "huge": (say(HEAD + b"\r\n", b" " * 3_000_000), "the answer is larger than", True),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_trouble_of_the_network(trouble: str) -> None:
+    """Whatever the network does costs the credential nothing, and no more than the deadline."""
+    behaviour, reason, is_ambiguous = TROUBLES[trouble]
+    with RawServer(behaviour) as server:
+        outcome = Backend("up", server.url, deadline=0.4).refresh(TokenPair("a1", "r1"))
+    assert (outcome.verdict, outcome.is_ambiguous) == (Verdict.TRANSIENT, is_ambiguous)
+    assert reason in outcome.reason
+    assert outcome.seconds < 3
+
+
+def test_no_time_left(server: Upstream) -> None:
+    """Nothing is sent once the time is up, as after a freeze: another worker may have spent the token by then."""
+    outcome = Backend("up", server.url, deadline=1e-9).refresh(TokenPair("a1", "r1"))
+    assert (outcome.verdict, outcome.is_ambiguous, server.seen) == (Verdict.TRANSIENT, False, [])
+
+
+def test_slow_name_lookup(server: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is sent after a look-up of the host's name that outlasted the deadline: the lease may have lapsed."""
+    look_up = socket.getaddrinfo
+
+    def slowly(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(0.5)
+        return look_up(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    outcome = Backend("up", server.url, deadline=0.2).refresh(TokenPair("a1", "r1"))
+    assert (outcome.verdict, outcome.is_ambiguous, server.seen) == (Verdict.TRANSIENT, False, [])
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://no-such-host.invalid/"], ids=["refused", "DNS"])
+def test_nobody_there(url: str) -> None:
+    """A request that never reached the upstream spent nothing."""
+    outcome = Backend("up", url).refresh(TokenPair("a1", "r1"))
+    assert (outcome.verdict, outcome.is_ambiguous) == (Verdict.TRANSIENT, False)
+
+
+@pytest.mark.parametrize("verify", [True, "/no/such/file.pem"])
+def test_certificate(tmp_path: Path, verify: bool | str) -> None:
+    """A certificate that can't be verified is our settings' fault, and nothing is sent."""
+    with RawServer(say(HEAD + b"\r\n{}"), self_signed(tmp_path)) as server:
+        outcome = Backend("up", server.url, verify=verify).refresh(TokenPair("a1", "r1"))
+        assert (outcome.verdict, b"".join(server.received)) == (Verdict.CONFIG, b"")
+
+
+def test_tls(tmp_path: Path) -> None:
+    """With the right certificate the answer comes through TLS, and under the deadline too."""
+    body = json.dumps({"access": "a2"}).encode()
+    answer = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with RawServer(say(answer), self_signed(tmp_path)) as server:
+        backend = Backend("up", server.url, verify=str(tmp_path / "certificate.pem"))
+        assert backend.refresh(TokenPair("a1", "r1")).verdict is Verdict.OK
+    with RawServer(say(HEAD, pause=2.0), self_signed(tmp_path)) as server:
+        backend = Backend("up", server.url, verify=str(tmp_path / "certificate.pem"), deadline=0.4)
+        assert "no complete answer" in backend.refresh(TokenPair("a1", "r1")).reason
+
+
+def test_broken_tls() -> None:
+    """A server that speaks no TLS is trouble that may pass."""
+    with RawServer(say(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
+        outcome = Backend("up", server.url.replace("http", "https")).refresh(TokenPair("a1", "r1"))
+    assert outcome.verdict is Verdict.TRANSIENT
+
+
+def test_proxy(server: Upstream) -> None:
+    """A login goes through the upstream's proxy, under the deadline as well."""
+    server.answers["http://up.example.com/login"] = Answer(200, PAIR)
+    backend = Backend("up", "http://up.example.com/", proxies={"http": server.url})
+    assert backend.login(CREDENTIALS).verdict is Verdict.OK
+
+
+def test_large_answer_of_a_token_endpoint(server: Upstream) -> None:
+    """An answer which holds all of a user's rights beside the tokens is read to its end."""
+    server.answers["/refresh"] = Answer(200, {"rights": ["x" * 100] * 5000, "access": "a", "refresh": "r"})
+    assert refreshed(server).pair == TokenPair("a", "r")
