@@ -6,6 +6,8 @@ import ctypes
 import json
 import os
 import signal
+import sys
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +25,14 @@ def with_hooks() -> int:
 
 def without_hooks() -> int:
     """Fork as a server written in C does, such as uWSGI."""
-    pid: int = ctypes.PyDLL(None).fork()
+    interval = sys.getswitchinterval()
+    # Such servers have no threads. A child would wait for ever for a thread of ours that asked for the GIL just then.
+    sys.setswitchinterval(1000)
+    time.sleep(0.02)  # for those that ask for it already
+    try:
+        pid: int = ctypes.PyDLL(None).fork()
+    finally:
+        sys.setswitchinterval(interval)
     return pid
 
 
