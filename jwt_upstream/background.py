@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ __all__ = [
     "Round",
     "refresh_due",
 ]
+
+logger = logging.getLogger("jwt_upstream")
 
 #: After so many failures in a row an upstream is skipped until the next round, so that it doesn't delay the others.
 _MAX_CONSECUTIVE_FAILURES = 3
@@ -53,6 +56,11 @@ class Round:
             self._consecutive_failures[row.upstream] += 1
             if self._consecutive_failures[row.upstream] == _MAX_CONSECUTIVE_FAILURES:
                 self.given_up.append(row.upstream)
+        except Exception as error:
+            # A bug in somebody's backend, a row that the database refuses: no credential's trouble stops the others'.
+            # Neither the text nor the frames, which may hold tokens, go anywhere.
+            logger.error("%s: not refreshed: %s", row, type(error).__name__)
+            self.failed += 1
         else:
             self.refreshed += 1
             self._consecutive_failures[row.upstream] = 0

@@ -17,7 +17,7 @@ ROOT = "jwt_upstream"
 PACKAGE = Path(jwt_upstream.__file__).parent
 
 #: The words that everybody uses; each may import those named before it.
-WORDS = ["clock", "process", "conf", "exceptions", "formatting", "signals", "tokens", "fields", "models"]
+WORDS = ["clock", "process", "conf", "exceptions", "formatting", "names", "signals", "tokens", "fields", "models"]
 #: Each part may import the words and the floors below its own, and nothing of its own floor.
 FLOORS = [
     {"backends", "store"},

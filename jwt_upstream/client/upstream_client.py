@@ -13,6 +13,7 @@ from requests.utils import resolve_proxies
 from jwt_upstream import login
 from jwt_upstream.backends import Backend, Verdict
 from jwt_upstream.backends.core import drain
+from jwt_upstream.names import check_name
 from jwt_upstream.refresh import Token, TokenSource, refresh
 from jwt_upstream.tokens import Secrets, TokenPair
 
@@ -31,6 +32,8 @@ class UpstreamClient(OriginSession):
     Paths are joined to BASE_URL as a browser would; the token goes to that origin only. A 401 is answered by a
     refresh, once for all workers, and the same call again, once. Cheap to make, safe to share between threads.
 
+    Raises ValueError for an account that is not 1 to 255 printable characters.
+
     Calls raise CredentialError where a human must act (nothing is sent), RefreshUnavailable and
     UpstreamMisconfigured if no token is to be had, BodyNotReplayable, ForeignOrigin, and whatever requests raises. Any
     other answer of the upstream, a second 401 included, is returned. Every request has the backend's timeout unless it
@@ -41,6 +44,7 @@ class UpstreamClient(OriginSession):
     __module__ = "jwt_upstream.client"
 
     def __init__(self, alias: str = "default", account: str = "default") -> None:
+        check_name("account", account)
         super().__init__(alias)
         self.account = account
         self._tokens = TokenSource(account, self._run)

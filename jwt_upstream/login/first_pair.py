@@ -17,6 +17,7 @@ from jwt_upstream.exceptions import (
     UpstreamMisconfigured,
 )
 from jwt_upstream.models import Credential
+from jwt_upstream.names import check_name
 from jwt_upstream.refresh import announce, announce_recovery, find, write_or_raise
 from jwt_upstream.store import EventDetails, queries, transitions
 from jwt_upstream.tokens import Secrets, TokenPair
@@ -34,9 +35,13 @@ def login(
     """Log in with what the backend asks for and store the pair; on any failure what was stored before is kept.
 
     ``backend`` is the upstream's configured one by default. Raises LoginRejected, AccountLocked, UpstreamMisconfigured
-    or RefreshUnavailable; TypeError if something is missing.
+    or RefreshUnavailable; TypeError if something is missing; ValueError, before anything is sent, for an account or
+    username that is not 1 to 255 printable characters.
     """
     credentials = Secrets(credentials)
+    check_name("account", account)
+    if username := credentials.get("username", ""):
+        check_name("username", username)
     backend = backend or get_backend(upstream)
     clock = _clock(upstream, account)
     with dated_by(clock):
@@ -45,7 +50,7 @@ def login(
         raise _refused(upstream, account, outcome)
     details = EventDetails("", "ok", outcome.status_code, outcome.seconds, by)
     pair = outcome.pair.with_credible_expiry(clock.now())
-    return _store(upstream, account, pair, credentials.get("username", ""), details)
+    return _store(upstream, account, pair, username, details)
 
 
 def _clock(upstream: str, account: str) -> Clock:
@@ -63,6 +68,7 @@ def _refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:
 
 def adopt(upstream: str, account: str, pair: TokenPair, *, by: str = "") -> Credential:
     """Store a pair that was obtained elsewhere; an unknown expiry is taken from the token's claims if it is a JWT."""
+    check_name("account", account)
     get_backend(upstream)
     return _store(upstream, account, pair.with_claims(), "", EventDetails("adopted", "ok", by=by))
 

@@ -5,19 +5,33 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.views.decorators.debug import sensitive_variables
 
+from jwt_upstream.names import MAX_NAME_CHARACTERS, is_name
 from jwt_upstream.tokens import Secrets
+
+
+def add_account(parser: ArgumentParser) -> None:
+    """Add ``--account``."""
+    parser.add_argument(
+        "--account", type=_name, default="default", help='The account, if there are several (default: "default").'
+    )
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise ArgumentTypeError(f"must be 1 to {MAX_NAME_CHARACTERS} printable characters")
+    return text
 
 
 def add_username(parser: ArgumentParser) -> None:
     """Add the option for the username."""
-    parser.add_argument("--username", help="The username, if the upstream's login uses one.")
+    parser.add_argument("--username", type=_name, help="The username, if the upstream's login uses one.")
 
 
 def add_password_stdin(group: Any) -> None:

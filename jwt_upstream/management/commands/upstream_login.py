@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
 from django.views.decorators.debug import sensitive_variables
 
 from jwt_upstream.backends import get_backend
@@ -40,9 +41,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add everything but secrets, which a process list would show."""
         parser.add_argument("alias", help="The alias of the upstream in JWT_UPSTREAM.")
-        parser.add_argument(
-            "--account", default="default", help='The account, if there are several (default: "default").'
-        )
+        prompts.add_account(parser)
         prompts.add_username(parser)
         stdin = parser.add_mutually_exclusive_group()
         prompts.add_password_stdin(stdin)
@@ -62,6 +61,11 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except UpstreamError as error:
             raise CommandError(f"{error}; nothing was stored.") from error
+        except Error as error:
+            text = (
+                f"The database failed ({type(error).__name__}); nothing was stored. Is it migrated? manage.py migrate"
+            )
+            raise CommandError(text) from error
         self.stdout.write("\n".join(_summary(credential)))
 
     @sensitive_variables()

@@ -61,9 +61,7 @@ class Command(BaseCommand):
             "--where", choices=("login", "refresh", "api"), help="What the answer of --response is to."
         )
         parser.add_argument("--store", action="store_true", help="Store the pair that --login gets.")
-        parser.add_argument(
-            "--account", default="default", help='The account, if there are several (default: "default").'
-        )
+        prompts.add_account(parser)
         prompts.add_username(parser)
         prompts.add_password_stdin(parser)
         parser.add_argument("--json", action="store_true", help="Print JSON.")
