@@ -176,7 +176,7 @@ def test_remedy(state: str, account: str, remedy: str) -> None:
 
 @pytest.mark.parametrize(("seconds", "has_expired"), [(None, False), (-1, True), (0, True), (1, False)])
 def test_has_expired(seconds: float | None, has_expired: bool) -> None:
-    """A token has expired from its end on; an unknown end is far away."""
+    """A token has expired from the moment of its expiry on; an unknown expiry is far away."""
     assert Credential(access_expires_at=after(seconds)).has_expired(NOW) is has_expired
 
 
@@ -193,7 +193,7 @@ def test_has_expired(seconds: float | None, has_expired: bool) -> None:
     ],
 )
 def test_is_due(age: float | None, seconds: float | None, is_due: bool) -> None:
-    """A token is due a minute before its end, or in the second half of a shorter life."""
+    """A token is due a minute before its expiry, or in the second half of a shorter life."""
     obtained_at = None if age is None else after(-age)
     credential = Credential(obtained_at=obtained_at, access_expires_at=after(seconds))
     assert credential.is_due(NOW, 60) is is_due
@@ -202,8 +202,8 @@ def test_is_due(age: float | None, seconds: float | None, is_due: bool) -> None:
 @pytest.mark.parametrize(
     ("claim", "seconds", "is_leased"), [("", 1, False), ("x", None, False), ("x", 0, False), ("x", 1, True)]
 )
-def test_is_claimed(claim: str, seconds: float | None, is_leased: bool) -> None:
-    """A claim holds until it lapses."""
+def test_is_leased(claim: str, seconds: float | None, is_leased: bool) -> None:
+    """A lease holds until it lapses."""
     assert Credential(lease=claim, lease_expires_at=after(seconds)).is_leased(NOW) is is_leased
 
 

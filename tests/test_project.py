@@ -85,7 +85,7 @@ def test_rotation(client: UpstreamClient, sample: Sample) -> None:
 
 
 def test_lifetimes(client: UpstreamClient) -> None:
-    """The ends of simplejwt's tokens are read from their claims."""
+    """The expiries of simplejwt's tokens are read from their claims."""
     credential = Credential.objects.get()
     assert credential.access_expires_at is not None
     assert credential.refresh_expires_at is not None
@@ -180,7 +180,7 @@ def test_page_without_the_upstream(client: UpstreamClient, settings: Any) -> Non
 
 
 def test_unknown_action(sample: Sample) -> None:
-    """There are no other buttons."""
+    """The page has no other buttons than those that it shows."""
     assert Browser().post("/do/harm/").status_code == 404
 
 

@@ -28,8 +28,8 @@ def test_no_login_is_needed(db: None) -> None:
 
 
 @responses.activate
-def test_ended_token(db: None) -> None:
-    """With a token that has ended, the next call begins with a refresh."""
+def test_expired_token(db: None) -> None:
+    """With a token that has expired, the next call begins with a refresh."""
     logged_in("crm", expires_in=0)
     responses.post(f"{API}/token/refresh/", json={"access": "new"})
     responses.get(f"{API}/orders/", json=[])

@@ -52,8 +52,8 @@ def test_token_that_is_no_string(value: Any) -> None:
 
 @pytest.mark.parametrize("moment", [datetime(2026, 1, 1), 1767225600, "2026-01-01T00:00:00Z"])
 @pytest.mark.parametrize("name", ["access_expires_at", "refresh_expires_at"])
-def test_end_that_is_no_aware_datetime(name: str, moment: Any) -> None:
-    """A naive or numeric end is refused, with what to write."""
+def test_expiry_that_is_no_aware_datetime(name: str, moment: Any) -> None:
+    """A naive or numeric expiry is refused, with what to write."""
     with pytest.raises(ValueError, match=rf"{name} must be an aware datetime \(django"):
         TokenPair("a", **{name: moment})
 
@@ -117,7 +117,7 @@ def test_fingerprint() -> None:
 
 
 def test_claims_fill_in_what_is_unknown() -> None:
-    """Ends that are known stay; others come from the tokens where they are JWTs."""
+    """Expiries that are known stay; others come from the tokens where they are JWTs."""
     access, refresh = token(exp=NOW.timestamp()), token(exp=(NOW + HOUR).timestamp())
     assert TokenPair(access, refresh).with_claims() == TokenPair(access, refresh, NOW, NOW + HOUR)
     known = TokenPair(access, refresh, NOW + HOUR, NOW)
@@ -136,7 +136,7 @@ def test_server_whose_clock_differs(skew: timedelta) -> None:
 
 @pytest.mark.parametrize("iat", [None, "soon", True, NOW.timestamp() + 3600, NOW.timestamp() + 7200])
 def test_useless_iat(iat: Any) -> None:
-    """Without a sane beginning the end that is claimed counts as it is."""
+    """Without a sane beginning the expiry that is claimed counts as it is."""
     claims = {"exp": (NOW + HOUR).timestamp(), "iat": iat}
     assert claimed_expiry(forged(json.dumps(claims).encode()), NOW) == NOW + HOUR
 
@@ -161,13 +161,13 @@ def test_useless_iat(iat: Any) -> None:
     ],
 )
 def test_claims_that_are_nonsense(payload: bytes) -> None:
-    """A payload that makes no sense is a token whose end is unknown."""
+    """A payload that makes no sense is a token whose expiry is unknown."""
     assert claimed_expiry(forged(payload)) is claimed_expiry(forged(payload), NOW) is None
 
 
 @pytest.mark.parametrize("text", ["", "opaque", "a.b.c", "...", "a.b.c.d.e", "\ud800", "é.é.é"])
 def test_no_jwt(text: str) -> None:
-    """What is no JWT claims no end."""
+    """What is no JWT claims no expiry."""
     assert claimed_expiry(text) is None
 
 
@@ -200,8 +200,8 @@ def test_longest_lifetime(seconds: Any) -> None:
         "2026-11-23 09:00:00",
     ],
 )
-def test_end(moment: Any) -> None:
-    """An end may be epoch seconds or milliseconds or ISO 8601, which is UTC unless it says otherwise."""
+def test_expiry(moment: Any) -> None:
+    """An expiry may be epoch seconds or milliseconds or ISO 8601, which is UTC unless it says otherwise."""
     assert expiry_at(moment) == NOW
     assert expiry_at(moment).tzinfo is UTC  # type: ignore[union-attr]
 
@@ -215,8 +215,8 @@ def test_end(moment: Any) -> None:
         "0001-01-01T00:00:00+14:00",
     ],
 )
-def test_end_that_is_nonsense(moment: Any) -> None:
-    """Nonsense is no end, nor are the ends of the calendar, by which servers mean never."""
+def test_expiry_that_is_nonsense(moment: Any) -> None:
+    """Nonsense is no expiry, nor are the ends of the calendar, by which servers mean never."""
     assert expiry_at(moment) is None
 
 

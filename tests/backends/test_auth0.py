@@ -28,7 +28,7 @@ def test_login() -> None:
 
 
 def test_refresh() -> None:
-    """Neither scope nor audience; without rotation no new refresh token comes back."""
+    """A refresh names neither scope nor audience; without rotation no new refresh token comes back."""
     request, outcome = exchange(Auth0Backend("api", API, **OPTIONS, audience=API), "refresh", GRANTED)
     assert form(request) == {"grant_type": "refresh_token", "refresh_token": "r1", **CLIENT}
     assert tokens(outcome) == ("a2", "")

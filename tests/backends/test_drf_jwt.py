@@ -11,7 +11,7 @@ BACKEND = DRFJWTBackend("shop", API)
 
 
 def test_login() -> None:
-    """JSON; the answer is a 201, and what is said there about dates is not an end."""
+    """A login is JSON; the answer is a 201, and the dates in it are no expiry."""
     request, outcome = replay(BACKEND, f"{API}api-token-auth/", "drf-jwt-own-login-ok", PERSON)
     assert fields(request) == {"username": "bob", "password": "p w&"}
     assert outcome.pair

@@ -34,7 +34,7 @@ def test_login() -> None:
 
 
 def test_refresh() -> None:
-    """The same endpoint; a public client sends its id only."""
+    """A refresh goes to the endpoint of the login; a public client sends its id only."""
     backend = KeycloakBackend("sso", API, realm="demo", client_id="us")
     request, outcome = exchange(backend, "refresh", GRANTED)
     assert form(request) == {"grant_type": "refresh_token", "refresh_token": "r1", "client_id": "us"}
@@ -42,7 +42,7 @@ def test_refresh() -> None:
 
 
 def test_offline_token() -> None:
-    """A refresh lifetime of 0 means that it never ends."""
+    """A refresh lifetime of 0 means that the token never expires."""
     _, outcome = exchange(KeycloakBackend("sso", API, **OPTIONS), "login", {**GRANTED, "refresh_expires_in": 0})
     assert outcome.pair is not None
     assert outcome.pair.refresh_expires_at is None

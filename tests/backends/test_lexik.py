@@ -41,6 +41,6 @@ def test_refresh_by_cookies() -> None:
     ],
 )
 def test_refusals(where: str, said: str, verdict: Verdict) -> None:
-    """The same status means many things, told apart by Symfony's texts."""
+    """One status means many things, which Symfony's texts tell apart."""
     _, outcome = exchange(BACKEND, where, {"code": 401, "message": said}, 401)
     assert (outcome.verdict, outcome.reason) == (verdict, f"HTTP 401: {said}")

@@ -14,7 +14,7 @@ PATH = "https://pb.example.com/api/collections/_superusers/"
 
 
 def test_login() -> None:
-    """A login names the collection in its path; the token's end is in its claims."""
+    """A login names the collection in its path; the token's expiry is in its claims."""
     request, outcome = replay(
         BACKEND, f"{PATH}auth-with-password", "pocketbase-own-login-ok", {"username": "bob", "password": "p"}
     )

@@ -27,14 +27,14 @@ def test_refresh() -> None:
 
 
 def test_sliding_tokens() -> None:
-    """One token for both, by options."""
+    """Options are enough for a sliding token, which serves as access and as refresh token."""
     options = {"access_paths": ["token"], "refresh_paths": [], "refresh_fields": {"token": "{access}"}}
     request, outcome = exchange(SimpleJWTBackend("shop", API, **options), "refresh", {"token": "a2"})
     assert (fields(request), tokens(outcome)) == ({"token": "a1"}, ("a2", ""))
 
 
 def test_expirations_of_dj_rest_auth() -> None:
-    """Both ends are taken from where dj-rest-auth states them."""
+    """Both expiries are taken from where dj-rest-auth states them."""
     _, outcome = replay(
         SimpleJWTBackend("shop", API, login_path="auth/login/"),
         f"{API}auth/login/",

@@ -62,7 +62,7 @@ def in_threads(count: int, call: Callable[[int], Any]) -> list[Any]:
 
 @pytest.mark.parametrize("status", [401, 422])
 def test_threads(client: UpstreamClient, upstream: Upstream, settings: Any, status: int) -> None:
-    """It is so for many threads, each with several clients, as well."""
+    """Many threads, each with several clients, try a fresh token on one call, too."""
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["expired_statuses"] = [422]
     refuse(upstream, status)
 
@@ -104,7 +104,7 @@ def test_token_that_is_being_tried(client: UpstreamClient, upstream: Upstream) -
 def test_token_that_is_being_tried_for_long(
     client: UpstreamClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But not for long: the other one's route may be a slow one."""
+    """A call waits only shortly for another one that tries the same token, whose route may be a slow one."""
     monkeypatch.setattr(first_use, "WAIT_SECONDS", 0.1)
     with Trying(upstream, seconds=1.0):
         assert client.get("never/").status_code == 401
@@ -127,7 +127,7 @@ def test_child_that_is_forked_in_a_trial(client: UpstreamClient) -> None:
 
 @pytest.mark.slow
 def test_processes(client: UpstreamClient, upstream: Upstream) -> None:
-    """And for several processes, of which each may refresh once before it learns of another one's trial."""
+    """Each of several processes may refresh once before it learns that another one has tried the token in vain."""
     refuse(upstream)
     started = [workers.start("calls", threads=3, path="never/", seconds=0.5) for _ in range(2)]
     outcomes = [outcome for results in workers.together(*started) for outcome, _ in results]
@@ -151,7 +151,7 @@ def test_interval(client: UpstreamClient, upstream: Upstream, settings: Any) -> 
 
 
 def test_lifetime(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
-    """At the end of its lifetime the token is renewed whatever was left alone."""
+    """When its lifetime is over the token is renewed, whatever was suppressed before."""
     settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {"min_refresh_interval": 3600.0, "refresh_leeway": 0.0}
     upstream.lifetime = 300
     refuse(upstream)

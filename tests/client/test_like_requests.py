@@ -162,7 +162,7 @@ def test_redirect_that_is_not_followed(client: UpstreamClient, upstream: Upstrea
 
 
 def test_next_hop_at_another_origin(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
-    """Nor does the request of a hop that leads away hold any header of the backend's, sent by whomever."""
+    """The request of a hop that leads to another origin holds no header of the backend's, sent by whomever."""
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["api_headers"] = {"Authorization": "Bearer {access}", "apikey": "s3cret"}
     with Upstream() as foreign, requests.Session() as session:
         upstream.answers["/old/"] = Answer(302, b"", {"Location": f"{foreign.url}x"})
@@ -217,7 +217,7 @@ BACKENDS = [each for each in vars(backends).values() if isinstance(each, type) a
 
 @pytest.mark.parametrize("kind", BACKENDS)
 def test_which_backends_read_of_success(kind: type[backends.Backend]) -> None:
-    """Slack says in a 200 that a token has ended, and so does GraphQL of Directus; nobody else's answers pay."""
+    """Slack says in a 200 that a token has expired, and so does GraphQL of Directus; nobody else's answers pay."""
     response = requests.Response()
     response.status_code, response.raw = 200, HTTPResponse(io.BytesIO(b'{"ok": true}'), preload_content=False)
     kind("up", "https://up.example.com/").verdict("api", response)
@@ -302,7 +302,7 @@ class ThreadsClient(UpstreamClient):
 
 
 def test_toolbelt_s_threads(client: UpstreamClient, upstream: Upstream) -> None:
-    """Its pool of threads, each with a client, makes one refresh."""
+    """The threads of requests-toolbelt's pool, each with a client, make one refresh."""
     upstream.expire()
     urls = [f"{upstream.url}orders/?page={number}" for number in range(20)]
     pool = threaded.pool.Pool.from_urls(urls, num_processes=4, session=lambda: ThreadsClient("up"))

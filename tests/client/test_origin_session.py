@@ -231,7 +231,7 @@ def test_redirect_inside_the_origin(proxy: Proxy, upstream: Upstream, status: in
 
 @pytest.mark.parametrize("status", [302, 307])
 def test_redirect_to_another_origin(proxy: Proxy, upstream: Upstream, status: int) -> None:
-    """One that leads elsewhere is followed without; its 401 is the caller's, and costs no refresh."""
+    """A redirect to another origin is followed without the token; its 401 is the caller's, and costs no refresh."""
     client = UpstreamClient("up")
     for location in OTHER_ORIGINS:
         upstream.answers["http://api.x/old/"] = Answer(status, b"", {"Location": location})
@@ -244,7 +244,7 @@ def test_redirect_to_another_origin(proxy: Proxy, upstream: Upstream, status: in
 
 
 def test_401_of_another_origin(proxy: Proxy, upstream: Upstream) -> None:
-    """Not even the words for a locked account count there."""
+    """The words for a locked account mean nothing in a 401 of another origin."""
     upstream.answers["http://api.x/old/"] = Answer(302, b"", {"Location": "http://evil.net/"})
     upstream.answers["http://evil.net/"] = Answer(401, {"code": 401, "message": "Account is disabled."})
     assert UpstreamClient("up").get("/old/").status_code == 401
@@ -253,7 +253,7 @@ def test_401_of_another_origin(proxy: Proxy, upstream: Upstream) -> None:
 
 
 def test_way_back_into_the_origin(proxy: Proxy, upstream: Upstream) -> None:
-    """Who redirects a call back may have chosen where to: it goes on without the token."""
+    """A redirect from another origin back into ours, which may have chosen where to, is followed without the token."""
     upstream.answers["http://api.x/old/"] = Answer(302, b"", {"Location": "http://evil.net/"})
     upstream.answers["http://evil.net/"] = Answer(302, b"", {"Location": "http://api.x/v1/orders/"})
     response = UpstreamClient("up").get("/old/")

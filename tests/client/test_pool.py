@@ -111,7 +111,7 @@ def test_upstreams_and_accounts_share(client: UpstreamClient, upstream: Upstream
 
 
 def test_forks(client: UpstreamClient, upstream: Upstream, tmp_path: Path) -> None:
-    """Neither does a child use what its parent has open, nor its parent's other child, while all three are calling."""
+    """A forked child uses no connection of its parent's or of another child's, while all three are calling."""
     heard: dict[threading.Thread, set[str]] = {}
 
     def answer(seen: Seen) -> Answer:

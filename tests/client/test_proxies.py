@@ -180,7 +180,7 @@ def test_bundle_of_the_upstream(
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_no_verification(secure: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch, bundle: str) -> None:
-    """Whoever must can do without, per upstream; what another upstream's connections demand is not touched."""
+    """Certificates can be left unverified, per upstream; what another upstream's connections demand is not touched."""
     settings.JWT_UPSTREAM["other"] = {**settings.JWT_UPSTREAM["up"], "OPTIONS": {}}
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["verify"] = False
     UpstreamClient("other").adopt(TokenPair("any"))

@@ -162,8 +162,8 @@ def test_file_that_was_closed(client: UpstreamClient, upstream: Upstream) -> Non
         client.post("orders/", data=ClosedAtItsEnd(b"once"))
 
 
-def test_token_known_to_have_ended(client: UpstreamClient, upstream: Upstream) -> None:
-    """A body that can be sent only once meets no 401 if the end of the token was known."""
+def test_token_known_to_have_expired(client: UpstreamClient, upstream: Upstream) -> None:
+    """A body that can be sent only once meets no 401 if the token was known to have expired."""
     from django.utils import timezone
 
     Credential.objects.update(access_expires_at=timezone.now())

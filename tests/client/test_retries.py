@@ -118,7 +118,7 @@ def test_refresh_between_repetitions(patient: UpstreamClient, upstream: Upstream
 
 @pytest.mark.parametrize("status", [503, 429])
 def test_retry_after(client: UpstreamClient, upstream: Upstream, settings: Any, status: int) -> None:
-    """The pause that the upstream asks for is kept, also by 429."""
+    """The wait that the upstream asks for is kept, also by 429."""
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["retries"] = 1
     times: list[Any] = []
 
@@ -135,7 +135,7 @@ def test_retry_after(client: UpstreamClient, upstream: Upstream, settings: Any, 
     "value", ["3600", format_datetime(timezone.now() + timedelta(hours=1)), "9" * 30], ids=["seconds", "date", "ages"]
 )
 def test_retry_after_more_than_a_caller_waits(patient: UpstreamClient, upstream: Upstream, value: str) -> None:
-    """Asked for a longer pause than allowed, the client doesn't repeat the call; the caller gets the answer."""
+    """Asked for a longer wait than allowed, the client doesn't repeat the call; the caller gets the answer."""
     upstream.answers["/orders/"] = busy(Retry_After=value)
     response = patient.get("orders/")
     assert (response.status_code, response.json(), len(upstream.seen)) == (503, {"busy": True}, 1)

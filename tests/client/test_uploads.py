@@ -116,7 +116,7 @@ def test_hung_up_without_a_word(client: UpstreamClient, settings: Any) -> None:
 
 
 def test_token_replaced_by_another_host(client: UpstreamClient, upstream: Upstream) -> None:
-    """For a body that can be sent only once the client looks at the row, rather than go on with what it remembers."""
+    """For a body that can be sent only once the client looks at the row, rather than go on with what it has cached."""
     client.get("orders/")
     pair = upstream.issue()
     Credential.objects.update(access_token=pair["access"], refresh_token=pair["refresh"])
@@ -125,7 +125,7 @@ def test_token_replaced_by_another_host(client: UpstreamClient, upstream: Upstre
 
 
 def test_multipart_encoder(client: UpstreamClient, upstream: Upstream) -> None:
-    """requests-toolbelt streams a form; its end known, the token is replaced before the form is sent."""
+    """requests-toolbelt streams a form; a token whose expiry is known is replaced before it is sent."""
     Credential.objects.update(access_expires_at=timezone.now())
     upstream.expire()
     read: list[int] = []

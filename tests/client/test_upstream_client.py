@@ -247,7 +247,7 @@ def test_redirect_inside_the_origin(client: UpstreamClient, upstream: Upstream) 
 
 
 def test_refresh_on_the_way(client: UpstreamClient, upstream: Upstream) -> None:
-    """The token may end between two hops."""
+    """The token may expire between two hops of a redirect."""
 
     def answer(_: Seen) -> Answer:
         upstream.expire()
@@ -371,8 +371,8 @@ def test_token_is_not_in_an_error(client: UpstreamClient, settings: Any) -> None
     assert "access-1" not in "".join(shown.format())
 
 
-def test_refresh_token_is_not_remembered(client: UpstreamClient) -> None:
-    """A client remembers the access token for a while, the refresh token never."""
+def test_refresh_token_is_not_cached(client: UpstreamClient) -> None:
+    """A client caches the access token for a while, the refresh token never."""
     client.get("orders/")
     token = client._tokens.current(client.backend)
     assert (token.pair.access, token.pair.refresh) == ("access-1", "")

@@ -62,8 +62,8 @@ def test_wrong_password_keeps_what_is_stored(account: Account) -> None:
 
 
 @products(PRODUCTS)
-def test_end_is_known(account: Account) -> None:
-    """The access token's end is known wherever the server tells it, to a minute."""
+def test_expiry_is_known(account: Account) -> None:
+    """The access token's expiry is known wherever the server tells it, to a minute."""
     account.log_in()
     end = account.credential.pair.access_expires_at
     assert (end is not None) == account.product.states_end
@@ -86,7 +86,7 @@ def test_refresh(account: Account) -> None:
 
 @products(knowing(shortest=...))
 def test_expired(account: Account) -> None:
-    """What the server answers to a token that has ended is understood: one refresh, the same call again."""
+    """What the server answers to a token that has expired is understood: one refresh, the same call again."""
     log_in_until_ended(account)
     forget_end(account)
     assert account.effect(account.call) is account.product.expired
@@ -94,7 +94,7 @@ def test_expired(account: Account) -> None:
 
 @products(knowing(shortest=..., expired=RENEWED, states_end=True))
 def test_expired_as_foreseen(account: Account) -> None:
-    """A token whose end is known is renewed before it is used again: the server never has to refuse it."""
+    """A token whose expiry is known is renewed before it is used again: the server never has to refuse it."""
     log_in_until_ended(account)
     account.wait_until_ended()
     response = account.call()
@@ -105,7 +105,7 @@ def test_expired_as_foreseen(account: Account) -> None:
 
 @products(knowing(shortest=..., expired=RENEWED))
 def test_storm_at_expiry(account: Account) -> None:
-    """Eight callers who meet the end of a token at once cause one refresh, and all of them are served."""
+    """Eight callers who meet the expiry of a token at once cause one refresh, and all of them are served."""
     log_in_until_ended(account)
     forget_end(account)
     with ThreadPoolExecutor(8) as pool:
@@ -145,7 +145,7 @@ def test_reuse(account: Account) -> None:
 
 @products(knowing(shortest=..., rotates=..., refresh_ends=True))
 def test_refresh_token_expired(account: Account) -> None:
-    """A refresh token that has ended is rejected; nobody knocks again until somebody logs in."""
+    """A refresh token that has expired is rejected; nobody knocks again until somebody logs in."""
     account.server.order("lifetimes", account.product.shortest, 1)
     account.log_in()
     account.wait_until_refused()

@@ -110,7 +110,7 @@ def test_two_first_logins_at_once(upstream: Upstream, transactional_db: None) ->
 
 
 def test_adopt_takes_lifetimes_from_the_tokens(upstream: Upstream, transactional_db: None) -> None:
-    """Ends that are not given are read from the tokens where these are JWTs."""
+    """Expiries that are not given are read from the tokens where these are JWTs."""
     end = timezone.now().replace(microsecond=0) + timedelta(hours=1)
     token = jwt.encode({"exp": end}, "x" * 32)
     UpstreamClient("up").adopt(TokenPair(token, "opaque"))
@@ -137,7 +137,7 @@ def test_try_again(client: UpstreamClient, upstream: Upstream) -> None:
 
 
 def test_try_again_does_not_wait(client: UpstreamClient, upstream: Upstream) -> None:
-    """A person's word ends a pause."""
+    """Trying again on a person's word doesn't wait for the backoff to be over."""
     upstream.answers["/refresh"] = Answer(503, {}, {"Retry-After": "600"})
     with pytest.raises(RefreshUnavailable):
         client.refresh()
@@ -146,7 +146,7 @@ def test_try_again_does_not_wait(client: UpstreamClient, upstream: Upstream) -> 
 
 
 def test_try_again_without_tokens(client: UpstreamClient, upstream: Upstream) -> None:
-    """There is nothing to try once it was logged out."""
+    """A credential that was logged out has nothing to be tried again with."""
     client.logout()
     with pytest.raises(NotLoggedIn):
         try_again(Credential.objects.get())

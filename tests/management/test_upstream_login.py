@@ -301,7 +301,7 @@ def test_secrets_are_not_typed_where_they_show(terminal: list[str], option: str)
 
 
 def test_no_secret_on_the_command_line() -> None:
-    """There is no option that takes a secret."""
+    """No option of the command takes a secret."""
     with pytest.raises(CommandError, match="ignored explicit argument"):
         login("up", "--password=correct")
 
@@ -335,7 +335,7 @@ def test_help(capsys: Any) -> None:
     ],
 )
 def test_adopted(upstream: Upstream, transactional_db: None, stdin: Any, given: Any, pair: TokenPair) -> None:
-    """A pair obtained elsewhere is stored, under any of the usual names, with its ends where they are known."""
+    """A pair obtained elsewhere is stored, under any of the usual names, with its expiries where they are known."""
     stdin(json.dumps(given))
     out = login("up", "--tokens-stdin")
     assert out.startswith("up/default: logged in.\n")

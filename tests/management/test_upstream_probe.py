@@ -546,7 +546,7 @@ def test_consequence(
 
 
 def test_wait_that_a_login_is_asked_for(saved: Callable[..., str]) -> None:
-    """A pause that the upstream asks for is named."""
+    """A wait that the upstream asks for is named."""
     text, _ = probe("up", "--response", saved("HTTP/1.1 429 Slow\nRetry-After: 90\n"), "--where", "login")
     assert "RefreshUnavailable is raised, with a retry_after of 90 s." in paragraphs(text)
 
@@ -568,7 +568,7 @@ def test_wait_that_a_login_is_asked_for(saved: Callable[..., str]) -> None:
     ],
 )
 def test_lifetime(saved: Callable[..., str], settings: Any, options: Any, body: Any, told: str) -> None:
-    """An end is told with what it was taken from."""
+    """An expiry is told with what it was taken from."""
     settings.JWT_UPSTREAM["up"]["OPTIONS"] = options
     file = saved(f"HTTP/1.1 200 OK\n{JSON}\n\n{json.dumps(body)}")
     assert told in paragraphs(probe("up", "--response", file, "--where", "login")[0])

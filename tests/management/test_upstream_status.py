@@ -167,7 +167,7 @@ def test_json() -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])
 def test_shows_no_secret(arguments: tuple[str, ...]) -> None:
-    """Neither form shows a token or its ciphertext."""
+    """Neither the table nor the JSON shows a token or its ciphertext."""
     put("crm")
     out, _ = status(*arguments)
     row = Credential.objects.get()
@@ -234,7 +234,7 @@ def test_many_and_well() -> None:
 
 
 def test_many_in_trouble() -> None:
-    """Those in trouble are limited too; how many are left out is said, and counts for the exit code."""
+    """Credentials in trouble are limited in number too; those left out are counted, also for the exit code."""
     put_many("crm", 10, state="locked")
     put("crm", "tenant-0", state="locked")
     out, error = status("crm", "--limit=4")
@@ -314,7 +314,7 @@ def test_limit_that_is_none() -> None:
 
 
 def test_exactly_as_many_as_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One fewer than the most is an exact number."""
+    """One credential fewer than the most that are counted is an exact number."""
     monkeypatch.setattr(queries, "COUNT_LIMIT", 8)
     put_many("crm", 11)
     assert cells(status("crm", "--limit=4")[0])[0] == ["crm", "11", "11", "0", "0"]

@@ -53,7 +53,7 @@ def test_refused_refresh(automatic: UpstreamClient, upstream: Upstream, mailoutb
 
 
 def test_missing_refresh_token(automatic: UpstreamClient, upstream: Upstream) -> None:
-    """So does a missing one."""
+    """A missing refresh token leads to one login, and nobody is woken."""
     automatic.adopt(TokenPair("stale"))
     assert automatic.get("orders/").status_code == 200
     assert (upstream.refreshes, len(upstream.calls("/login"))) == (0, 1)
@@ -78,7 +78,7 @@ def test_wrong_password(automatic: UpstreamClient, upstream: Upstream, mailoutbo
     assert len(mailoutbox) == 1
 
 
-def test_mended_configuration(automatic: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+def test_corrected_configuration(automatic: UpstreamClient, upstream: Upstream, settings: Any) -> None:
     """Another password in the settings is tried, once."""
     upstream.password = "changed"
     with pytest.raises(CredentialRejected):
@@ -103,7 +103,7 @@ def test_configured_after_the_rejection(client: UpstreamClient, upstream: Upstre
 
 
 def test_trouble_at_login(automatic: UpstreamClient, upstream: Upstream) -> None:
-    """A login that fails for now is tried again after the pause, not given up."""
+    """A login that fails for now is tried again after the backoff, not given up."""
     upstream.answers["/login"] = Answer(503)
     with pytest.raises(RefreshUnavailable, match="automatic login: HTTP 503"):
         automatic.get("orders/")
@@ -121,7 +121,7 @@ def test_locked_account(automatic: UpstreamClient, upstream: Upstream) -> None:
 
 
 def test_locked_at_refresh(automatic: UpstreamClient, upstream: Upstream) -> None:
-    """Nor one that turns out to be locked when refreshing, or when logging in."""
+    """An account that turns out to be locked when refreshing is never tried by a login."""
     automatic.get("orders/")
     upstream.expire()
     upstream.answers["/refresh"] = Answer(401, {"message": "Account is disabled."})
@@ -163,7 +163,7 @@ def test_other_accounts(automatic: UpstreamClient, upstream: Upstream) -> None:
 
 
 def test_no_time_left(automatic: UpstreamClient, upstream: Upstream, settings: Any) -> None:
-    """No login is begun that could outlast the claim; the next attempt makes it."""
+    """No login is begun that could outlast the lease; the next attempt makes it."""
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["deadline"] = 0.5
     automatic.adopt(TokenPair("stale", "lost"))
     upstream.answers["/refresh"] = Answer(401, {}, delay=0.35)

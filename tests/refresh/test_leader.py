@@ -206,7 +206,7 @@ def write_the_row() -> None:
 def test_transaction_that_holds_the_row_another_worker_refreshes(
     client: UpstreamClient, elsewhere: None, hold: Callable[[], None]
 ) -> None:
-    """Who holds the row while another worker refreshes it is told so within a second, and the other can settle."""
+    """A caller that holds the row which another worker refreshes is told so within a second; the other can settle."""
     with transaction.atomic():
         hold()
         began = time.monotonic()
@@ -244,7 +244,7 @@ def test_transaction_that_holds_nothing(client: UpstreamClient, upstream: Upstre
 
 
 def test_follower_whose_transaction_holds_the_row(client: UpstreamClient, upstream: Upstream) -> None:
-    """Who joins a refresh of this process while holding the row is told so before the upstream has answered."""
+    """A caller that holds the row and joins a refresh of this process is told so before the upstream answers."""
     asked, go_on = threading.Event(), threading.Event()
 
     def slow(seen: Seen) -> None:

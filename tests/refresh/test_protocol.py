@@ -40,7 +40,7 @@ def kinds() -> list[str]:
 
 
 def test_row_has_moved_on(credential: Credential, upstream: Upstream) -> None:
-    """Who was refused an older token gets the stored pair, and nobody refreshes twice."""
+    """A caller that was refused an older token gets the stored pair, and nobody refreshes twice."""
     assert refresh(credential, rejected="older").access == "access-1"
     assert upstream.refreshes == 0
 
@@ -59,8 +59,8 @@ def test_deleted_credential(credential: Credential) -> None:
         refresh(credential, rejected="access-1")
 
 
-def test_token_near_its_end(client: UpstreamClient, upstream: Upstream) -> None:
-    """A token near its end is replaced before the call, so that there is no 401."""
+def test_token_near_its_expiry(client: UpstreamClient, upstream: Upstream) -> None:
+    """A token near its expiry is replaced before the call, so that there is no 401."""
     Credential.objects.update(access_expires_at=timezone.now() + timedelta(seconds=20))
     Credential.objects.update(obtained_at=timezone.now() - timedelta(hours=1))
     assert client.get("orders/").json()["token"] == "access-2"
@@ -73,8 +73,8 @@ def test_young_token_with_a_short_life(client: UpstreamClient, upstream: Upstrea
     assert client.get("orders/").json()["token"] == "access-1"
 
 
-def test_token_that_has_ended(client: UpstreamClient, upstream: Upstream) -> None:
-    """A token past its end is replaced first, even though the upstream might still take it."""
+def test_token_that_has_expired(client: UpstreamClient, upstream: Upstream) -> None:
+    """A token past its expiry is replaced first, even though the upstream might still take it."""
     Credential.objects.update(access_expires_at=timezone.now() - timedelta(seconds=1))
     assert client.get("orders/").json()["token"] == "access-2"
 
@@ -246,7 +246,7 @@ def test_transient_trouble(client: UpstreamClient, upstream: Upstream, settings:
 
 
 def test_recovery_by_itself(client: UpstreamClient, upstream: Upstream) -> None:
-    """Once the pause is over the next call refreshes, and the failure is forgotten."""
+    """Once the backoff is over the next call refreshes, and the failure is forgotten."""
     upstream.expire()
     upstream.answers["/refresh"] = Answer(503)
     with pytest.raises(RefreshUnavailable):
@@ -259,8 +259,8 @@ def test_recovery_by_itself(client: UpstreamClient, upstream: Upstream) -> None:
     assert not Outage.objects.exists()
 
 
-def test_pause_grows(client: UpstreamClient, upstream: Upstream) -> None:
-    """Each further failure doubles the pause, up to the maximum."""
+def test_backoff_grows(client: UpstreamClient, upstream: Upstream) -> None:
+    """Each further failure doubles the backoff, up to the maximum."""
     upstream.expire()
     upstream.answers["/refresh"] = Answer(503)
     pauses = []
@@ -274,7 +274,7 @@ def test_pause_grows(client: UpstreamClient, upstream: Upstream) -> None:
 
 
 def test_retry_after(client: UpstreamClient, upstream: Upstream) -> None:
-    """A pause that the upstream asks for is kept."""
+    """A wait that the upstream asks for is kept."""
     upstream.expire()
     upstream.answers["/refresh"] = Answer(429, {}, {"Retry-After": "120"})
     with pytest.raises(RefreshUnavailable) as caught:
@@ -294,8 +294,8 @@ def test_degraded(client: UpstreamClient, upstream: Upstream, mailoutbox: list[m
     assert mailoutbox == []
 
 
-def test_end_of_the_token_while_degraded(client: UpstreamClient, upstream: Upstream) -> None:
-    """Once the token has ended as well, callers are told to try again later."""
+def test_expiry_while_degraded(client: UpstreamClient, upstream: Upstream) -> None:
+    """Once the token of a degraded credential has expired, callers are told to try again later."""
     Credential.objects.update(access_expires_at=timezone.now() - timedelta(seconds=1))
     upstream.answers["/refresh"] = Answer(503)
     with pytest.raises(RefreshUnavailable):
@@ -411,7 +411,7 @@ def claim_by_another(lapsed: bool = False) -> None:
 
 
 def test_busy(client: UpstreamClient, upstream: Upstream, settings: Any, mailoutbox: list[mail.EmailMessage]) -> None:
-    """Who waits too long for another worker is told to try again; busy is not broken, so nothing is recorded."""
+    """A caller that waits too long for another worker is told to try again; nothing is recorded as broken."""
     settings.JWT_UPSTREAM_WAIT_SECONDS = 0.2
     upstream.expire()
     claim_by_another()
@@ -423,7 +423,7 @@ def test_busy(client: UpstreamClient, upstream: Upstream, settings: Any, mailout
 
 
 def test_slow_upstream(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
-    """Who waits too long for this process's own refresh is told the same, and the refresh is finished."""
+    """A caller that waits too long for its own process's refresh is told to try again; the refresh is finished."""
     settings.JWT_UPSTREAM_WAIT_SECONDS = 0.2
     upstream.expire()
     upstream.refresh_delay = 1.0
@@ -458,8 +458,8 @@ def test_another_worker_finishes(client: UpstreamClient, upstream: Upstream) -> 
     timer.join()
 
 
-def test_lapsed_claim(client: UpstreamClient, upstream: Upstream) -> None:
-    """A claim that lapsed unsettled is recorded as an interrupted refresh, then the next worker takes over."""
+def test_lapsed_lease(client: UpstreamClient, upstream: Upstream) -> None:
+    """A lease that lapsed unsettled is recorded as an interrupted refresh, then the next worker takes over."""
     claim_by_another(lapsed=True)
     upstream.expire()
     assert client.get("orders/").status_code == 200
@@ -476,8 +476,8 @@ def test_refused_after_an_interruption(client: UpstreamClient, upstream: Upstrea
         client.get("orders/")
 
 
-def test_frozen_between_claim_and_call(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
-    """Nothing is sent if the claim could lapse during the call: another worker may spend the token then."""
+def test_frozen_between_lease_and_call(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """Nothing is sent if the lease could lapse during the call: another worker may spend the token then."""
     settings.JWT_UPSTREAM_LEASE_SECONDS = 0.5
     settings.JWT_UPSTREAM_WAIT_SECONDS = 0.3
     upstream.expire()
@@ -486,8 +486,8 @@ def test_frozen_between_claim_and_call(client: UpstreamClient, upstream: Upstrea
     assert upstream.refreshes == 0
 
 
-def test_claim_that_somebody_else_got(credential: Credential, client: UpstreamClient, upstream: Upstream) -> None:
-    """Who comes too late for the claim sends nothing, and looks again."""
+def test_lease_that_another_worker_got(credential: Credential, client: UpstreamClient, upstream: Upstream) -> None:
+    """A worker that comes too late for the lease sends nothing, and looks again."""
     client.refresh()
     upstream.seen.clear()
     leader = Leader(credential, None, get_backend("up"), "default", Flight())

@@ -28,7 +28,7 @@ def gate() -> Iterator[threading.Event]:
 
 
 def test_joining(gate: threading.Event) -> None:
-    """Who comes while a flight is under way shares its result; who comes later starts a new one."""
+    """A caller that comes while a flight is under way shares its result; one that comes later starts a new one."""
     results = iter([1, 2])
 
     def work(_: Flight) -> int:

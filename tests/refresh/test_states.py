@@ -105,7 +105,7 @@ def test_marks_of_many_threads(client: UpstreamClient, upstream: Upstream) -> No
 
 @pytest.mark.parametrize(("state", "message"), [("locked", "Account is disabled."), ("rejected", "Expired.")])
 def test_found_out_by_another_process(client: UpstreamClient, upstream: Upstream, state: str, message: str) -> None:
-    """A process that remembers a token which another one has found useless asks the upstream once more at most."""
+    """A process that has cached a token which another one has found useless asks the upstream once more at most."""
     other = UpstreamClient("up")
     client.get("orders/")
     row = Credential.objects.get()
@@ -121,7 +121,7 @@ def test_found_out_by_another_process(client: UpstreamClient, upstream: Upstream
 
 
 def test_token_that_is_fresh_no_longer(client: UpstreamClient, upstream: Upstream) -> None:
-    """A 401 is left alone for a token just obtained, not for one that ended while its process was frozen."""
+    """A 401 is left alone for a token just obtained, not for one that expired while its process was frozen."""
     row, minute = Credential.objects.get(), 60.0
     pass_time(minute + 1)
     states.suppress_refresh(row, row.pair, minute)

@@ -86,7 +86,7 @@ def test_a_change_in_this_process_is_seen_at_once(client: UpstreamClient, change
 
 
 def test_a_look_just_before_the_commit(client: UpstreamClient) -> None:
-    """Who reads the row between the writing of a change and its commit goes by the old one no longer than that."""
+    """A process that reads the row just before a change is committed goes by the old one no longer than that."""
     known = []
 
     def call() -> None:
@@ -117,7 +117,7 @@ def test_settings_that_change_end_it(client: UpstreamClient, settings: Any) -> N
     assert token_cache().find("up", "default") is None
 
 
-def test_no_memory_at_all(client: UpstreamClient, settings: Any, django_assert_num_queries: Any) -> None:
+def test_no_cache_at_all(client: UpstreamClient, settings: Any, django_assert_num_queries: Any) -> None:
     """With JWT_UPSTREAM_CACHE_SECONDS = 0 every call looks at the row."""
     settings.JWT_UPSTREAM_CACHE_SECONDS = 0
     for _ in range(2):
@@ -162,8 +162,8 @@ def test_what_a_test_stored_is_not_remembered() -> None:
     assert not token_cache()._tokens
 
 
-def test_memory_is_bounded(client: UpstreamClient, credential: Credential, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that serves any number of accounts remembers the last ones only, and none that is over."""
+def test_cache_is_bounded(client: UpstreamClient, credential: Credential, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that serves any number of accounts caches the last ones only, and none that is over."""
     monkeypatch.setattr(module, "CACHE_ENTRIES", 10)
     for number in range(100):
         row = Credential(upstream="up", account=f"tenant-{number}")
@@ -200,7 +200,7 @@ def test_a_worker_that_serves_many_accounts_stays_small(
     assert alive(*kinds) == before
 
 
-def test_fork_while_another_thread_remembers(client: UpstreamClient, credential: Credential) -> None:
+def test_fork_while_another_thread_caches(client: UpstreamClient, credential: Credential) -> None:
     """A forked child waits for no lock of its parent's threads."""
     with token_cache()._lock:
         child = os.fork()

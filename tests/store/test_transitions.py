@@ -53,16 +53,16 @@ def test_row_has_moved_on(row: Credential, writing: str) -> None:
     assert Event.objects.count() == 1
 
 
-def test_claim_is_exclusive(row: Credential) -> None:
-    """Of two who have read the same row one gets the claim."""
+def test_lease_is_exclusive(row: Credential) -> None:
+    """Of two who have read the same row one gets the lease."""
     leased = transitions.take_lease(row, new_lease(), USING)
     assert leased is not None
     assert leased[0].is_leased(timezone.now())
     assert transitions.take_lease(row, new_lease(), USING) is None
 
 
-def test_claim_of_a_credential_that_failed_meanwhile(row: Credential) -> None:
-    """An attempt of another worker, which came and failed since the row was read, has its pause kept."""
+def test_lease_of_a_credential_that_failed_meanwhile(row: Credential) -> None:
+    """An attempt of another worker, which came and failed since the row was read, has its backoff kept."""
     leased = transitions.take_lease(row, new_lease(), USING)
     assert leased is not None
     STALE["settle_failure"](leased[0])
@@ -70,21 +70,21 @@ def test_claim_of_a_credential_that_failed_meanwhile(row: Credential) -> None:
     assert transitions.take_lease(Credential.objects.get(), new_lease(), USING) is not None
 
 
-def test_claim_of_a_credential_that_is_left_alone_meanwhile(row: Credential) -> None:
-    """So has a token that did not help, fresh as it was, as another worker found out since the row was read."""
+def test_lease_of_a_credential_that_is_suppressed_meanwhile(row: Credential) -> None:
+    """A fresh token that did not help is not refreshed by a worker which read the row before that was known."""
     transitions.suppress_refresh(row, 60.0, USING)
     assert transitions.take_lease(row, new_lease(), USING) is None
     assert transitions.take_lease(Credential.objects.get(), new_lease(), USING) is not None
 
 
-def test_claim_of_a_credential_in_need(row: Credential) -> None:
+def test_lease_of_a_credential_in_need(row: Credential) -> None:
     """What was rejected since it was read isn't leased."""
     transitions.mark(row, State.REJECTED, USING, EventDetails("no"))
     assert transitions.take_lease(row, new_lease(), USING) is None
 
 
-def test_lapsed_claim_is_taken_over_once(row: Credential) -> None:
-    """Of two who have read a lapsed claim one takes over, and one event says so."""
+def test_lapsed_lease_is_taken_over_once(row: Credential) -> None:
+    """Of two who have read a lapsed lease one takes over, and one event says so."""
     past = timezone.now() - timedelta(seconds=1)
     Credential.objects.update(lease="dead", lease_expires_at=past)
     row.refresh_from_db()
@@ -95,8 +95,8 @@ def test_lapsed_claim_is_taken_over_once(row: Credential) -> None:
     assert [event.kind for event in Event.objects.all()] == ["interrupted"]
 
 
-def test_refusal_without_the_claim(row: Credential) -> None:
-    """A worker whose claim lapsed and was taken over can't mark the credential."""
+def test_refusal_without_the_lease(row: Credential) -> None:
+    """A worker whose lease lapsed and was taken over can't mark the credential."""
     leased = transitions.take_lease(row, new_lease(), USING)
     assert leased is not None
     Credential.objects.update(lease="another")
@@ -105,8 +105,8 @@ def test_refusal_without_the_claim(row: Credential) -> None:
     assert Credential.objects.get().state == "active"
 
 
-def test_pair_without_the_claim(row: Credential) -> None:
-    """A worker that was frozen past its claim still stores its pair, the newest there is."""
+def test_pair_without_the_lease(row: Credential) -> None:
+    """A worker that was frozen past its lease still stores its pair, the newest there is."""
     leased = transitions.take_lease(row, new_lease(), USING)
     assert leased is not None
     Credential.objects.update(lease="another")

@@ -140,7 +140,7 @@ def crash(start: Start, upstream: Upstream, point: str, by: int = signal.SIGKILL
 
 @pytest.mark.parametrize("point", ["claimed", "sent"])
 def test_killed_before_the_upstream_rotated(start: Start, upstream: Upstream, point: str) -> None:
-    """When a refreshing worker is killed the others go on by themselves, once, as soon as its claim has lapsed."""
+    """When a refreshing worker is killed the others go on by themselves, once, as soon as its lease has lapsed."""
     outcomes, lapses_at = crash(start, upstream, point)
     assert [outcome for outcome, _ in outcomes] == [200] * 4
     assert all(lapses_at < when < lapses_at + MARGIN for _, when in outcomes)
@@ -385,7 +385,7 @@ def thaw(worker: Worker) -> Any:
 
 @pytest.mark.parametrize("point", ["refused", "another pair"])
 def test_frozen_during_the_call(start: Start, upstream: Upstream, point: str) -> None:
-    """What a worker that was frozen past its claim is answered harms nothing that its successor has stored."""
+    """What a worker that was frozen past its lease is answered harms nothing that its successor has stored."""
     upstream.expire()
     frozen, successor = start("call"), start("calls", module=workers, threads=2)
     await_ready(successor)
@@ -419,7 +419,7 @@ def test_frozen_with_the_newest_pair(start: Start, upstream: Upstream) -> None:
 
 @pytest.mark.parametrize("point", ["claimed", "connecting"])
 def test_frozen_before_the_call(start: Start, upstream: Upstream, point: str) -> None:
-    """A worker that is frozen between its claim and its request doesn't send the token that was replaced meanwhile."""
+    """A worker that is frozen between its lease and its request doesn't send the token that was replaced meanwhile."""
     upstream.expire()
     frozen, successor = start("call", stop_at=point), start("calls", module=workers, threads=2)
     await_ready(successor)
@@ -433,7 +433,7 @@ def test_frozen_before_the_call(start: Start, upstream: Upstream, point: str) ->
 
 @pytest.mark.parametrize("point", ["settling", "written"])
 def test_frozen_while_it_writes(start: Start, upstream: Upstream, point: str) -> None:
-    """A worker that is frozen with the answer in hand stores it when it goes on, within its claim or after it."""
+    """A worker that is frozen with the answer in hand stores it when it goes on, within its lease or after it."""
     upstream.expire()
     frozen = start("call", stop_at=point)
     freeze(frozen, point, upstream)

@@ -105,7 +105,7 @@ def test_refresh(transactional_db: None, url: str, tmp_path: Path, double: Doubl
 
 @pytest.mark.parametrize("double", DOUBLES)
 def test_refresh_in_a_test_case(db: None, url: str, tmp_path: Path, double: Double) -> None:
-    """The same within a transaction that the test rolls back, where a refresh has no thread of its own."""
+    """Test doubles answer a refresh inside a test's own transaction, where it has no thread of its own."""
     client = UpstreamClient("up")
     client.adopt(TokenPair("old", "refresh-1"))
     with double(url, REFRESH, tmp_path):

@@ -54,7 +54,7 @@ def test_calls_after_the_account_was_locked(client: UpstreamClient, upstream: Up
     assert (upstream.seen, subjects(tmp_path)) == ([], [])
 
 
-def test_processes_that_remember_the_token(client: UpstreamClient, upstream: Upstream, tmp_path: Path) -> None:
+def test_processes_that_have_cached_the_token(client: UpstreamClient, upstream: Upstream, tmp_path: Path) -> None:
     """A process that used the token a moment ago finds out by one more call, or by looking at the row."""
     started = fleet(tmp_path, "warm_stream")
     await_ready(*started)
@@ -120,7 +120,7 @@ def test_revival(
     admin_client: Client,
     revive: Callable[..., None],
 ) -> None:
-    """The next call of every process works after a login, another try, or a row that was mended in the database."""
+    """The next call of every process works after a login, another try, or a row that was corrected in the database."""
     started = [workers.start("answering") for _ in range(2)]
     await_ready(*started)
     go_on(*started)

@@ -141,7 +141,7 @@ def test_refresh_that_fails(leaky: Upstream, shown: list[str], status: int, erro
 
 
 def test_locked(leaky: Upstream, shown: list[str], settings: Any) -> None:
-    """Nor does an account that is locked, where the upstream quotes the access token."""
+    """The error of a locked account shows nothing, where the upstream quotes the access token."""
     options = {
         "locked_statuses": [423],
         "api_headers": {"Authorization": "Bearer {access}", "apikey": "{client_secret}"},
@@ -155,14 +155,14 @@ def test_locked(leaky: Upstream, shown: list[str], settings: Any) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 503])
 def test_login_that_fails(leaky: Upstream, shown: list[str], status: int) -> None:
-    """Nor does a login that fails."""
+    """A login that fails shows nothing of what it sent."""
     leaky.answers["/token"] = echo(status, "invalid_grant")
     failing(log_in, shown)
     failing(lambda: UpstreamClient("up").login(password=PASSWORD), shown)
 
 
 def test_network_that_fails(leaky: Upstream, shown: list[str], settings: Any) -> None:
-    """Nor does a network that fails at login, call and refresh."""
+    """A network that fails at login, call and refresh makes no error show what was to be sent."""
     client = log_in()
     client.get("orders/")
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://127.0.0.1:1/"
@@ -173,7 +173,7 @@ def test_network_that_fails(leaky: Upstream, shown: list[str], settings: Any) ->
 
 
 def test_body_that_fails(leaky: Upstream, shown: list[str]) -> None:
-    """Nor does a body that fails while it is sent, which is the caller's own error and is reported with its frames."""
+    """A body that fails while it is sent shows no secret; the error is the caller's own, with its frames."""
 
     def body() -> Iterator[bytes]:
         yield b"one"
@@ -203,7 +203,7 @@ def test_error_while_another_is_handled(leaky: Upstream, settings: Any) -> None:
 
 
 def test_wrong_key(leaky: Upstream, shown: list[str], settings: Any) -> None:
-    """Nor do tokens that no key opens."""
+    """Tokens that no key opens are shown by nothing."""
     client = log_in()
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = ["YW5vdGhlciBrZXkgb2YgdGhpcnR5LXR3byBieXRlcyE="]
     failing(client.refresh, shown)
@@ -211,7 +211,7 @@ def test_wrong_key(leaky: Upstream, shown: list[str], settings: Any) -> None:
 
 
 def test_values(leaky: Upstream, shown: list[str]) -> None:
-    """Nor do the values that pass through a project's code."""
+    """The values that pass through a project's code show no secret."""
     client = log_in()
     pair = client.refresh()
     credential = Credential.objects.get()
@@ -238,7 +238,7 @@ def probe(alias: str, shown: list[str], **options: Any) -> None:
 
 
 def test_commands(leaky: Upstream, shown: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor do the commands, whether they succeed or fail."""
+    """The commands show no secret, whether they succeed or fail."""
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdin", io.StringIO(PASSWORD))
     call_command("upstream_login", "up", username="bob", password_stdin=True, stdout=out, stderr=out)
@@ -268,7 +268,7 @@ def test_commands(leaky: Upstream, shown: list[str], monkeypatch: pytest.MonkeyP
 
 
 def test_admin(leaky: Upstream, shown: list[str]) -> None:
-    """Nor does the admin, on any of its pages."""
+    """The admin shows no secret on any of its pages."""
     log_in()
     leaky.expire()
     leaky.answers["/token"] = echo(400, "invalid_grant")
@@ -282,7 +282,7 @@ def test_admin(leaky: Upstream, shown: list[str]) -> None:
 
 
 def test_redirect_that_was_followed(leaky: Upstream, shown: list[str], settings: Any) -> None:
-    """Nor does an answer that redirected keep, as ``next``, the request with the token."""
+    """An answer that redirected doesn't keep, as ``next``, the request with the token."""
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["api_headers"] = {"X-Token": "{access}"}
     client = log_in()
     leaky.answers["/old/"] = Answer(302, None, {"Location": "/orders/"})

@@ -37,7 +37,7 @@ def test_rollback_after_a_refresh(client: UpstreamClient, upstream: Upstream) ->
 
 
 def test_rollback_of_a_savepoint(client: UpstreamClient, upstream: Upstream) -> None:
-    """Nor can a rollback of a savepoint inside a transaction that commits."""
+    """The rollback of a savepoint, inside a transaction that commits, can't undo a refresh."""
     upstream.expire()
     with transaction.atomic(), pytest.raises(RolledBack), transaction.atomic():
         client.get("orders/")
@@ -46,7 +46,7 @@ def test_rollback_of_a_savepoint(client: UpstreamClient, upstream: Upstream) -> 
 
 
 def test_rollback_after_the_account_was_locked(client: UpstreamClient, upstream: Upstream) -> None:
-    """Nor what an answer said of the account."""
+    """The caller's rollback can't undo what an answer said of the account."""
     upstream.answers["/orders/"] = Answer(401, {"message": "Account is disabled."})
     with pytest.raises(AccountLocked), transaction.atomic():
         client.get("orders/")
@@ -213,7 +213,7 @@ def test_inside_a_test_case(upstream: Upstream) -> None:
 
 @pytest.mark.django_db
 def test_nothing_leaks_into_the_next_test(upstream: Upstream) -> None:
-    """A client that outlives a test's transaction doesn't remember what was in it."""
+    """A client that outlives a test's transaction has cached nothing that was in it."""
     client = UpstreamClient("up")
     assert not Credential.objects.exists()
     client.adopt(TokenPair("first"))

@@ -74,14 +74,14 @@ def test_trouble_of_the_network(client: UpstreamClient, settings: Any, trouble: 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://no-such-host.invalid/", "https://{plain}/"])
 def test_nobody_there(client: UpstreamClient, upstream: Upstream, settings: Any, url: str) -> None:
-    """So it is where nobody listens, where the name is unknown, and where no TLS is spoken."""
+    """Nothing is given up where nobody listens, where the name is unknown, and where no TLS is spoken."""
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = url.replace("{plain}", upstream.url.split("/")[2])
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["backoff"] = 30.0
     refused_twice(client)
 
 
 @pytest.mark.parametrize("form", ["seconds", pytest.param("date", marks=pytest.mark.slow)])
-def test_pause_that_the_upstream_asks_for(client: UpstreamClient, upstream: Upstream, form: str) -> None:
+def test_wait_that_the_upstream_asks_for(client: UpstreamClient, upstream: Upstream, form: str) -> None:
     """A Retry-After holds for every process, since it is in the database."""
     upstream.expire()
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=1000), usegmt=True)
@@ -195,7 +195,7 @@ def test_misconfiguration(
     mailoutbox: list[mail.EmailMessage],
     mistake: str,
 ) -> None:
-    """What our settings get wrong marks no credential, is told once per upstream, and heals by itself when mended."""
+    """A mistake in our settings marks no credential, is told once per upstream, and heals once corrected."""
     told = settings.JWT_UPSTREAM["up"]
     server = secure if mistake == "certificate" else upstream
     told["BASE_URL"] = server.url

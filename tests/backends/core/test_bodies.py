@@ -102,7 +102,7 @@ def test_examined_body_can_be_read(big: Upstream, path: str, reader: str) -> Non
 
 
 def test_examined_chunked_body_can_be_read() -> None:
-    """So it is with a chunked one."""
+    """A chunked body that was examined is read by the caller as if nobody had."""
     chunk = b"%x\r\n%s\r\n" % (50_000, b"x" * 50_000)
     head = b"HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n"
     with (

@@ -72,7 +72,7 @@ def test_bug_in_an_own_backend(kind: type[Backend]) -> None:
 
 
 def test_bug_in_authorize() -> None:
-    """So does one where the token is put on a request."""
+    """The report of a bug in ``authorize``, which puts the token on a request, shows no secret."""
     request = Request("GET", URL).prepare()
     assert in_frames(lambda: BreaksAtOnce("up", URL).authorize(request, TokenPair(ACCESS))) == []
 

@@ -125,7 +125,7 @@ NO_MOMENT: list[Any] = [0, -5, True, "soon", None, {}, 1e300, "9999-99-99", "9" 
     ],
 )
 def test_lifetimes(stated: dict[str, Any], seconds: float | None) -> None:
-    """An end is found however it is stated, on our clock; nonsense is no end."""
+    """An expiry is found however it is stated, on our clock; nonsense is no expiry."""
     pair = Backend("up", URL).token_pair("login", testing.answer(200, body={"access": "a1", **stated}), NOW)
     expected = None if seconds is None else NOW + timedelta(seconds=seconds)
     assert pair.access_expires_at == expected
