@@ -2,8 +2,9 @@
 
 PYTHON ?= python3
 PIP = -m pip install --quiet --disable-pip-version-check
-# A developer's shell may point at another project.
-CLEAN = env -u DJANGO_SETTINGS_MODULE -u VIRTUAL_ENV -u PYTHONPATH
+# A developer's shell may point at another project. Without bytecode each process would compile all of it again, and
+# pytest rewrite every assertion.
+CLEAN = env -u DJANGO_SETTINGS_MODULE -u VIRTUAL_ENV -u PYTHONPATH -u PYTHONDONTWRITEBYTECODE
 
 # The drivers for the database that DATABASE_URL names.
 DRIVER =
@@ -49,9 +50,9 @@ demo: .venv-demo/ready
 
 TEST_READY = .venv/ready $(patsubst requirements/%.txt,.venv/ready-%,$(DRIVER))
 
-# On all cores; each worker has a database of its own.
+# On all cores, neighbours on the same one as long as there is work for all; each worker has a database of its own.
 test: $(TEST_READY)
-	$(CLEAN) .venv/bin/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+	$(CLEAN) .venv/bin/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
 # One after the other: a race of many processes wants the cores for itself.
 test-races: $(TEST_READY) .venv/ready-servers

@@ -20,11 +20,7 @@ from jwt_upstream.models import Credential
 from project.demo.mails import mails
 from project.demo.sample import Sample
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.urls("project.urls"),
-    pytest.mark.xdist_group("sample upstream"),
-]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("project.urls")]
 
 PASSWORD = "of the sample"
 

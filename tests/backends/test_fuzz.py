@@ -28,7 +28,7 @@ WHERES: tuple[Where, ...] = get_args(Where)
 GIVES_UP = {Verdict.REJECTED, Verdict.LOCKED}
 IN_TROUBLE = [408, 425, 429, 502, 503, 504]
 
-few = settings(max_examples=10, derandomize=True, database=None, deadline=None)
+few = settings(max_examples=5, derandomize=True, database=None, deadline=None)
 many = settings(few, max_examples=200, suppress_health_check=list(HealthCheck))
 
 

@@ -20,10 +20,10 @@ MARGIN = 5.0
 
 
 def test_herd_of_processes_and_threads(client: UpstreamClient, upstream: Upstream) -> None:
-    """4 processes × 4 threads with an expired token make one refresh, and every call succeeds."""
+    """2 processes × 8 threads with an expired token make one refresh, and every call succeeds."""
     upstream.expire()
     upstream.refresh_delay = 1.0
-    results = workers.together(*(workers.start("calls", threads=4) for _ in range(4)))
+    results = workers.together(*(workers.start("calls", threads=8) for _ in range(2)))
     assert [outcome for result in results for outcome, _ in result] == [200] * 16
     assert (upstream.refreshes, upstream.reuses) == (1, 0)
     assert Credential.objects.get().generation == 2
