@@ -17,9 +17,9 @@ from django.test import override_settings
 
 from jwt_upstream.alerts import mails
 from jwt_upstream.client import UpstreamClient
-from jwt_upstream.exceptions import UpstreamError
+from jwt_upstream.exceptions import AccountLocked, UpstreamError
 from jwt_upstream.models import Credential, Outage
-from jwt_upstream.refresh import try_again
+from jwt_upstream.refresh import refresh, try_again
 from jwt_upstream.testing import logged_in
 from tests.support.upstream import Answer, Upstream
 
@@ -140,9 +140,13 @@ def test_logging_in_and_out_is_no_news(client: UpstreamClient, upstream: Upstrea
 
 
 def test_account_with_a_line_break(upstream: Upstream, transactional_db: None, mailoutbox: Mails) -> None:
-    """A strange account name keeps no mail from being sent."""
-    logged_in("up", "ann\nBcc: eve@example.com")
-    lock(UpstreamClient("up", "ann\nBcc: eve@example.com"), upstream)
+    """A strange account name, which only another program can have stored, keeps no mail from being sent."""
+    row = logged_in("up", "ann")
+    Credential.objects.update(account="ann\nBcc: eve@example.com")
+    upstream.answers["/refresh"] = Answer(401, {"message": "Account is disabled."})
+    row.refresh_from_db()
+    with pytest.raises(AccountLocked):
+        refresh(row)
     assert subjects(mailoutbox) == ["up/ann Bcc: eve@example.com is locked"]
     assert mailoutbox[0].bcc == []
 

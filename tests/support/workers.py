@@ -11,10 +11,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import django
+import time_machine
 from django.conf import settings
 
 ENVIRONMENT = "JWT_UPSTREAM_TEST_WORKER"
@@ -160,6 +162,8 @@ def configure() -> dict[str, Any]:
     settings.JWT_UPSTREAM = told.pop("upstreams")
     for name, value in told.pop("settings", {}).items():
         setattr(settings, name, value)
+    if skew := told.pop("skew", 0.0):  # the clock of another host
+        time_machine.travel(datetime.now(UTC) + timedelta(seconds=skew)).start()
     return told
 
 

@@ -1,0 +1,60 @@
+"""Names of accounts and users: checked where they come in, before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.models import Credential
+from jwt_upstream.names import check_name, is_name
+from jwt_upstream.tokens import TokenPair
+from tests.support.upstream import Upstream
+
+WRONG = ["", "a" * 256, "a\0b", "a\nb", "\x1b[31mred", "safe\u202egnp.exe", "a\u200bb", "\ud800"]
+
+
+@pytest.mark.parametrize("name", ["default", "a" * 255, "Ann O'Neil", "customer 42", "Zoë", "日本"])
+def test_name(name: str) -> None:
+    """A name is 1 to 255 printable characters of any language."""
+    check_name("account", name)
+
+
+@pytest.mark.parametrize("name", [*WRONG, None, 42])
+def test_no_name(name: Any) -> None:
+    """A control, bidirectional or invisible character, nothing at all or too much of it is no name."""
+    assert not is_name(name)
+    with pytest.raises(ValueError, match="account must be 1 to 255 printable characters"):
+        check_name("account", name)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_account_of_a_client(upstream: Upstream, name: str) -> None:
+    """A client can't be made for an account that no row can hold."""
+    with pytest.raises(ValueError, match="account must be"):
+        UpstreamClient("up", name)
+
+
+@pytest.mark.parametrize("name", WRONG[1:])
+def test_username(upstream: Upstream, transactional_db: None, name: str) -> None:
+    """A username that no row can hold is refused before the password is sent anywhere."""
+    with pytest.raises(ValueError, match="username must be"):
+        UpstreamClient("up").login(username=name, password="x")
+    assert (upstream.seen, Credential.objects.count()) == ([], 0)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("command", ["upstream_login", "upstream_probe"])
+def test_option(command: str) -> None:
+    """A command says which option holds no name."""
+    with pytest.raises(CommandError, match="argument --account: must be 1 to 255 printable characters"):
+        call_command(command, "crm", "--account", "a\nb")
+
+
+@pytest.mark.django_db
+def test_longest_names_are_stored() -> None:
+    """What is a name fits its column."""
+    UpstreamClient("crm", "ä" * 255).adopt(TokenPair("a"))
+    assert Credential.objects.get().account == "ä" * 255
