@@ -161,12 +161,12 @@ def blocked() -> Figures:
 
 
 def killed() -> Figures:
-    """kill -9 of the refreshing worker, before its call; claims of 3 s; 2 processes × 4 threads wait for it."""
+    """kill -9 of the refreshing worker, before its call; leases of 3 s; 2 processes × 4 threads wait for it."""
     told = {"JWT_UPSTREAM_LEASE_SECONDS": 3.0}
     with logged_in() as upstream:
         upstream.expire()
         settings.JWT_UPSTREAM["up"]["OPTIONS"]["deadline"] = 1.5
-        victim = crash_workers.start("call", stop_at="claimed", settings=told)
+        victim = crash_workers.start("call", stop_at="leased", settings=told)
         survivors = [workers.start("stream", threads=4, count=1, settings=told) for _ in range(2)]
         await_ready(victim, *survivors)
         go_on(victim)
@@ -180,7 +180,7 @@ def killed() -> Figures:
         return {
             "refreshes": upstream.refreshes,
             "calls that succeeded, of 8": sum(outcome == 200 for _, outcome, *_ in calls),
-            "last survivor, ms after the claim lapsed": ms(max(call[3] for call in calls) - lapses_at.timestamp()),
+            "last survivor, ms after the lease lapsed": ms(max(call[3] for call in calls) - lapses_at.timestamp()),
         }
 
 

@@ -200,11 +200,11 @@ def test_is_due(age: float | None, seconds: float | None, is_due: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("claim", "seconds", "is_leased"), [("", 1, False), ("x", None, False), ("x", 0, False), ("x", 1, True)]
+    ("lease", "seconds", "is_leased"), [("", 1, False), ("x", None, False), ("x", 0, False), ("x", 1, True)]
 )
-def test_is_leased(claim: str, seconds: float | None, is_leased: bool) -> None:
+def test_is_leased(lease: str, seconds: float | None, is_leased: bool) -> None:
     """A lease holds until it lapses."""
-    assert Credential(lease=claim, lease_expires_at=after(seconds)).is_leased(NOW) is is_leased
+    assert Credential(lease=lease, lease_expires_at=after(seconds)).is_leased(NOW) is is_leased
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def fail(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
 
 
 def die(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
-    # What a worker leaves that claimed and never settled.
+    # What a worker leaves that held the lease and never settled.
     long_ago = timezone.now() - timedelta(seconds=1)
     Credential.objects.update(lease="dead worker", lease_expires_at=long_ago)
     refresh(client, upstream, settings)

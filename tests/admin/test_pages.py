@@ -19,6 +19,7 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential, Event, Outage
 from jwt_upstream.store import queries
 from jwt_upstream.testing import logged_in
+from tests.support.rows import put
 from tests.support.upstream import Upstream
 
 LIST = "/admin/jwt_upstream/credential/"
@@ -61,13 +62,6 @@ def staff(*permissions: str) -> Client:
     browser = Client()
     browser.force_login(user)
     return browser
-
-
-def put(upstream: str, account: str = "default", **columns: Any) -> Credential:
-    """Store a credential with these columns."""
-    credential = logged_in(upstream, account)
-    Credential.objects.filter(pk=credential.pk).update(**columns)
-    return Credential.objects.get(pk=credential.pk)
 
 
 # -- what is shown

@@ -16,6 +16,7 @@ from jwt_upstream.management.commands import upstream_status
 from jwt_upstream.models import Credential, Outage
 from jwt_upstream.store import queries
 from jwt_upstream.testing import logged_in
+from tests.support.rows import put
 
 
 def status(*arguments: str) -> tuple[str, str]:
@@ -26,12 +27,6 @@ def status(*arguments: str) -> tuple[str, str]:
     except CommandError as caught:
         error = str(caught)
     return out.getvalue(), error
-
-
-def put(upstream: str, account: str = "default", **columns: Any) -> None:
-    """Store a credential with these columns."""
-    credential = logged_in(upstream, account)
-    Credential.objects.filter(pk=credential.pk).update(**columns)
 
 
 def cells(out: str) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""Automatic login: off by default, under the same claim, never a password twice that was refused."""
+"""Automatic login: off by default, under the same lease, never a password twice that was refused."""
 
 from __future__ import annotations
 
@@ -28,10 +28,6 @@ def automatic(upstream: Upstream, settings: Any, transactional_db: None) -> Upst
     """A client of an upstream that may be logged in to without a person."""
     settings.JWT_UPSTREAM["up"]["LOGIN"] = {"username": upstream.user, "password": upstream.password}
     return UpstreamClient("up")
-
-
-def kinds() -> list[str]:
-    return list(Event.objects.order_by("pk").values_list("kind", flat=True))
 
 
 def test_first_call(automatic: UpstreamClient, upstream: Upstream) -> None:

@@ -17,12 +17,8 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import CredentialRejected, RefreshBlocked, RefreshUnavailable
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.store import EventDetails, new_lease, transitions
+from tests.support.rows import kinds_since_login
 from tests.support.upstream import Answer, Seen, Upstream
-
-
-def kinds() -> list[str]:
-    """What happened since the login, oldest first."""
-    return list(Event.objects.order_by("pk").values_list("kind", flat=True))[1:]
 
 
 def lease(holder: str, seconds: float) -> None:
@@ -47,7 +43,7 @@ def test_holder_that_is_gone(client: UpstreamClient, upstream: Upstream) -> None
     began = time.monotonic()
     assert client.get("orders/").status_code == 200
     assert time.monotonic() - began < 5
-    assert sorted(kinds()) == ["interrupted", "refreshed"]
+    assert sorted(kinds_since_login()) == ["interrupted", "refreshed"]
 
 
 def test_holder_that_is_alive(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
@@ -100,7 +96,7 @@ def test_lapsed_lease_of_a_holder_that_never_writes(client: UpstreamClient, upst
     upstream.expire()
     lease("elsewhere", -1)
     assert client.get("orders/").status_code == 200
-    assert sorted(kinds()) == ["interrupted", "refreshed"]
+    assert sorted(kinds_since_login()) == ["interrupted", "refreshed"]
 
 
 # -- commits whose acknowledgement was lost
@@ -136,7 +132,7 @@ def test_lost_acknowledgement(
     began = time.monotonic()
     assert client.get("orders/").status_code == 200
     assert time.monotonic() - began < 5
-    assert (upstream.refreshes, upstream.reuses, kinds()) == (1, 0, ["refreshed"])
+    assert (upstream.refreshes, upstream.reuses, kinds_since_login()) == (1, 0, ["refreshed"])
 
 
 def test_lost_acknowledgement_of_a_pair_is_announced(
@@ -159,7 +155,7 @@ def test_lost_acknowledgement_of_a_refusal(
     lost("settle_refusal")
     with pytest.raises(CredentialRejected):
         client.get("orders/")
-    assert kinds() == ["rejected"]
+    assert kinds_since_login() == ["rejected"]
     assert len(mailoutbox) == 1
 
 
@@ -172,7 +168,7 @@ def test_lost_acknowledgement_of_a_failure(
     lost("settle_failure")
     with pytest.raises(RefreshUnavailable, match="HTTP 503"):
         client.get("orders/")
-    assert (kinds(), upstream.refreshes, Credential.objects.get().failures) == (["failed"], 1, 1)
+    assert (kinds_since_login(), upstream.refreshes, Credential.objects.get().failures) == (["failed"], 1, 1)
 
 
 # -- the caller's own transaction

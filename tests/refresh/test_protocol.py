@@ -1,4 +1,4 @@
-"""The refresh protocol: look, claim, call, settle, and what callers get when it fails."""
+"""The refresh protocol: look, lease, call, settle, and what callers get when it fails."""
 
 from __future__ import annotations
 
@@ -28,13 +28,8 @@ from jwt_upstream.refresh.leader import Leader
 from jwt_upstream.refresh.single_flight import Flight
 from jwt_upstream.tokens import TokenPair
 from tests.support.clock import pass_time
+from tests.support.rows import kinds
 from tests.support.upstream import Answer, Seen, Upstream
-
-
-def kinds() -> list[str]:
-    """What happened, oldest first."""
-    return list(Event.objects.order_by("pk").values_list("kind", flat=True))
-
 
 # -- look
 
@@ -405,7 +400,7 @@ def test_locked_while_a_refresh_works(
 # -- claims
 
 
-def claim_by_another(lapsed: bool = False) -> None:
+def lease_by_another(lapsed: bool = False) -> None:
     until = timezone.now() + timedelta(seconds=-1 if lapsed else 30)
     Credential.objects.update(lease="another", lease_expires_at=until)
 
@@ -414,7 +409,7 @@ def test_busy(client: UpstreamClient, upstream: Upstream, settings: Any, mailout
     """A caller that waits too long for another worker is told to try again; nothing is recorded as broken."""
     settings.JWT_UPSTREAM_WAIT_SECONDS = 0.2
     upstream.expire()
-    claim_by_another()
+    lease_by_another()
     with pytest.raises(RefreshBusy) as caught:
         client.get("orders/")
     assert 28 < (caught.value.retry_after or 0) <= 30
@@ -444,7 +439,7 @@ def test_token_that_is_left_alone(credential: Credential, upstream: Upstream) ->
 def test_another_worker_finishes(client: UpstreamClient, upstream: Upstream) -> None:
     """A waiter gets the pair that another worker has stored."""
     upstream.expire()
-    claim_by_another()
+    lease_by_another()
     pair = upstream.issue()
 
     def finish() -> None:
@@ -460,7 +455,7 @@ def test_another_worker_finishes(client: UpstreamClient, upstream: Upstream) -> 
 
 def test_lapsed_lease(client: UpstreamClient, upstream: Upstream) -> None:
     """A lease that lapsed unsettled is recorded as an interrupted refresh, then the next worker takes over."""
-    claim_by_another(lapsed=True)
+    lease_by_another(lapsed=True)
     upstream.expire()
     assert client.get("orders/").status_code == 200
     assert kinds() == ["logged_in", "interrupted", "refreshed"]
@@ -469,7 +464,7 @@ def test_lapsed_lease(client: UpstreamClient, upstream: Upstream) -> None:
 
 def test_refused_after_an_interruption(client: UpstreamClient, upstream: Upstream) -> None:
     """A refusal after an interrupted refresh says so, since that is the likely cause."""
-    claim_by_another(lapsed=True)
+    lease_by_another(lapsed=True)
     upstream.expire()
     upstream.refresh = "rotated by the worker that died"
     with pytest.raises(CredentialRejected, match=r"a refresh at .* was interrupted, its answer may be lost"):

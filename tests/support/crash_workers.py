@@ -95,7 +95,7 @@ def call(stop_at: str = "") -> Any:
 def _stop_at(point: str) -> None:
     """Have this process stop itself as by SIGSTOP, once, when a refresh comes to a point.
 
-    "claimed": the claim is committed; "connecting": to the upstream, in order to refresh; "settling": the answer is
+    "leased": the lease is committed; "connecting": to the upstream, in order to refresh; "settling": the answer is
     here, nothing written; "written": not yet committed.
     """
     from django.db.backends.signals import connection_created
@@ -111,7 +111,7 @@ def _stop_at(point: str) -> None:
     def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
         columns = sql.partition(" WHERE ")[0] if sql.startswith("UPDATE") else ""
         is_settling = "access_token" in columns
-        if points == ["claimed"] and "lease_expires_at" in columns and not is_settling:
+        if points == ["leased"] and "lease_expires_at" in columns and not is_settling:
             context["connection"].on_commit(stop)
         if points == ["settling"] and is_settling:
             stop()

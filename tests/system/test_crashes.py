@@ -23,12 +23,13 @@ from django.utils import timezone
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.conf import conf
-from jwt_upstream.models import Credential, Event
+from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
 from tests.support import crash_workers, workers
 from tests.support.crash_workers import FOREVER, await_ready, go_on, line, until
 from tests.support.database import connections_to_the_server, cut, is_sqlite, lock_for, own_number
 from tests.support.mails import mailing_to, subjects
+from tests.support.rows import kinds_since_login
 from tests.support.upstream import Answer, Seen, Upstream
 
 pytestmark = pytest.mark.slow
@@ -38,17 +39,27 @@ Start = Callable[..., Worker]
 
 LEASE_SECONDS = 2.4
 DEADLINE = 1.2
-#: How long after a claim has lapsed the last survivor has its answer; tenths of a second on an idle machine.
+#: How long after it may go on the last survivor has its answer; tenths of a second on an idle machine.
 MARGIN = 4.0
+#: A lease that outlives whatever happens in a test.
+LONG_LEASE_SECONDS = 60.0
+#: How long a lease that has lapsed is left to its holder, and a little more.
+GRACE_SECONDS = 1.5
 #: How long the database is away while a new pair waits to be written.
 AWAY_SECONDS = 20.0
 
 
 @pytest.fixture
-def start(client: UpstreamClient, settings: Any, tmp_path: Path) -> Iterator[Start]:
-    """Starts workers, ready to go, whose claims are short; whatever the test does none outlives it."""
+def lease_seconds() -> float:
+    """How long the workers' leases last."""
+    return LEASE_SECONDS
+
+
+@pytest.fixture
+def start(client: UpstreamClient, settings: Any, tmp_path: Path, lease_seconds: float) -> Iterator[Start]:
+    """Starts workers, ready to go, whose leases are short; whatever the test does none outlives it."""
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["deadline"] = DEADLINE
-    told = {"JWT_UPSTREAM_LEASE_SECONDS": LEASE_SECONDS, **mailing_to(tmp_path)}
+    told = {"JWT_UPSTREAM_LEASE_SECONDS": lease_seconds, **mailing_to(tmp_path)}
     with ExitStack() as stack:
 
         def start(job: str, module: Any = crash_workers, **arguments: Any) -> Worker:
@@ -57,11 +68,6 @@ def start(client: UpstreamClient, settings: Any, tmp_path: Path) -> Iterator[Sta
             return worker
 
         yield start
-
-
-def kinds() -> list[str]:
-    """What happened since the login, oldest first."""
-    return list(Event.objects.order_by("pk").values_list("kind", flat=True))[1:]
 
 
 def await_stop(worker: Worker) -> None:
@@ -120,55 +126,67 @@ def freeze(worker: Worker, point: str, upstream: Upstream) -> threading.Event:
     return may_answer
 
 
-def crash(start: Start, upstream: Upstream, point: str, by: int = signal.SIGKILL) -> tuple[list[Any], float]:
-    """Kill a worker at a point while others wait for it; return the others' outcomes, and when its claim lapsed."""
+def crash(
+    start: Start, upstream: Upstream, point: str, by: int = signal.SIGKILL, elsewhere: bool = False
+) -> tuple[list[Any], float]:
+    """Kill a worker at a point while others wait for it; return the others' outcomes, and when they could go on.
+
+    That is at its end, or when its lease lapses where it runs ``elsewhere``, on another host.
+    """
     upstream.expire()
     victim = start("call", stop_at=point)
     survivors = [start("calls", module=workers, threads=2) for _ in range(2)]
     await_ready(*survivors)
     may_answer = freeze(victim, point, upstream)
-    lapses_at = Credential.objects.get().lease_expires_at
-    assert lapses_at is not None
+    row = Credential.objects.get()
+    assert row.lease_expires_at is not None
+    if elsewhere:
+        Credential.objects.update(lease=row.lease.replace(" ", " another-host-", 1))
     go_on(*survivors)
     until(lambda: len(upstream.calls("/orders/")) >= 5)
     victim.send_signal(by)
     victim.send_signal(signal.SIGCONT)
     assert victim.wait(FOREVER) == -by
+    ended_at = time.time()
     may_answer.set()
-    return [row for survivor in survivors for row in workers.finish(survivor)], lapses_at.timestamp()
+    outcomes = [row for survivor in survivors for row in workers.finish(survivor)]
+    return outcomes, row.lease_expires_at.timestamp() if elsewhere else ended_at
 
 
-@pytest.mark.parametrize("point", ["claimed", "sent"])
-def test_killed_before_the_upstream_rotated(start: Start, upstream: Upstream, point: str) -> None:
-    """When a refreshing worker is killed the others go on by themselves, once, as soon as its lease has lapsed."""
-    outcomes, lapses_at = crash(start, upstream, point)
+@pytest.mark.parametrize(("lease_seconds", "elsewhere"), [(LONG_LEASE_SECONDS, False), (LEASE_SECONDS, True)])
+@pytest.mark.parametrize("point", ["leased", "sent"])
+def test_killed_before_the_upstream_rotated(
+    start: Start, upstream: Upstream, point: str, lease_seconds: float, elsewhere: bool
+) -> None:
+    """When a refreshing worker is killed the others go on, once: at once on its host, elsewhere when its lease lapses."""
+    outcomes, since = crash(start, upstream, point, elsewhere=elsewhere)
     assert [outcome for outcome, _ in outcomes] == [200] * 4
-    assert all(lapses_at < when < lapses_at + MARGIN for _, when in outcomes)
-    assert (upstream.refreshes, upstream.reuses) == (1 if point == "claimed" else 2, 0)
+    assert all(since < when < since + GRACE_SECONDS + MARGIN for _, when in outcomes)
+    assert (upstream.refreshes, upstream.reuses) == (1 if point == "leased" else 2, 0)
     assert Credential.objects.get().pair.refresh == "refresh-2"
-    assert kinds() == ["interrupted", "refreshed"]
+    assert kinds_since_login() == ["interrupted", "refreshed"]
 
 
 def test_terminated_without_a_handler(start: Start, upstream: Upstream) -> None:
     """SIGTERM without a handler is no different from kill -9."""
-    outcomes, lapses_at = crash(start, upstream, "sent", signal.SIGTERM)
+    outcomes, since = crash(start, upstream, "sent", signal.SIGTERM)
     assert [outcome for outcome, _ in outcomes] == [200] * 4
-    assert all(lapses_at < when < lapses_at + MARGIN for _, when in outcomes)
-    assert kinds() == ["interrupted", "refreshed"]
+    assert all(since < when < since + MARGIN for _, when in outcomes)
+    assert kinds_since_login() == ["interrupted", "refreshed"]
 
 
 @pytest.mark.parametrize("point", ["rotated", "settling", "written"])
 def test_killed_after_the_upstream_rotated(start: Start, upstream: Upstream, point: str, tmp_path: Path) -> None:
     """When the new pair dies with a worker, the credential is rejected once, the reason says why, and it is quiet."""
-    outcomes, lapses_at = crash(start, upstream, point)
+    outcomes, since = crash(start, upstream, point)
     row = Credential.objects.get()
     assert row.state == "rejected"
     assert "Token is invalid or expired; a refresh at" in row.reason
     assert row.reason.endswith("was interrupted, its answer may be lost")
     assert all(outcome.startswith("CredentialRejected: ") and row.reason in outcome for outcome, _ in outcomes)
-    assert all(lapses_at < when < lapses_at + MARGIN for _, when in outcomes)
+    assert all(since < when < since + MARGIN for _, when in outcomes)
     assert (upstream.refreshes, upstream.reuses) == (2, 1)
-    assert kinds() == ["interrupted", "rejected"]
+    assert kinds_since_login() == ["interrupted", "rejected"]
     assert len(subjects(tmp_path)) == 1
     seen = len(upstream.seen)
     (outcome, _), *_ = workers.together(start("calls", module=workers, threads=1))[0]
@@ -183,7 +201,7 @@ def test_killed_at_an_upstream_with_grace(start: Start, upstream: Upstream, tmp_
     assert [outcome for outcome, _ in outcomes] == [200] * 4
     assert (upstream.refreshes, upstream.reuses) == (2, 0)
     assert Credential.objects.get().pair.refresh == "refresh-3"
-    assert kinds() == ["interrupted", "refreshed"]
+    assert kinds_since_login() == ["interrupted", "refreshed"]
     assert subjects(tmp_path) == []
 
 
@@ -193,8 +211,25 @@ def test_killed_where_a_login_is_configured(start: Start, upstream: Upstream, se
     outcomes, _ = crash(start, upstream, "rotated")
     assert [outcome for outcome, _ in outcomes] == [200] * 4
     assert (upstream.refreshes, len(upstream.calls("/login"))) == (2, 1)
-    assert kinds() == ["interrupted", "logged_in"]
+    assert kinds_since_login() == ["interrupted", "logged_in"]
     assert subjects(tmp_path) == []
+
+
+@pytest.mark.parametrize("lease_seconds", [LONG_LEASE_SECONDS])
+def test_neighbours_of_a_worker_that_dies(start: Start, upstream: Upstream) -> None:
+    """A worker that dies in mid-refresh costs its neighbours no call: all twenty succeed."""
+    upstream.expire()
+    victim = start("call", stop_at="sent")
+    neighbours = [start("calls", module=workers, threads=10) for _ in range(2)]
+    await_ready(*neighbours)
+    may_answer = freeze(victim, "sent", upstream)
+    go_on(*neighbours)
+    victim.kill()
+    victim.wait(FOREVER)
+    may_answer.set()
+    outcomes = [outcome for worker in neighbours for outcome, _ in workers.finish(worker)]
+    assert outcomes == [200] * 20
+    assert (upstream.refreshes, upstream.reuses) == (2, 0)
 
 
 # -- interrupted
@@ -272,7 +307,7 @@ def test_connection_cut_and_row_locked(start: Start, upstream: Upstream) -> None
     assert is_sqlite or were_cut
     assert upstream.refreshes == 1
     assert Credential.objects.get().pair.refresh == "refresh-2"
-    assert kinds() == ["refreshed"]
+    assert kinds_since_login() == ["refreshed"]
     locks[0].join()
 
 
@@ -371,7 +406,7 @@ def test_server_away(start: Start, upstream: Upstream, request: pytest.FixtureRe
     assert is_answer(workers.finish(worker), seconds)
     assert upstream.refreshes == 1
     assert Credential.objects.get().pair.refresh == "refresh-2"
-    assert kinds() == ["refreshed"]
+    assert kinds_since_login() == ["refreshed"]
 
 
 # -- frozen
@@ -396,7 +431,7 @@ def test_frozen_during_the_call(start: Start, upstream: Upstream, point: str) ->
     assert thaw(frozen) == "access-2"
     row = Credential.objects.get()
     assert (row.state, row.generation, row.pair.refresh, row.lease) == ("active", 2, "refresh-2", "")
-    assert kinds() == ["interrupted", "refreshed"]
+    assert kinds_since_login() == ["interrupted", "refreshed"]
     assert upstream.reuses == 0
 
 
@@ -417,7 +452,7 @@ def test_frozen_with_the_newest_pair(start: Start, upstream: Upstream) -> None:
     assert (row.state, row.pair.refresh) == ("active", newest)
 
 
-@pytest.mark.parametrize("point", ["claimed", "connecting"])
+@pytest.mark.parametrize("point", ["leased", "connecting"])
 def test_frozen_before_the_call(start: Start, upstream: Upstream, point: str) -> None:
     """A worker that is frozen between its lease and its request doesn't send the token that was replaced meanwhile."""
     upstream.expire()
@@ -428,7 +463,7 @@ def test_frozen_before_the_call(start: Start, upstream: Upstream, point: str) ->
     assert [outcome for outcome, _ in workers.finish(successor)] == [200] * 2
     assert thaw(frozen) == "access-2"
     assert (upstream.refreshes, upstream.reuses) == (1, 0)
-    assert kinds() == ["interrupted", "refreshed"]
+    assert kinds_since_login() == ["interrupted", "refreshed"]
 
 
 @pytest.mark.parametrize("point", ["settling", "written"])
@@ -443,7 +478,7 @@ def test_frozen_while_it_writes(start: Start, upstream: Upstream, point: str) ->
     assert thaw(frozen) == "access-2"
     assert Credential.objects.get().pair.refresh == "refresh-2"
     assert (upstream.refreshes, upstream.reuses) == (1, 0)
-    assert kinds() == ["refreshed"]
+    assert kinds_since_login() == ["refreshed"]
 
 
 # -- somebody else writes
@@ -464,7 +499,7 @@ def test_login_beats_a_refresh_elsewhere(start: Start, upstream: Upstream) -> No
     assert workers.finish(worker) == "access-2"
     row = Credential.objects.get()
     assert (row.pair.refresh, row.generation, row.lease) == ("refresh-2", 2, "")
-    assert kinds() == ["logged_in"]
+    assert kinds_since_login() == ["logged_in"]
 
 
 def test_refusal_of_a_token_that_is_not_stored_any_more(start: Start, upstream: Upstream) -> None:
@@ -482,7 +517,7 @@ def test_refusal_of_a_token_that_is_not_stored_any_more(start: Start, upstream: 
     go_on(worker)
     assert workers.finish(worker) == "access-2"
     assert Credential.objects.get().state == "active"
-    assert kinds() == ["logged_in"]
+    assert kinds_since_login() == ["logged_in"]
 
 
 def test_stale_instance_is_saved(start: Start, upstream: Upstream, admin_client: Client) -> None:
