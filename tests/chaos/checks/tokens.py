@@ -1,0 +1,88 @@
+"""Tokens: spent once, never lost, used for nobody else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from tests.chaos.checks.story import Result, Story, overlap
+from tests.chaos.logs import Record
+
+#: After so many seconds of an outage a worker may give up an answer (JWT_UPSTREAM_SETTLE_SECONDS), with some slack.
+_SETTLE_SECONDS = 55.0
+#: How long the clocks of the database and of the logs may differ, and an audit lags behind.
+_SLACK = 0.5
+
+
+def spent_once(story: Story) -> Result:
+    """No refresh token is spent again without a recorded interruption, or a recorded failure that is ambiguous."""
+    result = Result("no refresh token is spent twice")
+    owners = _owners(story)
+    rotations: dict[str, Record] = {}
+    for request in story.all("token request"):
+        spent = request["spent"]
+        if spent in {"", "client_credentials"}:
+            continue
+        before = rotations.get(spent)
+        if before is not None:
+            account = owners.get(spent, "?")
+            why = _interruption(story, account, before, request)
+            result.expect(why is not None, f"{account}: {spent} was spent again", before, request)
+        else:
+            result.expect(request["outcome"] not in {"reuse", "unknown"}, f"{spent} was refused", request)
+        if request["outcome"] == "ok":
+            rotations.setdefault(spent, request)
+    return result
+
+
+def _interruption(story: Story, account: str, first: Record, second: Record) -> Record | None:
+    for row in story.audit.get(account, []):
+        is_between = first["received"] - _SLACK <= row["at"] <= second["t"] + _SLACK
+        if row["kind"] in {"interrupted", "failed"} and is_between:
+            return row
+    return None
+
+
+def _owners(story: Story) -> dict[str, str]:
+    """Return the account of each refresh token that was ever stored."""
+    rows = (row for rows in story.audit.values() for row in rows)
+    return {row["refresh"]: row["account"] for row in rows if row["refresh"]}
+
+
+def pairs_are_kept(story: Story) -> Result:
+    """A pair in the hands of a process that is never killed is stored, unless somebody stored another meanwhile."""
+    result = Result("no pair in a live worker's hands is lost")
+    stored = {(row["access"], row["refresh"]) for row in story.all("audit") if row["kind"] == "row"}
+    accesses = {row["access"] for row in story.all("audit") if row["kind"] == "row"}
+    owners = _owners(story)
+    for got in story.all("received"):
+        if got["verdict"] != "ok" or got["pid"] in story.killed:
+            continue
+        # With client credentials the access token alone is the pair.
+        is_stored = (got["access"], got["refresh"]) in stored or (not got["refresh"] and got["access"] in accesses)
+        result.expect(is_stored or _may_be_lost(story, got, owners), "a pair was not stored", got)
+    return result
+
+
+def _may_be_lost(story: Story, got: Record, owners: dict[str, str]) -> bool:
+    if got["where"] == "login":
+        return overlap(story.away, (got["t"], got["t"] + 16)) > 10  # a person is told, and logs in again
+    if overlap(story.away, (got["t"], got["t"] + _SETTLE_SECONDS)) > _SETTLE_SECONDS * 0.6:
+        return True
+    account = owners.get(got["spent"], "")
+    return any(
+        row["kind"] in {"logged_in", "logged_out", "refreshed"} and row["at"] > got["t"] - 60
+        for row in story.audit.get(account, [])
+        if row["refresh"] != got["spent"] and row["at"] < got["t"] + 120
+    )
+
+
+def tokens_are_own(story: Story) -> Result:
+    """Each call carries a token that was stored for its own account."""
+    result = Result("no call carries another account's token")
+    known: dict[str, set[str]] = defaultdict(set)
+    for rows in story.audit.values():
+        for row in rows:
+            known[row["account"]].add(row["access"])
+    for call in story.all("call"):
+        result.expect(call["token"] in known[call["account"]], f"a token that {call['account']} never had", call)
+    return result
