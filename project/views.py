@@ -92,7 +92,8 @@ def _answer() -> dict[str, Any]:
 def _seconds_left(credential: Credential | None) -> float | None:
     if credential is None or credential.access_expires_at is None:
         return None
-    return max(0.0, (credential.access_expires_at - timezone.now()).total_seconds())
+    left: float = (credential.access_expires_at - timezone.now()).total_seconds()
+    return max(0.0, left)
 
 
 def _sample_state() -> dict[str, object] | None:
