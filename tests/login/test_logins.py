@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from datetime import timedelta
 from typing import Any
@@ -9,14 +10,14 @@ from typing import Any
 import jwt
 import pytest
 from django.core import mail
-from django.db import connection, transaction
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import (
     AccountLocked,
     LoginRejected,
-    NotLoggedIn,
     RefreshBlocked,
     RefreshUnavailable,
     UpstreamError,
@@ -125,34 +126,6 @@ def test_log_out_of_nothing(upstream: Upstream, transactional_db: None) -> None:
     assert not Event.objects.exists()
 
 
-def test_try_again(client: UpstreamClient, upstream: Upstream) -> None:
-    """A locked credential is tried with the stored tokens on a person's word, since servers often keep them good."""
-    upstream.answers["/orders/"] = Answer(401, {"message": "Account is disabled."})
-    with pytest.raises(AccountLocked):
-        client.get("orders/")
-    del upstream.answers["/orders/"]
-    assert try_again(Credential.objects.get(), by="ops").access == "access-2"
-    assert Credential.objects.get().state == "active"
-    assert client.get("orders/").status_code == 200
-
-
-def test_try_again_does_not_wait(client: UpstreamClient, upstream: Upstream) -> None:
-    """Trying again on a person's word doesn't wait for the backoff to be over."""
-    upstream.answers["/refresh"] = Answer(503, {}, {"Retry-After": "600"})
-    with pytest.raises(RefreshUnavailable):
-        client.refresh()
-    del upstream.answers["/refresh"]
-    assert try_again(Credential.objects.get()).access == "access-2"
-
-
-def test_try_again_without_tokens(client: UpstreamClient, upstream: Upstream) -> None:
-    """A credential that was logged out has nothing to be tried again with."""
-    client.logout()
-    with pytest.raises(NotLoggedIn):
-        try_again(Credential.objects.get())
-    assert Credential.objects.get().state == "logged_out"
-
-
 def test_rows_that_change_meanwhile(client: UpstreamClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A logout is tried again on the row as it is then; trying again goes on from there."""
     overtaken = iter([True, False, True])
@@ -166,6 +139,44 @@ def test_rows_that_change_meanwhile(client: UpstreamClient, monkeypatch: pytest.
     overtaken = iter([True, False])
     client.logout()
     assert Credential.objects.get().state == "logged_out"
+
+
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="a snapshot of SQLite's keeps every other writer out")
+def test_logout_in_a_snapshot(client: UpstreamClient) -> None:
+    """A logout ends in a transaction whose snapshot never shows that the row has moved on."""
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        assert Credential.objects.get().generation == 1  # the snapshot is taken
+
+        def refresh() -> None:
+            UpstreamClient("up").refresh()
+            connection.close()
+
+        thread = threading.Thread(target=refresh)
+        thread.start()
+        thread.join()
+        client.logout()
+    assert (Credential.objects.get().state, Credential.objects.get().generation) == ("logged_out", 3)
+
+
+def test_missing_table_is_told_before_anything_is_sent(
+    upstream: Upstream, transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login where the tables are missing fails before the password is sent, and the command says what to do."""
+    with connection.schema_editor() as editor:
+        editor.alter_db_table(Credential, "jwt_upstream_credential", "moved_away")
+    try:
+        with pytest.raises(DatabaseError):
+            UpstreamClient("up").login(username=upstream.user, password=upstream.password)
+        monkeypatch.setattr("sys.stdin", io.StringIO("secret\n"))
+        with pytest.raises(CommandError, match=r"nothing was stored\. Run manage\.py migrate"):
+            call_command("upstream_login", "up", "--username", "bob", "--password-stdin")
+    finally:
+        with connection.schema_editor() as editor:
+            editor.alter_db_table(Credential, "moved_away", "jwt_upstream_credential")
+    assert upstream.seen == []
 
 
 @pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite's writers wait for each other by themselves")

@@ -126,6 +126,11 @@ class Upstream:
         """Return the requests for a path, in order."""
         return [seen for seen in self.seen if seen.path.partition("?")[0] == path]
 
+    def pop_tokens(self) -> list[tuple[str, str]]:
+        """Return the path and the token of each request since the last time."""
+        seen, self.seen = self.seen, []
+        return [(each.path, each.token) for each in seen]
+
     @property
     def refreshes(self) -> int:
         return sum(seen.route == "/refresh" for seen in self.seen)

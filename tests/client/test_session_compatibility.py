@@ -145,36 +145,6 @@ def test_what_is_set_on_the_client(client: UpstreamClient, upstream: Upstream) -
     assert len(upstream.calls("/round/")) == 3
 
 
-def test_redirect_that_is_not_followed(client: UpstreamClient, upstream: Upstream) -> None:
-    """``response.next`` is the request that would follow; it holds no secret, and can be sent by the client only."""
-    upstream.expire()
-    upstream.answers["/old/"] = lambda seen: (
-        Answer(307, b"", {"Location": "/orders/"}) if seen.token in upstream.access else None
-    )
-    response = client.post("old/", data=b"body", allow_redirects=False)
-    assert (response.status_code, response.is_redirect, response.history[0].status_code) == (307, True, 401)
-    assert response.next is not None
-    assert "Authorization" not in response.next.headers
-    assert client.send(response.next).json()["token"] == "access-2"
-    response = client.post("old/", data=iter([b"body"]), allow_redirects=False)
-    assert (response.status_code, response.next) == (307, None)
-    assert client.head("old/").status_code == 307
-
-
-def test_next_hop_at_another_origin(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
-    """The request of a hop that leads to another origin holds no header of the backend's, sent by whomever."""
-    settings.JWT_UPSTREAM["up"]["OPTIONS"]["api_headers"] = {"Authorization": "Bearer {access}", "apikey": "s3cret"}
-    with Upstream() as foreign, requests.Session() as session:
-        upstream.answers["/old/"] = Answer(302, b"", {"Location": f"{foreign.url}x"})
-        response = client.get("old/", allow_redirects=False)
-        assert response.next is not None
-        client.send(response.next)
-        session.send(response.next)
-    for seen in foreign.seen:
-        assert not {"authorization", "apikey"} & {name.lower() for name in seen.headers}
-    assert len(foreign.seen) == 2
-
-
 # -- stream=True
 
 
