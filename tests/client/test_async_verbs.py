@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import time
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 
 from jwt_upstream.client import UpstreamClient
-from jwt_upstream.exceptions import BodyNotReplayable, CredentialRejected, ForeignOrigin
+from jwt_upstream.exceptions import BodyNotReplayable, CredentialRejected, ForeignOrigin, RefreshBusy
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
 from tests.support.upstream import Answer, Upstream
@@ -118,3 +119,17 @@ def test_inside_a_test_case(upstream: Upstream) -> None:
     upstream.expire()
     with pytest.raises(CredentialRejected):
         async_to_sync(client.apost)("orders/", data=b"x")
+
+
+def test_thread_with_the_connection_is_busy(client: UpstreamClient, settings: Any) -> None:
+    """An awaited call that can't get at the database in time is told to try again, as every caller is."""
+    settings.JWT_UPSTREAM_WAIT_SECONDS = 0.3
+
+    async def calls() -> None:
+        blocker = asyncio.ensure_future(sync_to_async(time.sleep, thread_sensitive=True)(1.0))
+        await asyncio.sleep(0.05)
+        with pytest.raises(RefreshBusy, match="the thread that has the database connection was busy"):
+            await UpstreamClient("up").aget("orders/")
+        await blocker
+
+    asyncio.run(calls())

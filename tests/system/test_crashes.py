@@ -158,7 +158,7 @@ def crash(
 def test_killed_before_the_upstream_rotated(
     start: Start, upstream: Upstream, point: str, lease_seconds: float, elsewhere: bool
 ) -> None:
-    """When a refreshing worker is killed the others go on, once: at once on its host, elsewhere when its lease lapses."""
+    """When a refreshing worker is killed the others go on: at once on its host, elsewhere when its lease lapses."""
     outcomes, since = crash(start, upstream, point, elsewhere=elsewhere)
     assert [outcome for outcome, _ in outcomes] == [200] * 4
     assert all(since < when < since + GRACE_SECONDS + MARGIN for _, when in outcomes)
@@ -407,6 +407,62 @@ def test_server_away(start: Start, upstream: Upstream, request: pytest.FixtureRe
     assert upstream.refreshes == 1
     assert Credential.objects.get().pair.refresh == "refresh-2"
     assert kinds_since_login() == ["refreshed"]
+
+
+@pytest.mark.skipif(is_sqlite, reason="SQLite has no server")
+@pytest.mark.parametrize("seconds", [1.2, 4.0, 30.0])
+def test_server_away_for_longer_than_the_lease(
+    start: Start, upstream: Upstream, request: pytest.FixtureRequest, seconds: float
+) -> None:
+    """A pair in a live worker's hands is written when the server is back, before anybody spends the old token again."""
+    road: Road = request.getfixturevalue("road")
+    url = urlsplit(os.environ["DATABASE_URL"])
+    by_road = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{road.port}").geturl()
+    upstream.expire()
+    holder, successor = start("call", database_url=by_road), start("call", database_url=by_road)
+    First(upstream, lambda _: road.close())
+    await_ready(holder, successor)
+    go_on(holder)
+    until(lambda: not road.is_open)
+    assert not threading.Event().wait(seconds)
+    # Of another host, so that the successor can't see that the holder is alive.
+    row = Credential.objects.get()
+    Credential.objects.update(lease=row.lease.replace(" ", " another-host-", 1))
+    road.is_open = True
+    go_on(successor)
+    assert is_answer(workers.finish(holder), seconds)
+    assert workers.finish(successor) == "access-2"
+    assert (upstream.refreshes, upstream.reuses) == (1, 0)
+    assert Credential.objects.get().pair.refresh == "refresh-2"
+    assert kinds_since_login() == ["refreshed"]
+
+
+@pytest.mark.skipif(is_sqlite, reason="SQLite has no server")
+@pytest.mark.parametrize("lease_seconds", [LONG_LEASE_SECONDS])
+def test_waiter_whose_connection_is_cut(start: Start, upstream: Upstream, settings: Any, lease_seconds: float) -> None:
+    """A waiter whose connection the server ends looks again on a new one, and gets its answer in time."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["deadline"] = 6.0
+    upstream.expire()
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def refreshing(_: Seen) -> None:
+        asked.set()
+        may_answer.wait(FOREVER)
+
+    First(upstream, refreshing)
+    refresher, waiter = start("call"), start("call")
+    await_ready(refresher, waiter)
+    go_on(refresher)
+    assert asked.wait(FOREVER)
+    before = connections_to_the_server()
+    go_on(waiter)
+    until(lambda: connections_to_the_server() - before)
+    for _ in range(3):
+        cut(connections_to_the_server() - before - {own_number()})
+        time.sleep(0.2)
+    may_answer.set()
+    assert [workers.finish(refresher), workers.finish(waiter)] == ["access-2", "access-2"]
+    assert upstream.refreshes == 1
 
 
 # -- frozen

@@ -62,9 +62,7 @@ class Command(BaseCommand):
         except UpstreamError as error:
             raise CommandError(f"{error}; nothing was stored.") from error
         except Error as error:
-            text = (
-                f"The database failed ({type(error).__name__}); nothing was stored. Is it migrated? manage.py migrate"
-            )
+            text = f"The database failed ({type(error).__name__}); nothing was stored. Run manage.py migrate."
             raise CommandError(text) from error
         self.stdout.write("\n".join(_summary(credential)))
 
