@@ -68,7 +68,7 @@ def ours(alias: str) -> dict[str, Call]:
     return {
         f"UpstreamClient, built once ({name})": on(lambda: once.get("orders/1").content),
         f"UpstreamClient, built per call ({name})": on(lambda: UpstreamClient("up").get("orders/1").content),
-        f"UpstreamClient, nothing remembered ({name})": on(looking),
+        f"UpstreamClient, empty token cache ({name})": on(looking),
     }
 
 

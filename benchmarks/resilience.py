@@ -37,9 +37,9 @@ from jwt_upstream.client import UpstreamClient  # noqa: E402
 from jwt_upstream.exceptions import AccountLocked, RefreshBlocked  # noqa: E402
 from jwt_upstream.models import Credential, Event, Outage  # noqa: E402
 from tests.support import crash_workers, workers  # noqa: E402
-from tests.support.crash_workers import await_ready, go_on  # noqa: E402
 from tests.support.database import connections_to_the_server, is_sqlite, lock_for, long_transactions, own_number  # noqa: E402
 from tests.support.upstream import Answer, Seen, Upstream  # noqa: E402
+from tests.support.workers import await_ready, go_on  # noqa: E402
 
 Figures = dict[str, Any]
 

@@ -210,7 +210,7 @@ class Outage(models.Model):
     kind = models.CharField(max_length=20, choices=Kind)
     reason = models.CharField(max_length=500, blank=True)
     since = AwareDateTimeField(default=host_now)
-    told_at = AwareDateTimeField(null=True)
+    notified_at = AwareDateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"{self.upstream} {self.kind} since {self.since:%Y-%m-%d %H:%M:%S}"

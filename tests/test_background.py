@@ -49,7 +49,7 @@ def outcome(result: Round) -> tuple[int, int, int]:
 
 
 def test_what_is_due_soon(upstreams: Upstream) -> None:
-    """Refreshed is what calls would refresh within the next minute, the nearest end first, and nothing else."""
+    """Refreshed is what calls would refresh within the next minute, the nearest expiry first, and nothing else."""
     put("up", "later", 1000)
     put("up", "soon", 100)  # the leeway is a minute, and the round looks a minute ahead
     put("up", "ended", -5)
@@ -88,7 +88,7 @@ def test_failed_before(upstreams: Upstream) -> None:
 
 
 def test_nothing_to_spend(upstreams: Upstream) -> None:
-    """A token that has ended and has no successor is a matter for a human, who hears of it before callers do."""
+    """A token that has expired and has no successor is a matter for a human, who hears of it before callers do."""
     put("up", "ended", -5, refresh_token="")
     assert outcome(refresh_due()) == (0, 0, 1)
     assert Credential.objects.get().state == "rejected"
@@ -153,7 +153,7 @@ def test_command(upstreams: Upstream) -> None:
     out, err = StringIO(), StringIO()
     call_command("upstream_refresh", stdout=out, stderr=err, no_color=True)
     assert out.getvalue() == "1 refreshed, 3 failed for now, 0 need a human\n"
-    assert err.getvalue() == "down: left to the next round, it kept failing\n"
+    assert err.getvalue() == "down: skipped until the next round after repeated failures\n"
     with pytest.raises(CommandError, match="No upstream 'nope'"):
         call_command("upstream_refresh", "nope")
     with pytest.raises(CommandError, match="--ahead must be 0 or more"):

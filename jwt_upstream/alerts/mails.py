@@ -28,12 +28,12 @@ WAIT_SECONDS = 2.0
 def connect() -> None:
     """Connect the receivers that send the mails; called once, when the app is ready."""
     for signal in (signals.credential_rejected, signals.credential_locked, signals.credential_unreadable):
-        signal.connect(_credential_failed, dispatch_uid="jwt_upstream.notifications")
+        signal.connect(_credential_failed, dispatch_uid="jwt_upstream.alerts")
     for signal in (signals.credential_logged_in, signals.credential_refreshed, signals.credential_restored):
-        signal.connect(_credential_works, dispatch_uid="jwt_upstream.notifications")
+        signal.connect(_credential_works, dispatch_uid="jwt_upstream.alerts")
     for signal in (signals.upstream_down, signals.upstream_misconfigured):
-        signal.connect(_upstream_failed, dispatch_uid="jwt_upstream.notifications")
-    signals.upstream_recovered.connect(_upstream_works, dispatch_uid="jwt_upstream.notifications")
+        signal.connect(_upstream_failed, dispatch_uid="jwt_upstream.alerts")
+    signals.upstream_recovered.connect(_upstream_works, dispatch_uid="jwt_upstream.alerts")
 
 
 def _credential_failed(credential: Any, **_: Any) -> None:

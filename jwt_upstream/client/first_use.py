@@ -1,6 +1,6 @@
-"""Which fresh tokens are being tried just now: others whom such a token did not help wait, and don't refresh again.
+"""Fresh tokens that threads of this process are trying; other threads wait for the result and don't refresh again.
 
-This concerns one process only, as ``single_flight`` does: between processes the look at the row has to do.
+Between processes there is no such waiting: each of them looks at the row, and may refresh once.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class OriginSession(AsyncVerbs):
 
     def _check_origin(self, url: str, backend: Backend) -> None:
         if not self._is_ours(url, backend):
-            raise ForeignOrigin(f"not sent: the URL leads away from {backend.origin} of upstream {self.alias!r}")
+            raise ForeignOrigin(f"not sent: the URL is not on {backend.origin}, the origin of upstream {self.alias!r}")
 
     def _is_ours(self, url: str | None, backend: Backend) -> bool:
         if url and url.startswith(backend.base_url):

@@ -1,4 +1,4 @@
-"""Asking again where an upstream couldn't be reached or was busy: optional, and for idempotent calls only."""
+"""Retries of idempotent calls when an upstream is unreachable or busy; off by default."""
 
 from __future__ import annotations
 

@@ -30,12 +30,12 @@ class UpstreamClient(OriginSession):
     """A ``requests.Session`` for one account at one configured upstream.
 
     Paths are joined to BASE_URL as a browser would; the token goes to that origin only. A 401 is answered by a
-    refresh, once for all workers, and the same call again, once. Cheap to make, safe to share between threads.
+    refresh, once for all workers, and the same call again, once. Cheap to create, safe to share between threads.
 
     Raises ValueError for an account that is not 1 to 255 printable characters.
 
     Calls raise CredentialError where a human must act (nothing is sent), RefreshUnavailable and
-    UpstreamMisconfigured if no token is to be had, BodyNotReplayable, ForeignOrigin, and whatever requests raises. Any
+    UpstreamMisconfigured if no token can be obtained, BodyNotReplayable, ForeignOrigin, and whatever requests raises. Any
     other answer of the upstream, a second 401 included, is returned. Every request has the backend's timeout unless it
     is given another one. Neither the responses nor the errors carry the token: ``response.request`` is without it.
     """
@@ -115,7 +115,7 @@ class UpstreamClient(OriginSession):
         else:
             self._check_origin(request.url or "", backend)
             if "Authorization" in request.headers:
-                raise InvalidHeader("UpstreamClient sets Authorization itself; remove yours, or call with requests")
+                raise InvalidHeader("UpstreamClient sets Authorization itself; remove yours, or use requests for this call")
             response = self._exchange(request, backend, kwargs)
         history = response.history
         response = dispatch_hook("response", request.hooks, response, **kwargs)

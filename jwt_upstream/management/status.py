@@ -166,6 +166,6 @@ def _status(row: Credential) -> Status:
         fields |= {"access_fingerprint": fingerprint(pair.access), "refresh_fingerprint": fingerprint(pair.refresh)}
     except DecryptionError:
         if row.state == State.ACTIVE:  # there was no call since the key was lost
-            row.state, row.reason = State.UNREADABLE, "no configured key opens the stored tokens"
+            row.state, row.reason = State.UNREADABLE, "no configured key decrypts the stored tokens"
     fields |= {name: getattr(row, name) for name in _COLUMNS}
     return Status(needs_human=row.needs_human, remedy=row.remedy if row.needs_human else "", **fields)

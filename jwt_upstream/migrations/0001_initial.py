@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[('down', 'down'), ('misconfigured', 'misconfigured')], max_length=20)),
                 ('reason', models.CharField(blank=True, max_length=500)),
                 ('since', jwt_upstream.fields.AwareDateTimeField(default=jwt_upstream.clock.host_now)),
-                ('told_at', jwt_upstream.fields.AwareDateTimeField(null=True)),
+                ('notified_at', jwt_upstream.fields.AwareDateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(

@@ -45,7 +45,7 @@ def announce(event: Event) -> None:
 
 
 def announce_outage(upstream: str, kind: str, reason: str, using: str) -> None:
-    """Note that an upstream is in trouble, and tell of it once."""
+    """Record that an upstream is down or misconfigured, and announce it once."""
     if outage := incidents.note(upstream, kind, reason, using):
         logger.error("%s %s: %s", upstream, kind, reason)
         signal = signals.upstream_misconfigured if kind == Outage.Kind.MISCONFIGURED else signals.upstream_down
@@ -53,7 +53,7 @@ def announce_outage(upstream: str, kind: str, reason: str, using: str) -> None:
 
 
 def announce_recovery(upstream: str, using: str) -> None:
-    """Note that an upstream works; tell of it if its trouble was told."""
+    """Record that an upstream works; announce it if its outage was announced."""
     if outage := incidents.end(upstream, using):
         logger.info("%s works again", upstream)
         signals.upstream_recovered.send_robust(Outage, outage=outage)

@@ -1,4 +1,4 @@
-"""Trying a stored token again because a person asked for it, whatever state and backoff there is."""
+"""Refreshes on an operator's request, regardless of state and backoff."""
 
 from __future__ import annotations
 

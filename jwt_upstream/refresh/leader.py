@@ -73,13 +73,13 @@ def busy(row: Credential) -> RefreshBusy:
     left = ((row.lease_expires_at or now) - now).total_seconds() if row.lease else 0.0
     text = f"{row}: another worker is refreshing and took longer than {conf.wait_seconds:g} s"
     if left > 0:
-        text += f"; should it be gone, its lease ends in {left:.0f} s"
+        text += f"; its lease expires in {left:.0f} s"
     return RefreshBusy(f"{text}; try again", credential=row, retry_after=max(left, 1.0))
 
 
 def blocked(row: Credential, error: Exception) -> RefreshBlocked:
     """Return the error for a caller whose own transaction keeps the refresh from being recorded."""
-    text = f"{row}: not refreshed, nothing was spent: the calling transaction holds a lock on it; commit first"
+    text = f"{row}: not refreshed, and no token was used: the calling transaction holds a lock on its row; commit first"
     return RefreshBlocked(text, credential=row, reason=type(error).__name__, retry_after=1.0)
 
 

@@ -1,4 +1,4 @@
-"""Writes what a refresh came to, then announces it: the last step of the protocol."""
+"""Stores the outcome of a refresh, then announces it: the last step of the protocol."""
 
 from __future__ import annotations
 

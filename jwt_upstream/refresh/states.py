@@ -35,14 +35,14 @@ _ERRORS: dict[str, type[CredentialError]] = {
     State.LOCKED: AccountLocked,
     State.UNREADABLE: CredentialUnreadable,
 }
-_UNREADABLE = EventDetails("no configured key opens the stored tokens")
+_UNREADABLE = EventDetails("no configured key decrypts the stored tokens")
 
 
 def by_state(credential: Credential, response: Response | None = None) -> CredentialError:
     """Return the error for a credential that needs a human."""
     what = State(credential.state).label
     said = f" ({credential.reason})" if credential.reason else ""
-    text = f"{credential} is {what} since {credential.since:%Y-%m-%d %H:%M:%S %Z}{said}; {credential.remedy}"
+    text = f"{credential} has been {what} since {credential.since:%Y-%m-%d %H:%M:%S %Z}{said}; {credential.remedy}"
     error = _ERRORS[credential.state]
     return error(text, credential=credential, since=credential.since, reason=credential.reason, response=response)
 
@@ -59,7 +59,7 @@ def unavailable(credential: Credential) -> UpstreamError:
     wait = max((credential.next_attempt_at or now) - now, timedelta(0)).total_seconds()
     since = credential.failing_since or now
     text = (
-        f"{credential} can't be refreshed since {since:%Y-%m-%d %H:%M:%S %Z} ({credential.failure}); "
+        f"{credential} could not be refreshed since {since:%Y-%m-%d %H:%M:%S %Z} ({credential.failure}); "
         f"next attempt in {wait:.1f} s"
     )
     error = UpstreamMisconfigured if credential.failure_verdict == "config" else RefreshUnavailable

@@ -1,4 +1,4 @@
-"""Upstreams in trouble: one row each while it lasts, so that admins hear of it once."""
+"""Outages of upstreams: one row for each while it lasts, so that admins are told once."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from .history import storable
 
 
 def note(upstream: str, kind: str, reason: str, using: str) -> Outage | None:
-    """Note a failed attempt; return the outage if it is time to tell, which is the case once.
+    """Record a failed attempt; return the outage if admins are to be notified now, which happens once.
 
     A misconfiguration is told at once. An upstream that is down must have been so for JWT_UPSTREAM_OUTAGE_SECONDS.
     """
     rows, reason, now = Outage.objects.using(using), storable(reason), queries.clock(using).now()
     outage, is_new = rows.get_or_create(upstream=upstream, defaults={"kind": kind, "reason": reason, "since": now})
     if not is_new and (outage.kind, outage.reason) != (kind, reason):
-        if outage.kind != kind:  # another trouble is other news
-            rows.filter(pk=outage.pk).update(told_at=None)
+        if outage.kind != kind:  # another kind of trouble is a new one
+            rows.filter(pk=outage.pk).update(notified_at=None)
         rows.filter(pk=outage.pk).update(kind=kind, reason=reason)
         outage.kind, outage.reason = kind, reason
     patience = timedelta(seconds=0 if kind == Outage.Kind.MISCONFIGURED else conf.outage_seconds)
     if now - outage.since < patience:
         return None
-    return outage if rows.filter(pk=outage.pk, told_at=None).update(told_at=now) else None
+    return outage if rows.filter(pk=outage.pk, notified_at=None).update(notified_at=now) else None
 
 
 def end(upstream: str, using: str) -> Outage | None:
-    """Note that a refresh or login worked; return the outage if admins were told of it and it is over.
+    """Record that a refresh or login worked; return the outage if admins were told of it and it is over.
 
     It isn't while other credentials of the upstream still fail.
     """
@@ -38,4 +38,4 @@ def end(upstream: str, using: str) -> Outage | None:
     if outage is None or queries.failing(Credential.objects.using(using), [upstream]).exists():
         return None
     ended, _ = Outage.objects.using(using).filter(pk=outage.pk).delete()
-    return outage if ended and outage.told_at else None
+    return outage if ended and outage.notified_at else None

@@ -24,7 +24,7 @@ def new_lease() -> str:
 def holder_is_gone(lease: str) -> bool:
     """Tell whether the process that holds a lease ran on this host and does not exist any more.
 
-    False whenever that can't be told: of another host or container, or where there is no /proc. A process that is
+    False whenever that is unknown: for another host or container, or where there is no /proc. A process that is
     stopped is not gone, and one that was started later under the same process id is not the holder.
     """
     _, _, name = lease.partition(" ")
@@ -44,7 +44,7 @@ holder = PerProcess(_identity)
 
 
 def _host() -> str:
-    """Return a name for this host, or container, as long as it runs; "" where it can't be told."""
+    """Return a name for this host, or container, as long as it runs; "" where it is unknown."""
     # A boot of a kernel, and the namespace in which its process ids mean something: containers have their own.
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()

@@ -1,4 +1,4 @@
-"""Finding and counting credentials among a million without reading them all; an index answers every query."""
+"""Queries for credentials; each uses an index, however many there are."""
 
 from __future__ import annotations
 

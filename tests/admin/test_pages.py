@@ -321,7 +321,7 @@ def test_try_again_after_unlocking(
     other = logged_in("up", "ann", refresh="stale")
     _, messages = act(browser, "try_again", credential, other)
     assert [level for level, _ in messages] == ["error", "success"]
-    assert messages[0][1].startswith("Failed: up/ann is rejected since ")
+    assert messages[0][1].startswith("Failed: up/ann has been rejected since ")
     assert messages[1][1] == "Credential up/default works: it has a new token."
     assert Credential.objects.get(account="default").state == "active"
 
@@ -343,7 +343,7 @@ def test_try_again_without_the_key(
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     _, ((level, text),) = act(browser, "try_again", credential)
     assert level == "error"
-    assert text.startswith(f"Failed: up/default is {told} since ")
+    assert text.startswith(f"Failed: up/default has been {told} since ")
     assert Credential.objects.get().access_token == credential.access_token
 
 

@@ -323,7 +323,7 @@ def test_refresh_that_is_refused(client: UpstreamClient, upstream: Upstream) -> 
     text, failed = probe("up", "--refresh")
     assert "reason            HTTP 401: no […]\n" in text
     assert "The credential is rejected until somebody logs in: calls fail at once" in paragraphs(text)
-    assert "up/default is rejected since" in text
+    assert "up/default has been rejected since" in text
     assert failed == "up: the verdict is REJECTED."
     assert Credential.objects.get().state == "rejected"
     assert len(mail.outbox) == 1
@@ -353,7 +353,7 @@ def test_refresh_with_a_lost_key(client: UpstreamClient, settings: Any) -> None:
     """Tokens that no key opens are said to be so."""
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = ["YW5vdGhlciBrZXkgb2YgdGhpcnR5LXR3byBieXRlcyE="]
     text, failed = probe("up", "--refresh")
-    assert "up/default is unreadable since" in text
+    assert "up/default has been unreadable since" in text
     assert failed == "up: there is no answer."
 
 
@@ -394,7 +394,7 @@ def test_call_of_a_locked_account(client: UpstreamClient, upstream: Upstream) ->
 
 def test_call_without_an_answer(client: UpstreamClient, settings: Any) -> None:
     """Where no answer comes, or none was asked for, that is said in a line without the URL."""
-    assert probe("up", "--api", "https://evil.example/")[0].startswith("not sent: the URL leads away from")
+    assert probe("up", "--api", "https://evil.example/")[0].startswith("not sent: the URL is not on")
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://127.0.0.1:9/"
     assert probe("up", "--api", "orders/") == ("No answer: ConnectionError.\n", "up: there is no answer.")
 

@@ -92,7 +92,7 @@ def test_lost_key(settings: Any) -> None:
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     out, error = status("crm")
     assert cells(out)[0][2] == "unreadable"
-    assert "no configured key opens the stored tokens" in out
+    assert "no configured key decrypts the stored tokens" in out
     assert error == "1 of 1 needs a human."
     assert Credential.objects.get().state == "active"
 
@@ -253,7 +253,7 @@ def test_lost_key_of_many(settings: Any) -> None:
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     out, error = status("crm", "--limit=4")
     assert "no key opens" not in out
-    assert "no configured key opens the stored tokens" in out
+    assert "no configured key decrypts the stored tokens" in out
     assert error == "5 of 5 need a human."
 
 

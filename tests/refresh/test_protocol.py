@@ -413,7 +413,7 @@ def test_busy(client: UpstreamClient, upstream: Upstream, settings: Any, mailout
     with pytest.raises(RefreshBusy) as caught:
         client.get("orders/")
     assert 28 < (caught.value.retry_after or 0) <= 30
-    assert "its lease ends in 30 s" in str(caught.value)
+    assert "its lease expires in 30 s" in str(caught.value)
     assert (kinds(), mailoutbox, upstream.refreshes) == (["logged_in"], [], 0)
 
 

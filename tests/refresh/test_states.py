@@ -26,7 +26,7 @@ def test_error_of_a_state(credential: Credential) -> None:
         UpstreamClient("up").get("orders/")
     for error in (caught.value, copy.copy(caught.value), pickle.loads(pickle.dumps(caught.value))):
         assert (error.credential, error.since, error.reason) == (credential, credential.since, "HTTP 401: no")
-        assert str(error).startswith("up/default is rejected since ")
+        assert str(error).startswith("up/default has been rejected since ")
         assert str(error).endswith(" (HTTP 401: no); log in: manage.py upstream_login up")
     assert b"access-1" not in pickle.dumps(caught.value)
 

@@ -14,8 +14,9 @@ from typing import Any
 from celery import Celery, group
 
 from tests.support import workers
-from tests.support.crash_workers import FOREVER, _numbered
+from tests.support.crash_workers import _numbered
 from tests.support.servers import CELERY_FOLDER
+from tests.support.workers import FOREVER
 
 _folder = Path(os.environ[CELERY_FOLDER])
 _queue = str(_folder / "queue")

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterable
 from types import FrameType
@@ -26,58 +25,10 @@ from tests.support import workers
 
 # -- what a test does with workers
 
-#: Longer than anything takes; only a bug waits for so long.
-FOREVER = 30.0
-
-
-def environment(database_url: str = "", **told: Any) -> dict[str, str]:
-    """Return the environment of a worker on the suite's database, reached by another URL if one is given."""
-    from django.db import connections
-
-    return {
-        **os.environ,
-        **({"DATABASE_URL": database_url} if database_url else {}),
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "JWT_UPSTREAM_TEST_DATABASE": str(connections["default"].settings_dict["NAME"]),
-        workers.ENVIRONMENT: json.dumps({"upstreams": settings.JWT_UPSTREAM, **told}),
-    }
-
 
 def start(job: str, **arguments: Any) -> subprocess.Popen[str]:
     """Start a worker which runs a job of this module once it is told to go on."""
-    command = [sys.executable, "-W", "error", "-m", "tests.support.crash_workers"]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        command, env=environment(job=job, **arguments), stdin=pipe, stdout=pipe, stderr=pipe, text=True
-    )
-
-
-def line(worker: subprocess.Popen[str]) -> str:
-    """Wait for the next line that a worker prints."""
-    assert worker.stdout is not None
-    return worker.stdout.readline().rstrip("\n")
-
-
-def await_ready(*started: subprocess.Popen[str]) -> None:
-    """Wait until workers have loaded all they need."""
-    for worker in started:
-        assert line(worker) == "ready", worker.communicate()[1]
-
-
-def go_on(*ready: subprocess.Popen[str]) -> None:
-    """Let workers begin, or go on with what they wait for."""
-    for worker in ready:
-        assert worker.stdin is not None
-        worker.stdin.write("go\n")
-        worker.stdin.flush()
-
-
-def until(condition: Callable[[], Any]) -> None:
-    """Wait for something that can only be looked at."""
-    end = time.monotonic() + FOREVER
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
+    return workers.start(job, "tests.support.crash_workers", **arguments)
 
 
 # -- jobs

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from django.db import connection, transaction
 
 from jwt_upstream.models import Credential
-from tests.support.crash_workers import FOREVER
+from tests.support.workers import FOREVER
 
 is_sqlite = connection.vendor == "sqlite"
 

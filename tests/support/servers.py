@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.support import crash_workers
-from tests.support.crash_workers import FOREVER
+from tests.support import workers
 from tests.support.upstream import Seen, Upstream
+from tests.support.workers import FOREVER
 
 #: Names the folder of the broker of ``celery_site``.
 CELERY_FOLDER = "JWT_UPSTREAM_TEST_CELERY"
@@ -84,7 +84,7 @@ def running(
         server = subprocess.Popen(
             command,
             env={
-                **crash_workers.environment(),
+                **workers.environment(),
                 "HOME": str(home),
                 "PYTHONPATH": str(Path.cwd()),
                 **(environment or {}),

@@ -20,34 +20,70 @@ import time_machine
 from django.conf import settings
 
 ENVIRONMENT = "JWT_UPSTREAM_TEST_WORKER"
+#: Longer than anything takes; only a bug waits for so long.
+FOREVER = 30.0
 
 
-def start(job: str, **arguments: Any) -> subprocess.Popen[str]:
-    """Start a worker on the suite's database which runs ``job`` and prints its result as JSON."""
+def environment(database_url: str = "", **told: Any) -> dict[str, str]:
+    """Return the environment of a worker on the suite's database, reached by another URL if one is given."""
     from django.db import connections
 
-    told = {"job": job, "upstreams": settings.JWT_UPSTREAM, **arguments}
-    environment = {
+    return {
         **os.environ,
+        **({"DATABASE_URL": database_url} if database_url else {}),
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "JWT_UPSTREAM_TEST_DATABASE": str(connections["default"].settings_dict["NAME"]),
-        ENVIRONMENT: json.dumps(told),
+        ENVIRONMENT: json.dumps({"upstreams": settings.JWT_UPSTREAM, **told}),
     }
-    command = [sys.executable, "-W", "error", "-m", "tests.support.workers"]
+
+
+def start(
+    job: str, module: str = "tests.support.workers", warnings: str = "error", **arguments: Any
+) -> subprocess.Popen[str]:
+    """Start a worker on the suite's database which runs a job of a module once it is told to, and prints its result.
+
+    ``database_url`` is another way to the same database.
+    """
+    command = [sys.executable, "-W", warnings, "-m", module]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(
+        command, env=environment(job=job, **arguments), stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    )
+
+
+def line(worker: subprocess.Popen[str]) -> str:
+    """Wait for the next line that a worker prints."""
+    assert worker.stdout is not None
+    return worker.stdout.readline().rstrip("\n")
+
+
+def await_ready(*started: subprocess.Popen[str]) -> None:
+    """Wait until workers have loaded all they need."""
+    for worker in started:
+        assert line(worker) == "ready", worker.communicate()[1]
+
+
+def go_on(*ready: subprocess.Popen[str]) -> None:
+    """Let workers begin, or go on with what they wait for."""
+    for worker in ready:
+        assert worker.stdin is not None
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
 
 
 def together(*workers: subprocess.Popen[str]) -> list[Any]:
     """Let workers begin at the same moment, once all are ready; return what each printed."""
-    for worker in workers:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "ready\n", worker.communicate()[1]
-    for worker in workers:
-        assert worker.stdin is not None
-        worker.stdin.write("go\n")
-        worker.stdin.flush()
+    await_ready(*workers)
+    go_on(*workers)
     return [finish(worker) for worker in workers]
+
+
+def until(condition: Callable[[], Any]) -> None:
+    """Wait for something that can only be looked at."""
+    end = time.monotonic() + FOREVER
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
 
 
 def finish(worker: subprocess.Popen[str], timeout: float = 120.0) -> Any:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import subprocess
-import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
-from tests.support import crash_workers, workers
+from tests.support import workers
 from tests.support.crash_workers import _numbered
 
 PROCESSES = 3
@@ -19,15 +18,7 @@ Outcomes = list[list[Any]]
 
 def start(job: str, **arguments: Any) -> subprocess.Popen[str]:
     """Start a worker which runs a job of this module once it is told to go on."""
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.workers_that_fork"],
-        env=crash_workers.environment(job=job, **arguments),
-        stdin=pipe,
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-    )
+    return workers.start(job, "tests.support.workers_that_fork", warnings="default", **arguments)
 
 
 class Site:

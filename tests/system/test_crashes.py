@@ -26,11 +26,11 @@ from jwt_upstream.conf import conf
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
 from tests.support import crash_workers, workers
-from tests.support.crash_workers import FOREVER, await_ready, go_on, line, until
 from tests.support.database import connections_to_the_server, cut, is_sqlite, lock_for, own_number
 from tests.support.mails import mailing_to, subjects
 from tests.support.rows import kinds_since_login
 from tests.support.upstream import Answer, Seen, Upstream
+from tests.support.workers import FOREVER, await_ready, go_on, line, until
 
 pytestmark = pytest.mark.slow
 
@@ -414,7 +414,7 @@ def test_server_away(start: Start, upstream: Upstream, request: pytest.FixtureRe
 def test_server_away_for_longer_than_the_lease(
     start: Start, upstream: Upstream, request: pytest.FixtureRequest, seconds: float
 ) -> None:
-    """A pair in a live worker's hands is written when the server is back, before anybody spends the old token again."""
+    """A pair in a live worker's hands is written when the server is back, before anybody spends the old token."""
     road: Road = request.getfixturevalue("road")
     url = urlsplit(os.environ["DATABASE_URL"])
     by_road = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{road.port}").geturl()

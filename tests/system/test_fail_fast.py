@@ -17,9 +17,9 @@ from jwt_upstream.exceptions import AccountLocked
 from jwt_upstream.fields import Encrypted
 from jwt_upstream.models import Credential, Event
 from tests.support import workers
-from tests.support.crash_workers import await_ready, go_on, line
 from tests.support.mails import mailing_to, subjects
 from tests.support.upstream import Answer, Upstream
+from tests.support.workers import await_ready, go_on, line
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ PROCESSES, THREADS, EACH = 4, 5, 10
 
 def fleet(folder: Path, job: str = "stream") -> list[Any]:
     """Start workers that make 200 calls between them and send their mails to a folder."""
-    told = {"threads": THREADS, "count": EACH, "settings": mailing_to(folder)}
+    told: dict[str, Any] = {"threads": THREADS, "count": EACH, "settings": mailing_to(folder)}
     return [workers.start(job, **told) for _ in range(PROCESSES)]
 
 

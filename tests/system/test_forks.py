@@ -15,9 +15,9 @@ from django.test import AsyncClient
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
 from tests.support import crash_workers, workers
-from tests.support.crash_workers import FOREVER, await_ready, go_on, line, until
 from tests.support.servers import Connections
 from tests.support.upstream import Seen, Upstream
+from tests.support.workers import FOREVER, await_ready, go_on, line, until
 
 pytestmark = pytest.mark.slow
 

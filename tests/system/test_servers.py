@@ -20,10 +20,10 @@ import requests
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
-from tests.support import crash_workers, workers, workers_that_fork
-from tests.support.crash_workers import FOREVER, await_ready, go_on
+from tests.support import workers, workers_that_fork
 from tests.support.servers import CELERY_FOLDER, Connections, gunicorn, gunicorn_with_gevent, running, uwsgi
 from tests.support.upstream import Seen, Upstream
+from tests.support.workers import FOREVER, await_ready, go_on
 
 pytestmark = pytest.mark.slow
 
@@ -103,7 +103,7 @@ def tasks(number: int, environment: dict[str, str]) -> list[list[Any]]:
     """Send tasks to the worker; return the outcome of each and the process that did it."""
     sender = subprocess.run(
         [sys.executable, "-m", "tests.support.celery_site", str(number)],
-        env={**crash_workers.environment(), **environment},
+        env={**workers.environment(), **environment},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -89,7 +89,7 @@ def test_wait_that_the_upstream_asks_for(client: UpstreamClient, upstream: Upstr
     error = refused_twice(client)
     assert 900 < (error.retry_after or 0) <= 1000
     (((outcome, _),),) = workers.together(workers.start("calls", threads=1))
-    assert outcome.startswith("RefreshUnavailable: up/default can't be refreshed since ")
+    assert outcome.startswith("RefreshUnavailable: up/default could not be refreshed since ")
     assert "(HTTP 429" in outcome
     assert upstream.refreshes == 1
 
@@ -144,7 +144,12 @@ def test_fleet_at_an_upstream_that_is_down(
         Credential.objects.filter(upstream="other").update(**near)
         upstream.expire()
         down, degraded = Down(upstream, 3.0, Answer(503)), Down(other, 3.0, Answer(503))
-        told = {"seconds": 10.0, "pause": 0.05, "aliases": ["up", "other"], "settings": mailing_to(tmp_path)}
+        told: dict[str, Any] = {
+            "seconds": 10.0,
+            "pause": 0.05,
+            "aliases": ["up", "other"],
+            "settings": mailing_to(tmp_path),
+        }
         results = workers.together(*(workers.start("stream", threads=4, **told) for _ in range(3)))
     calls = [call for result in results for call in result]
     assert {outcome for alias, outcome, *_ in calls if alias == "other"} == {200}
@@ -167,7 +172,7 @@ def test_misconfigured_fleet(client: UpstreamClient, upstream: Upstream, tmp_pat
     """A fleet that is told its client is unknown asks a few times, marks nothing and mails once."""
     upstream.expire()
     upstream.answers["/refresh"] = Answer(401, {"error": "invalid_client"})
-    told = {"count": 10, "pause": 0.05, "settings": mailing_to(tmp_path)}
+    told: dict[str, Any] = {"count": 10, "pause": 0.05, "settings": mailing_to(tmp_path)}
     results = workers.together(*(workers.start("stream", threads=4, **told) for _ in range(3)))
     assert {outcome.partition(":")[0] for result in results for _, outcome, *_ in result} == {"UpstreamMisconfigured"}
     assert Credential.objects.get().state == "active"
