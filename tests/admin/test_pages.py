@@ -12,39 +12,14 @@ from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import Permission, User
 from django.contrib.messages import get_messages
 from django.test import Client
-from django.urls import reverse
 from django.utils import timezone
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential, Event, Outage
-from jwt_upstream.store import queries
 from jwt_upstream.testing import logged_in
+from tests.support.admin_pages import EVENTS, LIST, OUTAGES, own_page, page
 from tests.support.rows import put
 from tests.support.upstream import Upstream
-
-LIST = "/admin/jwt_upstream/credential/"
-EVENTS = "/admin/jwt_upstream/event/"
-OUTAGES = "/admin/jwt_upstream/outage/"
-
-
-@pytest.fixture
-def browser(db: None) -> Client:
-    """The browser of a superuser who is logged in."""
-    browser = Client()
-    browser.force_login(User.objects.create(username="root", is_staff=True, is_superuser=True))
-    return browser
-
-
-def page(browser: Client, url: str) -> str:
-    """Return a page's HTML."""
-    response = browser.get(url)
-    assert response.status_code == 200
-    return response.content.decode()
-
-
-def own_page(credential: Credential) -> str:
-    """Return the address of a credential's own page."""
-    return reverse("admin:jwt_upstream_credential_change", args=[credential.pk])
 
 
 def act(browser: Client, action: str, *credentials: Credential, **data: Any) -> tuple[Any, list[tuple[str, str]]]:
@@ -65,25 +40,6 @@ def staff(*permissions: str) -> Client:
 
 
 # -- what is shown
-
-
-@pytest.mark.parametrize(
-    ("columns", "badge"),
-    [
-        ({}, 'good">active'),
-        ({"failures": 1}, 'doubtful">degraded'),
-        ({"failures": 1, "access_expires_at": timezone.now()}, 'bad">failing'),
-        ({"state": "logged_out"}, 'off">logged out'),
-        ({"state": "rejected"}, 'bad">rejected'),
-        ({"state": "locked"}, 'bad">locked'),
-        ({"state": "unreadable"}, 'bad">unreadable'),
-    ],
-)
-def test_badges(browser: Client, columns: Any, badge: str) -> None:
-    """The state is seen at a glance, in the list and on the credential's own page."""
-    credential = put("crm", **columns)
-    for url in (LIST, own_page(credential)):
-        assert f'<span class="jwt-upstream-badge jwt-upstream-{badge}</span>' in page(browser, url)
 
 
 def test_list_shows_why(browser: Client) -> None:
@@ -113,45 +69,6 @@ def test_lists_take_no_query_per_row(browser: Client, django_assert_num_queries:
     for url in (LIST, EVENTS):
         with django_assert_num_queries(6):
             page(browser, url)
-
-
-def test_lists_count_no_further_than_needed(browser: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of pages is bounded, so that counting doesn't grow with the table; searching finds the rest."""
-    monkeypatch.setattr(queries, "COUNT_LIMIT", 3)
-    for number in range(5):
-        put("crm", f"tenant-{number}")
-    assert "3 credentials" in page(browser, LIST)
-    assert "crm/tenant-4" in page(browser, f"{LIST}?q=tenant-4")
-
-
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
-        ("state__exact=locked", "erp/ann"),
-        ("upstream=crm", "crm/default"),
-        ("refreshing=failing", "crm/default"),
-        ("refreshing=ok", "erp/ann"),
-        ("q=disabled", "erp/ann"),
-        ("q=crm", "crm/default"),
-    ],
-)
-def test_filters_and_search(browser: Client, query: str, found: str) -> None:
-    """Credentials are found by state, upstream, refreshing, account and reason."""
-    put("crm", failures=1)
-    put("erp", "ann", state="locked", reason="Account is disabled.")
-    html = page(browser, f"{LIST}?{query}")
-    assert [name for name in ("crm/default", "erp/ann") if name in html] == [found]
-
-
-def test_tokens_are_never_shown(browser: Client) -> None:
-    """A credential's page shows fingerprints and lifetimes, never a token or its ciphertext."""
-    credential = put("crm", refresh_expires_at=None)
-    html = page(browser, own_page(credential))
-    assert "test-access" not in html
-    assert "test-refresh" not in html
-    assert credential.access_token.ciphertext not in html
-    assert "fingerprint e2201a41d622, expires 2" in html
-    assert "fingerprint fbfc47f7125f, unknown expiry" in html
 
 
 def test_page_of_an_unreadable_credential(browser: Client, settings: Any) -> None:
@@ -222,16 +139,6 @@ def test_events(browser: Client) -> None:
     assert "jwt_upstream.testing (" in html
     event = Event.objects.get()
     assert event.access_fingerprint in page(browser, f"{EVENTS}{event.pk}/change/")
-
-
-@pytest.mark.parametrize("query", ["kind__exact=logged_in", "upstream=crm", "q=adopted"])
-def test_event_filters(browser: Client, query: str) -> None:
-    """Events are found by kind, upstream and text."""
-    logged_in("crm")
-    Event.objects.create(upstream="erp", account="default", kind="locked")
-    html = page(browser, f"{EVENTS}?{query}")
-    assert "crm/default" in html
-    assert "erp/default" not in html
 
 
 def test_outages(browser: Client) -> None:

