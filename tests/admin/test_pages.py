@@ -263,7 +263,7 @@ def test_try_again_where_nobody_is_logged_in(browser: Client, db: None) -> None:
 
 
 def test_try_again_at_an_upstream_that_is_gone(browser: Client, settings: Any) -> None:
-    """A credential of an upstream that is no longer configured gets a message, too."""
+    """Trying a credential of an upstream that is no longer configured again ends in a message."""
     credential = put("crm")
     settings.JWT_UPSTREAM = {}
     _, ((level, text),) = act(browser, "try_again", credential)

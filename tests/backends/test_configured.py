@@ -33,7 +33,7 @@ def test_wrong_settings(settings: Any, written: Any, problem: str) -> None:
 
 
 def test_no_upstreams_at_all(settings: Any) -> None:
-    """Settings that are no dict are an error as well."""
+    """A JWT_UPSTREAM that is no dict is an error."""
     settings.JWT_UPSTREAM = None
     with pytest.raises(UpstreamNotConfigured, match="it has none"):
         get_backend("up")

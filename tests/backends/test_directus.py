@@ -22,7 +22,7 @@ def test_login() -> None:
 
 
 def test_refresh() -> None:
-    """A refresh names its mode too."""
+    """A refresh names the mode in which the tokens come back."""
     request, outcome = replay(BACKEND, "https://cms.example.com/auth/refresh", "directus-own-refresh-ok")
     assert fields(request) == {"refresh_token": "r1", "mode": "json"}
     assert outcome.pair

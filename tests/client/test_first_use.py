@@ -62,7 +62,7 @@ def in_threads(count: int, call: Callable[[int], Any]) -> list[Any]:
 
 @pytest.mark.parametrize("status", [401, 422])
 def test_threads(client: UpstreamClient, upstream: Upstream, settings: Any, status: int) -> None:
-    """Many threads, each with several clients, try a fresh token on one call, too."""
+    """A route that always answers 401 costs many threads, each with several clients, one refresh."""
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["expired_statuses"] = [422]
     refuse(upstream, status)
 
@@ -127,7 +127,7 @@ def test_child_that_is_forked_in_a_trial(client: UpstreamClient) -> None:
 
 @pytest.mark.slow
 def test_processes(client: UpstreamClient, upstream: Upstream) -> None:
-    """Each of several processes may refresh once before it learns that another one has tried the token in vain."""
+    """A route that always answers 401 costs one refresh in each process at most, and none once they know of it."""
     refuse(upstream)
     started = [workers.start("calls", threads=3, path="never/", seconds=0.5) for _ in range(2)]
     outcomes = [outcome for results in workers.together(*started) for outcome, _ in results]

@@ -135,7 +135,7 @@ def test_host_that_is_not_ascii(proxy: Proxy, upstream: Upstream, settings: Any)
 
 
 def test_ipv6(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
-    """An address of IPv6 is an origin as well."""
+    """An IPv6 address is an origin like any other."""
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
         port = listening.getsockname()[1]
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = f"http://[::1]:{port}/"

@@ -156,7 +156,7 @@ def test_proxies_of_a_child(client: UpstreamClient, upstream: Upstream, settings
 
 
 def test_proxy(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
-    """Calls through a proxy keep their connection as well."""
+    """Calls through a proxy keep their connection."""
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://api.x/"
     before = upstream.connections
     for _ in range(10):

@@ -382,7 +382,7 @@ def test_call_with_an_expired_token(client: UpstreamClient, upstream: Upstream) 
 
 
 def test_call_of_a_locked_account(client: UpstreamClient, upstream: Upstream) -> None:
-    """An answer that locks the credential is explained as well."""
+    """An answer that locks the credential is explained."""
     upstream.answers["/orders/"] = Answer(401, {"message": "Account is disabled."})
     text, failed = probe("up", "--api", "orders/")
     assert 'rule default rules[0] {"verdict": "LOCKED", ' in paragraphs(text)

@@ -285,7 +285,7 @@ def test_more_than_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_more_in_trouble_than_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How many are left out is then a number of at least so many, too."""
+    """Beyond the number that is counted, those left out are said to be at least so many."""
     monkeypatch.setattr(queries, "COUNT_LIMIT", 6)
     put_many("crm", 20, state="locked")
     out, error = status("crm", "--limit=3")

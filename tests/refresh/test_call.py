@@ -89,7 +89,7 @@ def test_corrected_configuration(automatic: UpstreamClient, upstream: Upstream, 
 
 
 def test_configured_after_the_rejection(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
-    """A credential that was rejected before a login was configured heals as well."""
+    """A credential that was rejected before LOGIN was configured is logged in once it is."""
     upstream.expire()
     upstream.refresh = "lost"
     with pytest.raises(CredentialRejected):

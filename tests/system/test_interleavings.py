@@ -225,7 +225,7 @@ class Refreshing(RuleBasedStateMachine):
 def test_interleavings(upstream: Upstream, examples: int) -> None:
     """Whatever the order: no token is spent twice, no newer pair lost, no good one given up, no backoff broken.
 
-    No change goes untold, either.
+    Every change has its event.
     """
     run_state_machine_as_test(
         Refreshing,

@@ -182,7 +182,7 @@ def test_account(said: str) -> None:
     ],
 )
 def test_unconfirmed(said: str) -> None:
-    """An account that waits to be confirmed needs a human too."""
+    """An account that waits to be confirmed is locked, since it needs a human."""
     assert verdict("login", 400, {"detail": said}) == "LOCKED"
 
 

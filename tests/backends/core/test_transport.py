@@ -112,7 +112,7 @@ def test_certificate(tmp_path: Path, verify: bool | str) -> None:
 
 
 def test_tls(tmp_path: Path) -> None:
-    """With the right certificate the answer comes through TLS, and under the deadline too."""
+    """With the right certificate the answer comes through TLS, where the deadline holds."""
     body = json.dumps({"access": "a2"}).encode()
     answer = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
     with RawServer(say(answer), self_signed(tmp_path)) as server:
@@ -131,7 +131,7 @@ def test_broken_tls() -> None:
 
 
 def test_proxy(server: Upstream) -> None:
-    """A login goes through the upstream's proxy, under the deadline as well."""
+    """A login goes through the upstream's proxy, where the deadline holds."""
     server.answers["http://up.example.com/login"] = Answer(200, PAIR)
     backend = Backend("up", "http://up.example.com/", proxies={"http": server.url})
     assert backend.login(CREDENTIALS).verdict is Verdict.OK
