@@ -2,16 +2,19 @@
 
 E001 JWT_UPSTREAM is not a dict, or an alias is not valid · E002 an upstream's settings are not a dict, or have an
 unknown key · E003 BASE_URL · E004 BACKEND or LOGIN · E005 OPTIONS · E006 JWT_UPSTREAM_ENCRYPTION_KEYS · E007 an
-unknown setting · E008 not a number of seconds · E009 deadline and lease · E010 a missing option · W001 http:// · W002
-ADMINS is empty · W003 keys derived from SECRET_KEY (deploy only)
+unknown setting · E008 not a number of seconds · E009 deadline and lease · E010 a missing option · E011 urllib3-future ·
+W001 http:// · W002 ADMINS is empty · W003 keys derived from SECRET_KEY (deploy only) · W004 an old Brotli
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from typing import Any
 
+import urllib3
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
@@ -25,13 +28,15 @@ from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.fields import configured_keys
 
 _MAX_ALIAS_CHARACTERS = 100
+#: In the order in which urllib3 prefers them; all of them decode Brotli.
+_BROTLI = ("brotlicffi", "Brotli", "brotlipy")
 _LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 _NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
     """Check everything that can be checked without sending anything to an upstream."""
-    return [*_names(), *_seconds(), *_keys(), *_upstreams(), *_admins()]
+    return [*_names(), *_seconds(), *_keys(), *_upstreams(), *_admins(), *_libraries()]
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:
@@ -168,3 +173,24 @@ def _admins() -> Iterator[CheckMessage]:
     if conf.upstreams and not settings.ADMINS:
         text = "ADMINS is empty, so no one is told when a credential is rejected or an account is locked."
         yield Warning(text, hint="Set ADMINS and the mail settings.", id="jwt_upstream.W002")
+
+
+def _libraries() -> Iterator[CheckMessage]:
+    if hasattr(urllib3, "ConnectionInfo"):
+        text = "urllib3-future is installed in the place of urllib3: the deadline of logins and refreshes is not kept."
+        hint = (
+            "Uninstall urllib3-future, then reinstall urllib3. niquests can be installed beside it: "
+            "URLLIB3_NO_OVERRIDE=1 pip install niquests --no-binary urllib3-future"
+        )
+        yield Error(text, hint=hint, id="jwt_upstream.E011")
+    name, version = next(filter(None, map(_installed, _BROTLI)), ("", "1.2"))
+    if [int(number) for number in re.findall(r"\d+", version)[:2]] < [1, 2]:
+        text = f"{name} {version} is installed: a small compressed answer of an upstream can fill the memory."
+        yield Warning(text, hint="Install Brotli 1.2 (brotlicffi 1.2) or later, or none.", id="jwt_upstream.W004")
+
+
+def _installed(name: str) -> tuple[str, str] | None:
+    try:
+        return name, metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
