@@ -2,7 +2,7 @@
 
 E001 JWT_UPSTREAM is not a dict, or an alias is not valid · E002 an upstream's settings are not a dict, or have an
 unknown key · E003 BASE_URL · E004 BACKEND or LOGIN · E005 OPTIONS · E006 JWT_UPSTREAM_ENCRYPTION_KEYS · E007 an
-unknown setting · E008 not a number of seconds · E009 deadline and lease · E010 a missing option · E011 urllib3-future ·
+unknown setting · E008 not a number of seconds · E009 deadline and lease · E010 a missing option · E011 urllib3-future
 W001 http:// · W002 ADMINS is empty · W003 keys derived from SECRET_KEY (deploy only) · W004 an old Brotli
 """
 
