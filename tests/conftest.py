@@ -63,3 +63,11 @@ def client(upstream: Upstream, transactional_db: None) -> Iterator[UpstreamClien
 def credential(client: UpstreamClient) -> Credential:
     """The row behind ``client``."""
     return Credential.objects.get()
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What lets another thread go on, at the latest when the test is over."""
+    gate = threading.Event()
+    yield gate
+    gate.set()

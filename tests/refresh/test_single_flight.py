@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,14 +16,6 @@ from jwt_upstream.refresh.single_flight import Flight, single_flight
 from tests.support.upstream import Upstream
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """What lets the work of a flight go on."""
-    gate = threading.Event()
-    yield gate
-    gate.set()
 
 
 def test_joining(gate: threading.Event) -> None:

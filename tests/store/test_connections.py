@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,14 +12,6 @@ from django.test import TestCase
 from jwt_upstream.store import connections as ours
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """What lets the work of a flight go on."""
-    gate = threading.Event()
-    yield gate
-    gate.set()
 
 
 def test_options_of_the_private_connection(settings: Any) -> None:
