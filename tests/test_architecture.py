@@ -93,7 +93,7 @@ def _entered(importer: str, target: str, tree: Sources) -> str | None:
     packages = [name for name in above if is_package(name, tree)]
     entered = [name for name in packages if importer != name and not importer.startswith(f"{name}.")]
     opened = [name for name in entered if name in OPEN_SUBPACKAGES]
-    return (opened or entered or [None])[0]
+    return next(iter(opened or entered), None)
 
 
 def no_import_hides_in_a_function(tree: Sources) -> Iterator[str]:

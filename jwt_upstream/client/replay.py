@@ -46,5 +46,5 @@ def rewind(request: PreparedRequest, first: Response) -> None:
             raise UnrewindableBodyError
         rewind_body(request)
     except (UnrewindableBodyError, ValueError):
-        text = "the token was refreshed, but this body can't be sent again; repeat the call with a new body, or pass bytes"
+        text = "the token was refreshed, but this body can't be sent again; call again with a new body, or with bytes"
         raise BodyNotReplayable(text, response=first) from None

@@ -35,9 +35,10 @@ class UpstreamClient(OriginSession):
     Raises ValueError for an account that is not 1 to 255 printable characters.
 
     Calls raise CredentialError where a human must act (nothing is sent), RefreshUnavailable and
-    UpstreamMisconfigured if no token can be obtained, BodyNotReplayable, ForeignOrigin, and whatever requests raises. Any
-    other answer of the upstream, a second 401 included, is returned. Every request has the backend's timeout unless it
-    is given another one. Neither the responses nor the errors carry the token: ``response.request`` is without it.
+    UpstreamMisconfigured if no token can be obtained, BodyNotReplayable, ForeignOrigin, and whatever requests raises.
+    Any other answer of the upstream, a second 401 included, is returned. Every request has the backend's timeout
+    unless it is given another one. Neither the responses nor the errors carry the token: ``response.request`` is
+    without it.
     """
 
     # Where it is imported from: pickled clients must survive that this file moves.
@@ -115,7 +116,7 @@ class UpstreamClient(OriginSession):
         else:
             self._check_origin(request.url or "", backend)
             if "Authorization" in request.headers:
-                raise InvalidHeader("UpstreamClient sets Authorization itself; remove yours, or use requests for this call")
+                raise InvalidHeader("UpstreamClient sets Authorization itself; remove yours, or use requests instead")
             response = self._exchange(request, backend, kwargs)
         history = response.history
         response = dispatch_hook("response", request.hooks, response, **kwargs)

@@ -18,7 +18,7 @@ from jwt_upstream.exceptions import (
 )
 from jwt_upstream.models import Credential
 from jwt_upstream.names import check_name
-from jwt_upstream.refresh import announce, announce_recovery, find, write_or_raise
+from jwt_upstream.refresh import announce, announce_recovery, database_clock, find, write_or_raise
 from jwt_upstream.store import EventDetails, queries, transitions
 from jwt_upstream.tokens import Secrets, TokenPair
 
@@ -54,10 +54,10 @@ def login(
 
 
 def _clock(upstream: str, account: str) -> Clock:
-    """Return the database's clock; raises its error, such as for a missing table, before anything is sent."""
+    """Return the database's clock; raises what is wrong with the database, a missing table say, before the login."""
     with suppress(NotLoggedIn):
         find(upstream, account)
-    return queries.clock(queries.database())
+    return database_clock(f"{upstream}/{account}")
 
 
 def _refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:

@@ -7,7 +7,7 @@ from .by_hand import try_again
 from .leader import is_suppressed, stored
 from .protocol import current, refresh
 from .record import write_or_raise
-from .states import find
+from .states import database_clock, find
 from .token_cache import Token
 from .token_source import TokenSource
 
@@ -17,6 +17,7 @@ __all__ = [
     "announce",
     "announce_recovery",
     "current",
+    "database_clock",
     "find",
     "is_suppressed",
     "refresh",

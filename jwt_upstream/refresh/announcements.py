@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
+from django.db import Error
 from django.dispatch import Signal
 
 from jwt_upstream import signals
@@ -46,7 +48,7 @@ def announce(event: Event) -> None:
 
 def announce_outage(upstream: str, kind: str, reason: str, using: str) -> None:
     """Record that an upstream is down or misconfigured, and announce it once."""
-    if outage := incidents.note(upstream, kind, reason, using):
+    if outage := _recorded(upstream, lambda: incidents.note(upstream, kind, reason, using)):
         logger.error("%s %s: %s", upstream, kind, reason)
         signal = signals.upstream_misconfigured if kind == Outage.Kind.MISCONFIGURED else signals.upstream_down
         signal.send_robust(Outage, outage=outage)
@@ -54,6 +56,15 @@ def announce_outage(upstream: str, kind: str, reason: str, using: str) -> None:
 
 def announce_recovery(upstream: str, using: str) -> None:
     """Record that an upstream works; announce it if its outage was announced."""
-    if outage := incidents.end(upstream, using):
+    if outage := _recorded(upstream, lambda: incidents.end(upstream, using)):
         logger.info("%s works again", upstream)
         signals.upstream_recovered.send_robust(Outage, outage=outage)
+
+
+def _recorded(upstream: str, write: Callable[[], Outage | None]) -> Outage | None:
+    # What the refresh brought is stored by now: whatever the database does here must not take it from the caller.
+    try:
+        return write()
+    except Error as error:
+        logger.error("%s: its outage was not recorded: %s", upstream, type(error).__name__)
+        return None

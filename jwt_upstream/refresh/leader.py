@@ -79,7 +79,9 @@ def busy(row: Credential) -> RefreshBusy:
 
 def blocked(row: Credential, error: Exception) -> RefreshBlocked:
     """Return the error for a caller whose own transaction keeps the refresh from being recorded."""
-    text = f"{row}: not refreshed, and no token was used: the calling transaction holds a lock on its row; commit first"
+    text = (
+        f"{row}: not refreshed, and no token was used: the calling transaction holds a lock on its row; commit first"
+    )
     return RefreshBlocked(text, credential=row, reason=type(error).__name__, retry_after=1.0)
 
 

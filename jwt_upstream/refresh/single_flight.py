@@ -62,38 +62,39 @@ class SingleFlight:
         """Have ``work(flight)`` done, or join whoever is doing it under the same key."""
         joins_caller = connections.must_join(using)
         in_transaction = not joins_caller and connections.in_transaction(using)
+        place = connections.scope(using), key
         with self._lock:
-            flight = self._flights.get((using, key))
+            flight = self._flights.get(place)
             leads = flight is None
             if flight is None:
-                flight = self._flights[using, key] = Flight()
+                flight = self._flights[place] = Flight()
             future = flight.join(in_transaction=in_transaction)
         if leads and joins_caller:
-            self._fly((using, key), flight, work)
+            self._fly(place, flight, work)
         elif leads:
-            self._start(using, key, flight, work)
+            self._start(using, place, flight, work)
         return Place(future, flight, leads)
 
     def is_under_way(self, key: Hashable, using: str) -> bool:
         """Tell whether a thread of this process is refreshing under the key."""
-        return (using, key) in self._flights
+        return (connections.scope(using), key) in self._flights
 
-    def _start(self, using: str, key: Hashable, flight: Flight, work: Callable[[Flight], Any]) -> None:
+    def _start(self, using: str, place: Hashable, flight: Flight, work: Callable[[Flight], Any]) -> None:
         try:
-            connections.in_own_thread(using, lambda: self._fly((using, key), flight, work))
+            connections.in_own_thread(using, lambda: self._fly(place, flight, work))
         except BaseException:  # a signal's; if the thread did not start, nobody would ever land this flight
-            self._flights.pop((using, key), None)
+            self._flights.pop(place, None)
             raise
 
-    def _fly(self, key: Hashable, flight: Flight, work: Callable[[Flight], Any]) -> None:
+    def _fly(self, place: Hashable, flight: Flight, work: Callable[[Flight], Any]) -> None:
         # First out of the table, then the result: whoever comes now starts anew and finds that the row has moved on.
         try:
             result = work(flight)
         except BaseException as error:  # the thread has nobody else to tell
-            self._flights.pop(key, None)
+            self._flights.pop(place, None)
             flight.land(error=error)
         else:
-            self._flights.pop(key, None)
+            self._flights.pop(place, None)
             flight.land(result)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from django.db import Error
 from requests import Response
 
+from jwt_upstream.clock import Clock
 from jwt_upstream.exceptions import (
     AccountLocked,
     CredentialError,
@@ -22,10 +23,12 @@ from jwt_upstream.exceptions import (
 )
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential, Event
-from jwt_upstream.store import EventDetails, connections, is_away, queries, transitions
+from jwt_upstream.store import EventDetails, connections, is_away, is_locked, queries, transitions
 from jwt_upstream.tokens import TokenPair
 
 from .record import database_away, record_if_possible, write_or_raise
+
+T = TypeVar("T")
 
 State = Credential.State
 
@@ -86,9 +89,21 @@ def reread(credential: Credential) -> Credential:
     return row
 
 
-def _read(what: str, read: Callable[[], Credential | None]) -> Credential | None:
+def database_clock(what: str) -> Clock:
+    """Return the database's clock, where there is no row yet; raises RefreshUnavailable while the database is away."""
+    return _read(what, partial(queries.clock, queries.database()))
+
+
+def _read(what: str, read: Callable[[], T]) -> T:
+    using = queries.database()
     try:
-        return connections.read_without_lock(queries.database(), read)
+        try:
+            return connections.read_without_lock(using, read)
+        except Error as error:
+            if not is_away(error) or is_locked(error) or connections.in_transaction(using):
+                raise
+            connections.reconnect(using)  # the server may have cut it a while ago, and no query has noticed yet
+            return connections.read_without_lock(using, read)
     except Error as error:
         if not is_away(error):
             raise

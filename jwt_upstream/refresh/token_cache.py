@@ -24,7 +24,8 @@ from jwt_upstream.tokens import TokenPair
 #: The most credentials that are cached at a time: about 5 MB of a worker, however many it serves.
 CACHE_ENTRIES = 1000
 
-_Key = tuple[str, str, str]
+_Scope = tuple[str, str]
+_Key = tuple[_Scope, str, str]
 
 
 class Token(NamedTuple):
@@ -35,6 +36,7 @@ class Token(NamedTuple):
     pair: TokenPair
     good_until: float
     version: object
+    scope: _Scope
 
     @property
     def is_good(self) -> bool:
@@ -62,7 +64,7 @@ class TokenCache:
     def find(self, upstream: str, account: str) -> Token | None:
         """Return what any client of this process read a moment ago; not inside a test's transaction."""
         using = queries.database()
-        token = self._tokens.get((using, upstream, account))
+        token = self._tokens.get((connections.scope(using), upstream, account))
         return token if token and token.is_good and not connections.must_join(using) else None
 
     def add(self, backend: Backend, row: Credential, pair: TokenPair, version: object) -> Token:
@@ -76,9 +78,10 @@ class TokenCache:
         # What a test's transaction holds must not outlive it in a client that does.
         if connections.must_join(using):
             seconds = 0.0
-        token = Token(backend, row, replace(pair, refresh=""), time.monotonic() + seconds, version)
+        scope = connections.scope(using)
+        token = Token(backend, row, replace(pair, refresh=""), time.monotonic() + seconds, version, scope)
         if seconds > 0 and not connections.in_transaction(using):
-            self._share((using, row.upstream, row.account), token)
+            self._share((scope, row.upstream, row.account), token)
         return token
 
     def _share(self, key: _Key, token: Token) -> None:

@@ -70,7 +70,7 @@ class TokenSource:
 
     def _cached(self, backend: Backend) -> Token | None:
         token = self._last
-        if token is None or not token.is_good:
+        if token is None or not token.is_good or token.scope != connections.scope(token.scope[0]):
             self._last = token = self._run(partial(token_cache().find, backend.alias, self.account))
         if token is None or token.backend is backend:
             return token

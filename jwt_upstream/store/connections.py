@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -46,9 +46,11 @@ def in_own_thread(using: str, work: Callable[[], T]) -> Future[T]:
     The thread is not a daemon, so that the end of the process doesn't cut a refresh short.
     """
     future: Future[T] = Future()
+    # A thread's own connection would begin with the public schema, where each tenant has one.
+    tenant = Tenant.of(connections[using])
 
     def run() -> None:
-        with private_connection(using):
+        with private_connection(using, tenant):
             _resolve(future, work)
 
     try:
@@ -146,14 +148,41 @@ def in_transaction(using: str) -> bool:
     return connection.in_atomic_block or (connection.connection is not None and not connection.autocommit)
 
 
+class Tenant(NamedTuple):
+    """What a connection looks at where each tenant has a schema (django-tenants and its relatives)."""
+
+    schema: str
+    tenant: Any
+
+    @classmethod
+    def of(cls, connection: BaseDatabaseWrapper) -> Tenant | None:
+        """Return what a connection looks at just now, None where databases have no tenants."""
+        schema = getattr(connection, "schema_name", None)
+        return cls(schema, getattr(connection, "tenant", None)) if isinstance(schema, str) else None
+
+    def apply_to(self, connection: Any) -> None:
+        """Have another connection look at the same."""
+        if self.tenant is not None:
+            connection.set_tenant(self.tenant)
+        else:
+            connection.set_schema(self.schema)
+
+
+def scope(using: str) -> tuple[str, str]:
+    """Return the database and the schema in which a row's key, or an account's name, means something."""
+    return using, getattr(connections[using], "schema_name", None) or ""
+
+
 @contextmanager
-def private_connection(using: str) -> Iterator[None]:
+def private_connection(using: str, tenant: Tenant | None = None) -> Iterator[None]:
     """Give this thread a connection of its own to the same database, in autocommit and outside of any pool.
 
     A pool is left alone since callers that wait for us may hold all of its connections.
     """
     shared = connections[using]
-    connections[using] = type(shared)(_private_settings(shared), using)
+    private = connections[using] = type(shared)(_private_settings(shared), using)
+    if tenant:
+        tenant.apply_to(private)
     try:
         yield
     finally:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import CredentialRejected, RefreshBlocked, RefreshUnavailable
 from jwt_upstream.models import Credential, Event
-from jwt_upstream.store import EventDetails, new_lease, transitions
+from jwt_upstream.store import EventDetails, incidents, new_lease, transitions
 from tests.support.rows import kinds_since_login
 from tests.support.upstream import Answer, Seen, Upstream
 
@@ -303,3 +303,34 @@ def test_error_that_is_no_outage_leaves_no_lease(
     with pytest.raises(Exception, match="no_such_column"):
         client.get("orders/")
     assert Credential.objects.get().lease == ""
+
+
+def test_caller_whose_connection_was_cut(client: UpstreamClient, upstream: Upstream) -> None:
+    """A caller whose connection the server has cut meanwhile reads the row on a new one."""
+    assert client.get("orders/").status_code == 200
+    upstream.expire()
+    reads: list[int] = []
+
+    def cut(execute: Any, *arguments: Any) -> Any:
+        reads.append(1)
+        if len(reads) == 1:
+            raise OperationalError("server closed the connection unexpectedly")
+        return execute(*arguments)
+
+    with connection.execute_wrapper(cut):
+        assert client.get("orders/").status_code == 200
+    assert upstream.refreshes == 1
+
+
+def test_outage_that_can_not_be_recorded(
+    client: UpstreamClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A pair that is stored goes to its callers, whatever the database does to the record of outages afterwards."""
+    upstream.expire()
+
+    def fail(*_: Any) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(incidents, "end", fail)
+    assert client.get("orders/").status_code == 200
+    assert "up: its outage was not recorded: OperationalError" in caplog.text

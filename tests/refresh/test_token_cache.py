@@ -154,7 +154,7 @@ def test_what_a_test_stored_is_not_remembered() -> None:
     row, client = logged_in("crm", access="one"), UpstreamClient("crm")
     known = add(row, row.pair)
     assert not known.is_good
-    token_cache()._tokens["default", "crm", "default"] = known._replace(good_until=known.good_until + 60)
+    token_cache()._tokens[("default", ""), "crm", "default"] = known._replace(good_until=known.good_until + 60)
     assert token_cache().find("crm", "default") is None
     client.get("orders/")
     token_cache()._tokens.clear()

@@ -1,0 +1,85 @@
+"""Lets two tenants, each with an account "default" of its own, adopt, call and refresh, and prints what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import django
+from django.conf import settings
+
+TENANTS = ("acme", "globex")
+
+
+def configure(url: str, database: dict[str, Any]) -> None:
+    """Set Django up with a schema for each tenant, jwt_upstream among the tenants' apps."""
+    app = "tests.support.tenants.apps.TenantsConfig"
+    settings.configure(
+        SECRET_KEY="tests only",
+        USE_TZ=True,
+        DATABASES={"default": {**database, "ENGINE": "django_tenants.postgresql_backend"}},
+        DATABASE_ROUTERS=["django_tenants.routers.TenantSyncRouter"],
+        SHARED_APPS=["django_tenants", app, "django.contrib.contenttypes"],
+        TENANT_APPS=["jwt_upstream"],
+        INSTALLED_APPS=["django_tenants", app, "django.contrib.contenttypes", "jwt_upstream"],
+        TENANT_MODEL="tenants.Customer",
+        TENANT_DOMAIN_MODEL="tenants.Domain",
+        JWT_UPSTREAM={"up": {"BASE_URL": url, "OPTIONS": {"refresh_fields": {"refresh": "{refresh}"}}}},
+        JWT_UPSTREAM_ENCRYPTION_KEYS=["c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBieXRlcyE="],
+        DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+    )
+    django.setup()
+
+
+def in_tenant(name: str, work: Callable[[], Any]) -> Any:
+    """Return what comes of work in a tenant's schema."""
+    from django.db import connection
+    from django_tenants.utils import schema_context
+
+    try:
+        with schema_context(name):
+            return work()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    finally:
+        connection.close()
+
+
+def main() -> None:
+    """Print, by tenant, which token its calls carry before and after a refresh, and who holds what in the end."""
+    configure(sys.argv[1], json.loads(os.environ["TENANTS_DATABASE"]))
+    from django.core.management import call_command
+
+    from jwt_upstream.client import UpstreamClient
+    from jwt_upstream.models import Credential
+    from jwt_upstream.tokens import TokenPair
+    from tests.support.tenants.models import Customer
+
+    call_command("migrate_schemas", "--shared", run_syncdb=True, verbosity=0)
+    for name in TENANTS:
+        Customer(schema_name=name, name=name).save(verbosity=0)
+    client, said = UpstreamClient("up"), {}  # one client, as a module may hold it
+    for name in TENANTS:
+        pair = TokenPair(f"access-of-{name}", f"refresh-of-{name}")
+        said[f"adopt {name}"] = in_tenant(name, lambda pair=pair: client.adopt(pair))
+    for name in (*TENANTS, *TENANTS):
+        said[f"call {name}"] = in_tenant(name, lambda: client.get("orders/").json()["token"])
+    print(json.dumps("expire"), flush=True)
+    sys.stdin.readline()
+    with ThreadPoolExecutor(8) as threads:  # both tenants refresh at the same moment
+        calls = [
+            threads.submit(in_tenant, name, lambda: UpstreamClient("up").get("orders/").json()["token"])
+            for name in TENANTS * 4
+        ]
+    said["together"] = [call.result() for call in calls]
+    for name in TENANTS:
+        said[f"stored {name}"] = in_tenant(name, lambda: Credential.objects.get().pair.refresh)
+    print(json.dumps(said), flush=True)
+
+
+if __name__ == "__main__":
+    main()
