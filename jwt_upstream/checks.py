@@ -2,7 +2,8 @@
 
 E001 JWT_UPSTREAM is not a dict, or an alias is not valid · E002 an upstream's settings are not a dict, or have an
 unknown key · E003 BASE_URL · E004 BACKEND or LOGIN · E005 OPTIONS · E006 JWT_UPSTREAM_ENCRYPTION_KEYS · E007 an
-unknown setting · E008 not a number of seconds · E009 deadline and lease · E010 a missing option · E011 urllib3-future
+unknown setting · E008 not a number of seconds · E009 deadline and lease · E010 a missing option · E011 urllib3-future ·
+E012 schemas of tenants that can't be followed ·
 W001 http:// · W002 ADMINS is empty · W003 keys derived from SECRET_KEY (deploy only) · W004 an old Brotli
 """
 
@@ -18,6 +19,7 @@ import urllib3
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
+from django.db import connections
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url
 
@@ -36,7 +38,7 @@ _NEW_KEY = 'python -c "from cryptography.fernet import Fernet; print(Fernet.gene
 
 def check_settings(**_: Any) -> list[CheckMessage]:
     """Check everything that can be checked without sending anything to an upstream."""
-    return [*_names(), *_seconds(), *_keys(), *_upstreams(), *_admins(), *_libraries()]
+    return [*_names(), *_seconds(), *_keys(), *_upstreams(), *_admins(), *_libraries(), *_tenants()]
 
 
 def check_keys(**_: Any) -> list[CheckMessage]:
@@ -194,3 +196,16 @@ def _installed(name: str) -> tuple[str, str] | None:
         return name, metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _tenants() -> Iterator[CheckMessage]:
+    # Our own connections look at the schema that their caller's looks at, by the methods of django-tenants.
+    for alias in connections:
+        connection = connections[alias]
+        has_setters = hasattr(connection, "set_schema") and hasattr(connection, "set_tenant")
+        if hasattr(connection, "schema_name") and not has_setters:
+            text = (
+                f"DATABASES[{alias!r}]: the engine has a schema for each tenant, but no set_schema() and set_tenant()."
+            )
+            hint = "Use django-tenants, or put jwt_upstream into the shared apps."
+            yield Error(text, hint=hint, id="jwt_upstream.E012")

@@ -10,6 +10,7 @@ import pytest
 from django.core.checks import CheckMessage
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.db import connection
 
 from jwt_upstream import checks
 from jwt_upstream.backends import Backend
@@ -179,3 +180,12 @@ def test_wiring(settings: Any) -> None:
     assert "W003" not in str(caught.value)
     with pytest.raises(SystemCheckError, match=r"jwt_upstream\.W003"):
         call_command("check", deploy=True, stdout=errors, stderr=errors)
+
+
+def test_tenants_whose_schema_can_not_be_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine with a schema for each tenant, to which our own connections can't be pointed, is an error."""
+    monkeypatch.setattr(connection, "schema_name", "public", raising=False)
+    assert [problem.id for problem in checks.check_settings()] == ["jwt_upstream.E012"]
+    for name in ("set_schema", "set_tenant"):
+        monkeypatch.setattr(connection, name, print, raising=False)
+    assert checks.check_settings() == []

@@ -42,7 +42,9 @@ class Fleet:
         command = [sys.executable, "-m", module]
         errors = open(Path(self.told["folder"]) / f"{name}.err", "ab")  # noqa: SIM115 -- the process has it
         with errors:
-            self.running[name] = subprocess.Popen(command, env=environment(**told), stderr=errors)
+            self.running[name] = subprocess.Popen(
+                command, env=environment(**told), stdout=subprocess.DEVNULL, stderr=errors
+            )
         self.log.write("started", name=name, started=self.running[name].pid)
 
     def start_worker(self, name: str, *, is_calm: bool, threads: int = 3) -> None:

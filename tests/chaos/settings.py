@@ -39,6 +39,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5}
 
+# One that needs no models: mails link to an admin, which there is none.
+ROOT_URLCONF = "django.conf.urls.i18n"
 LOGGING = {"version": 1, "disable_existing_loggers": False, "root": {"level": "CRITICAL"}}
 JWT_UPSTREAM = cast.upstream_settings(TOLD["server"])
 JWT_UPSTREAM_ENCRYPTION_KEYS = keys()

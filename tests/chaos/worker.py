@@ -90,14 +90,14 @@ def fork() -> None:
 
 
 def _live_as_child() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(_CHILD_SECONDS)
     from django.db import connections
 
     from tests.chaos.calls import SyncCalls
 
     try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(_CHILD_SECONDS)
         log.write("process", role="child", is_calm=False)
         calls = SyncCalls(f"{TOLD['seed']} {os.getpid()}")
         for _ in range(4):
@@ -128,7 +128,8 @@ def main() -> None:
     signal.signal(signal.SIGUSR1, lambda *_: clock.step(random))
     signal.signal(signal.SIGUSR2, lambda *_: fork())
     process.begin()
-    from tests.chaos import telling
+    # All of it now: a child that is forked while a thread imports would wait for that import for ever.
+    from tests.chaos import calls, telling  # noqa: F401
 
     telling.connect()
     if not TOLD["is_calm"]:
