@@ -2,8 +2,8 @@
 
 E001 JWT_UPSTREAM is not a dict, or an alias is not valid · E002 an upstream's settings are not a dict, or have an
 unknown key · E003 BASE_URL · E004 BACKEND or LOGIN · E005 OPTIONS · E006 JWT_UPSTREAM_ENCRYPTION_KEYS · E007 an
-unknown setting · E008 not a number of seconds · E009 deadline and lease · E010 a missing option · E011 urllib3-future ·
-E012 schemas of tenants that can't be followed ·
+unknown setting · E008 not a number of seconds · E009 deadline and lease · E010 a missing option ·
+E011 urllib3-future · E012 schemas of tenants that can't be followed
 W001 http:// · W002 ADMINS is empty · W003 keys derived from SECRET_KEY (deploy only) · W004 an old Brotli
 """
 
@@ -204,8 +204,6 @@ def _tenants() -> Iterator[CheckMessage]:
         connection = connections[alias]
         has_setters = hasattr(connection, "set_schema") and hasattr(connection, "set_tenant")
         if hasattr(connection, "schema_name") and not has_setters:
-            text = (
-                f"DATABASES[{alias!r}]: the engine has a schema for each tenant, but no set_schema() and set_tenant()."
-            )
+            text = f"DATABASES[{alias!r}] has a schema for each tenant, but no set_schema() and set_tenant()."
             hint = "Use django-tenants, or put jwt_upstream into the shared apps."
             yield Error(text, hint=hint, id="jwt_upstream.E012")

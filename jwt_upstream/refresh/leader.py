@@ -8,12 +8,21 @@ from datetime import datetime, timedelta
 from django.db import Error
 
 from jwt_upstream.backends import Backend
-from jwt_upstream.clock import dated_by, elapsed, host_now
+from jwt_upstream.clock import dated_by, elapsed
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import NotLoggedIn, RefreshBlocked, RefreshBusy
-from jwt_upstream.models import Credential
+from jwt_upstream.models import Credential, Event
 from jwt_upstream.process import random_numbers
-from jwt_upstream.store import connections, holder_is_gone, is_away, is_locked, new_lease, queries, transitions
+from jwt_upstream.store import (
+    committed_after_all,
+    connections,
+    holder_is_gone,
+    is_away,
+    is_locked,
+    new_lease,
+    queries,
+    transitions,
+)
 from jwt_upstream.tokens import TokenPair, fingerprint
 
 from .announcements import announce
@@ -144,7 +153,8 @@ class Leader:
         if is_backing_off(row, self.backend):
             raise unavailable(row)
         if row.lease == self.lease and not self._is_too_late():
-            return self._call(row, pair)  # the lease is ours: only the acknowledgement of its commit was lost
+            # The lease is ours: only the acknowledgement of its commit was lost.
+            return self._call_and_announce(row, pair, committed_after_all(self.using))
         if row.state != Credential.State.ACTIVE or self._waits_for_holder(row):
             self._check_transactions(row)
             return None
@@ -178,7 +188,9 @@ class Leader:
         taken = transitions.take_lease(row, self.lease, self.using)
         if taken is None:
             return None
-        leased, interruption = taken
+        return self._call_and_announce(taken[0], pair, taken[1])
+
+    def _call_and_announce(self, leased: Credential, pair: TokenPair, interruption: Event | None) -> TokenPair | None:
         try:
             return self._call(leased, pair)
         finally:
@@ -188,11 +200,10 @@ class Leader:
     def _call(self, leased: Credential, pair: TokenPair) -> TokenPair | None:
         if self._is_too_late():
             return None  # frozen meanwhile (SIGSTOP, a suspended host): the lease could lapse during the call
-        began = host_now()
         with dated_by(leased.clock):
             made = attempt(self.backend, leased, pair, self.leased_at + conf.lease_seconds)
         try:
-            return settle(self.backend, leased, made, self.using, since=began)
+            return settle(self.backend, leased, made, self.using)
         except Error as error:
             if not is_away(error):  # a value that does not fit, a missing column: nobody is to wait for the lease
                 transitions.release_lease(leased, self.using)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 from functools import partial
 
 from django.db import Error
@@ -15,7 +13,7 @@ from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import RefreshUnavailable
 from jwt_upstream.models import Credential, Event, Outage
 from jwt_upstream.process import random_numbers
-from jwt_upstream.store import EventDetails, connections, is_away, own_event, queries, transitions
+from jwt_upstream.store import EventDetails, connections, is_away, queries, transitions
 from jwt_upstream.tokens import TokenPair
 
 from .announcements import announce, announce_outage, announce_recovery
@@ -25,18 +23,14 @@ from .states import by_state, unavailable
 logger = logging.getLogger("jwt_upstream")
 
 
-def settle(backend: Backend, row: Credential, attempt: Attempt, using: str, since: datetime) -> TokenPair | None:
-    """Write the outcome, then announce it; None if the row has moved on meanwhile and is to be read again.
-
-    ``since`` is when the upstream was asked: an event of this process since then is the outcome's own, written by a
-    commit whose acknowledgement was lost.
-    """
+def settle(backend: Backend, row: Credential, attempt: Attempt, using: str) -> TokenPair | None:
+    """Write the outcome, then announce it; None if the row has moved on meanwhile and is to be read again."""
     # Nothing else may happen between the answer and the commit: the old token is spent.
-    outcome, own = attempt.outcome, partial(own_event, row, using, since)
+    outcome = attempt.outcome
     if outcome.verdict is Verdict.OK and outcome.pair:
-        return _settle_pair(backend, row, outcome.pair, attempt, using, own)
+        return _settle_pair(backend, row, outcome.pair, attempt, using)
     write = partial(_settle_refusal, backend, row, attempt, using)
-    event = connections.write_with_retry(write, using, conf.settle_seconds, recognize=own)
+    event = connections.write_with_retry(write, using, conf.settle_seconds)
     if event is None:
         return None
     after: Credential = event.credential  # type: ignore[assignment]
@@ -48,16 +42,14 @@ def settle(backend: Backend, row: Credential, attempt: Attempt, using: str, sinc
     raise unavailable(after)
 
 
-def _settle_pair(
-    backend: Backend, row: Credential, pair: TokenPair, attempt: Attempt, using: str, own: Callable[[], Event | None]
-) -> TokenPair | None:
+def _settle_pair(backend: Backend, row: Credential, pair: TokenPair, attempt: Attempt, using: str) -> TokenPair | None:
     kind = Event.Kind.LOGGED_IN if attempt.login else Event.Kind.REFRESHED
     # The same access token again, as some endpoints give it out until it expires: another refresh would not help.
     suppressed_for = backend.min_refresh_interval if pair.access == row.pair.access else 0.0
     pair = pair.with_credible_expiry(row.now())
     write = partial(transitions.settle_pair, row, pair, using, kind, _details(attempt), suppressed_for)
     try:
-        event = connections.write_with_retry(write, using, conf.settle_seconds, recognize=own)
+        event = connections.write_with_retry(write, using, conf.settle_seconds)
     except Error as error:
         if not is_away(error):
             raise

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from . import connections, incidents, queries, transitions
 from .failures import is_away, is_locked
-from .history import EventDetails, own_event
+from .history import EventDetails, committed_after_all
 from .lease import holder_is_gone, new_lease
 
 __all__ = [
     "EventDetails",
+    "committed_after_all",
     "connections",
     "holder_is_gone",
     "incidents",
     "is_away",
     "is_locked",
     "new_lease",
-    "own_event",
     "queries",
     "transitions",
 ]

@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from jwt_upstream.conf import conf
 
 from .failures import Blocked, is_away
+from .history import committed_after_all, forget_recorded
 
 T = TypeVar("T")
 
@@ -101,22 +102,22 @@ def write_with_retry(
     using: str,
     seconds: float,
     *,
-    recognize: Callable[[], T | None] = lambda: None,
     failed: Callable[[Error], None] = lambda error: None,
 ) -> T:
     """Write, and write again while the database is away: an upstream's answer can't be asked for a second time.
 
     Gives up after ``seconds``, and at once in a joined transaction, which is lost anyway. Any other error of the
-    database, such as a missing table, is raised at once. ``recognize`` finds what an earlier attempt has written
-    although its commit was not acknowledged; ``failed`` is told of each error that is not raised.
+    database, such as a missing table, is raised at once. An event whose commit was not acknowledged is recognized, and
+    returned in place of a second one; ``failed`` is told of each error that is not raised.
     """
+    forget_recorded()
     give_up_at = time.monotonic() + seconds
     pause, longest_pause = _RETRY_SECONDS
     is_first = True
     while True:
         try:
-            written = write()
-            return written if written is not None or is_first else recognize() or written
+            written: Any = None if is_first else committed_after_all(using)
+            return write() if written is None else written  # type: ignore[no-any-return]
         except Error as error:
             if not is_away(error) or time.monotonic() > give_up_at or connections[using].in_atomic_block:
                 raise

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential, Event
@@ -15,6 +15,15 @@ from jwt_upstream.tokens import TokenPair, fingerprint
 REASON_CHARACTERS = 500
 #: Leaves room for the process in ``Event.by``.
 _BY_CHARACTERS = 120
+
+
+class _Recorded(threading.local):
+    """The event that this thread recorded last, whether its transaction was committed or not."""
+
+    event: Event | None = None
+
+
+_recorded = _Recorded()
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ def record(after: Credential, before: Credential, using: str, kind: Event.Kind, 
     pair = _readable_pair(after)
     by = f"{details.by[:_BY_CHARACTERS]} ({_worker()})" if details.by else _worker()
     told = replace(details, by=by, reason=storable(details.reason))
-    return Event.objects.using(using).create(
+    _recorded.event = Event.objects.using(using).create(
         credential=after,
         upstream=after.upstream,
         account=after.account,
@@ -52,16 +61,22 @@ def record(after: Credential, before: Credential, using: str, kind: Event.Kind, 
         refresh_fingerprint=fingerprint(pair.refresh),
         **asdict(told),
     )
+    return _recorded.event
 
 
-def own_event(row: Credential, using: str, since: datetime) -> Event | None:
-    """Return the last event of a credential if this process has recorded it since a moment.
+def forget_recorded() -> None:
+    """Begin a write, of which this thread has recorded no event so far."""
+    _recorded.event = None
 
-    That is how a commit is recognized whose acknowledgement was lost: of all threads of a process only one has the
-    lease.
-    """
-    event = Event.objects.using(using).filter(credential=row).order_by("-pk").first()
-    return event if event and event.at >= since and _worker() in event.by else None
+
+def committed_after_all(using: str) -> Event | None:
+    """Return the event that this thread recorded in a write that failed, if only the acknowledgement was lost."""
+    event = _recorded.event
+    if event is None:
+        return None
+    # Databases give the key of what was rolled back to the next event.
+    same = Event.objects.using(using).filter(pk=event.pk, kind=event.kind, at=event.at, by=event.by)
+    return event if same.exists() else None
 
 
 def _worker() -> str:

@@ -20,7 +20,7 @@ from jwt_upstream.fields import Encrypted
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.tokens import TokenPair
 
-from .history import EventDetails, record, storable
+from .history import EventDetails, forget_recorded, record, storable
 from .queries import clock, find, one
 
 State = Credential.State
@@ -73,6 +73,7 @@ def check_lock(row: Credential, using: str) -> None:
 @contextmanager
 def _locked(row: Credential, using: str, **expected: Any) -> Iterator[Credential | None]:
     """Lock the row and give it as it is now; None if it has moved on or is not as expected."""
+    forget_recorded()
     features = connections[using].features
     rows = _rows(using).filter(pk=row.pk, generation=row.generation, **expected)
     with transaction.atomic(using=using):
@@ -188,6 +189,7 @@ def log_in(upstream: str, account: str, pair: TokenPair, using: str, *, username
 
 
 def _insert(new: Credential, columns: dict[str, Any], using: str, details: EventDetails) -> Event | None:
+    forget_recorded()
     after = _changed(new, columns)
     try:
         with transaction.atomic(using=using):

@@ -22,7 +22,6 @@ from hypothesis.stateful import (
 from requests import Response
 
 from jwt_upstream.backends import Outcome, Verdict, get_backend
-from jwt_upstream.clock import host_now
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.models import Credential, Event
@@ -133,7 +132,7 @@ class Refreshing(RuleBasedStateMachine):
         row, outcome = worker
         before = self.row
         with suppress(UpstreamError):
-            settle(get_backend("up"), row, Attempt(outcome), USING, host_now())
+            settle(get_backend("up"), row, Attempt(outcome), USING)
         if self.row.generation == before.generation and outcome.verdict is Verdict.OK:
             assert before.generation > row.generation, "the newest pair was thrown away"
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl
+from weakref import WeakKeyDictionary
 
 from requests import RequestException, Response
 
@@ -96,12 +97,17 @@ def drain(response: Response) -> None:
     response._content, response._content_consumed = content, True
 
 
+_documents: WeakKeyDictionary[Response, Any] = WeakKeyDictionary()
+
+
 def document(response: Response) -> Any:
     """Return the value of a JSON body or a form's fields as a dict, None for any other body."""
-    # Read once: every rule and path asks for it, and an answer may be as large as a megabyte.
-    if "_document" not in vars(response):
-        vars(response)["_document"] = _parsed(response)
-    return vars(response)["_document"]
+    # Parsed once: every rule and path asks for it, and an answer may be as large as a megabyte. Not passed on as a
+    # value, since a project's own backend is given responses; nor kept on the response, which is the caller's.
+    try:
+        return _documents[response]
+    except KeyError:
+        return _documents.setdefault(response, _parsed(response))
 
 
 def _parsed(response: Response) -> Any:
