@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ from contextlib import suppress
 from random import Random
 from typing import Any
 
+import django
 import time_machine
 
 from tests.chaos import process
@@ -93,6 +95,7 @@ def _live_as_child() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(_CHILD_SECONDS)
+    faulthandler.dump_traceback_later(_CHILD_SECONDS - 10)  # to the log of errors, if it hangs
     from django.db import connections
 
     from tests.chaos.calls import SyncCalls
@@ -127,11 +130,12 @@ def main() -> None:
     random, clock = Random(f"{TOLD['seed']} {os.getpid()}"), FakedClock()
     signal.signal(signal.SIGUSR1, lambda *_: clock.step(random))
     signal.signal(signal.SIGUSR2, lambda *_: fork())
-    process.begin()
-    # All of it now: a child that is forked while a thread imports would wait for that import for ever.
+    django.setup()
+    # All of it before the first fork: a child that is forked while a thread imports waits for that import for ever.
     from tests.chaos import calls, telling  # noqa: F401
 
     telling.connect()
+    process.begin()
     if not TOLD["is_calm"]:
         clock.step(random)
     started = threads_that_call(TOLD["threads"])
