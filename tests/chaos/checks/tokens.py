@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from tests.chaos.checks.story import Result, Story, overlap
 from tests.chaos.logs import Record
@@ -11,6 +12,8 @@ from tests.chaos.logs import Record
 _SETTLE_SECONDS = 55.0
 #: How long the clocks of the database and of the logs may differ, and an audit lags behind.
 _SLACK = 0.5
+#: How long a pair takes to be written, on a busy machine, once the database is there.
+_WRITING_SECONDS = 2.0
 
 
 def spent_once(story: Story) -> Result:
@@ -68,12 +71,22 @@ def _may_be_lost(story: Story, got: Record, owners: dict[str, str]) -> bool:
         return overlap(story.away, (got["t"], got["t"] + 16)) > 10  # a person is told, and logs in again
     if overlap(story.away, (got["t"], got["t"] + _SETTLE_SECONDS)) > _SETTLE_SECONDS * 0.6:
         return True
-    account = owners.get(got["spent"], "")
+    # Somebody else's pair that was stored before this one could be: by a login, or while its holder was frozen.
+    away = [*story.away, *story.stops.get(got["pid"], [])]
+    could_write = got["t"] + overlap(away, (got["t"], got["t"] + 60)) + _WRITING_SECONDS
+    asked = max((ask["t"] for ask in _asked(story, got)), default=got["t"])
     return any(
-        row["kind"] in {"logged_in", "logged_out", "refreshed"} and row["at"] > got["t"] - 60
-        for row in story.audit.get(account, [])
-        if row["refresh"] != got["spent"] and row["at"] < got["t"] + 120
+        row["kind"] == "row"
+        and row["generation"] != row["generation_before"]
+        and asked - _SLACK <= row["at"] <= could_write
+        for row in story.audit.get(owners.get(got["spent"], ""), [])
     )
+
+
+def _asked(story: Story, got: Record) -> Iterator[Record]:
+    for ask in story.all("asked"):
+        if (ask["pid"], ask["spent"]) == (got["pid"], got["spent"]) and ask["t"] <= got["t"]:
+            yield ask
 
 
 def tokens_are_own(story: Story) -> Result:
