@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import unquote_plus
+from urllib.parse import unquote, unquote_plus
 
 from django.views.decorators.debug import sensitive_variables
 from requests import PreparedRequest, Request
@@ -83,8 +83,9 @@ def _preview(build: Callable[[], Request]) -> Preview:
 
 
 def _readable(text: str) -> str:
-    # Undoes the quoting of our own braces and dots.
-    return text.replace("%7B", "{").replace("%7D", "}").replace("%5B%E2%80%A6%5D", "[…]").replace("\\u2026", "…")
+    # Undoes the quoting of our own braces and dots; urllib3 writes a host in small letters.
+    text = re.sub("%7[bd]", lambda quoted: unquote(quoted[0]), text, flags=re.IGNORECASE)
+    return text.replace("%5B%E2%80%A6%5D", "[…]").replace("\\u2026", "…")
 
 
 def _is_secret(name: str) -> bool:

@@ -33,7 +33,8 @@ def as_bytes(content: bytes | str) -> bytes:
         f"HTTP/1.1 200 OK\r\n{JSON}\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n{TOKENS}",
         f"\ufeff\nHTTP/1.1 200 OK\n{JSON}\n\n{TOKENS}",
         f"HTTP/1.1 200 OK\r\n{JSON}\r\n\r\n{TOKENS}".encode("utf-16"),
-        f"HTTP/1.1 200 OK\r\n{JSON}\r\nContent-Encoding: gzip\r\n\r\n".encode() + gzip.compress(TOKENS.encode()),
+        f"HTTP/1.1 200 OK\r\n{JSON}\r\nContent-Encoding: gzip\r\n\r\n".encode()
+        + gzip.compress(TOKENS.encode(), mtime=0),
         f"HTTP/1.1 200 OK\r\n{JSON}\r\nContent-Encoding: gzip\r\n\r\n{TOKENS}",
         "HTTP/1.1 200 OK\nContent-Type: application/x-www-form-urlencoded\n\naccess=a-token&refresh=r-token",
     ],
