@@ -15,12 +15,13 @@ ifneq ($(filter mysql%,$(DATABASE_URL)),)
 DRIVER = requirements/mysql.txt
 endif
 
-.PHONY: help demo test test-races test-live lint types migrations package docs diagrams bench bench-resilience bench-smoke clean python
+.PHONY: help demo test test-races chaos test-live lint types migrations package docs diagrams bench bench-resilience bench-smoke clean python
 
 help:
 	@echo "make demo          see it work, on SQLite (DEMO_ARGS=--exit: end after the story)"
 	@echo "make test          run the tests, on SQLite or the database of DATABASE_URL (PYTEST_ARGS=…)"
 	@echo "make test-races    run the slow ones: crashes, storms, long races"
+	@echo "make chaos         break things at random, then check the logs (CHAOS_ARGS=…)"
 	@echo "make test-live     run the tests against servers that others wrote (Python, Node.js; Ruby where it is)"
 	@echo "make lint types migrations package docs    what CI checks besides"
 	@echo "make diagrams      draw the pictures of docs/architecture.rst (needs Graphviz)"
@@ -57,6 +58,10 @@ test: $(TEST_READY)
 # One after the other: a race of many processes wants the cores for itself.
 test-races: $(TEST_READY) .venv/ready-servers
 	$(CLEAN) .venv/bin/python -m pytest -m slow $(PYTEST_ARGS)
+
+# Faults that the seed decides, then a check of the logs; the database is one of its own on the server of DATABASE_URL.
+chaos: $(TEST_READY)
+	@$(CLEAN) .venv/bin/python -m tests.chaos $(CHAOS_ARGS)
 
 .venv-live/ready: requirements/live.txt | python
 	$(PYTHON) -m venv .venv-live

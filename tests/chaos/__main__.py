@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--seconds", type=_seconds, default=180.0, help="10 to 1800; below 60 nothing is broken")
+    parser.add_argument("--seconds", type=_seconds, default=180.0, help="5 to 1800; below 60 nothing is broken")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10_000), help="decides the faults")
     parser.add_argument("--database", choices=_URLS, help="instead of DATABASE_URL; SQLite without either")
     parser.add_argument("--keep", action="store_true", help="keep the logs also if all is well")
