@@ -56,11 +56,12 @@ def phases(seconds: float) -> Phases:
     return Phases(contention, faults, RECOVERY_SECONDS)
 
 
-def plan(seed: int, seconds: float, database_faults: Sequence[str]) -> list[Step]:
-    """Return the faults of a phase of so many seconds, in order."""
+def plan(seed: int, seconds: float, database_faults: Sequence[str], *, forks: bool = True) -> list[Step]:
+    """Return the faults of a phase of so many seconds, in order; without forks where the driver can't bear them."""
     longest = min(AWAY_SECONDS, seconds * 0.35)
+    kills = ("kill", "terminate", "clock", "fork")
     lanes = {
-        "kills": (("kill", "terminate", "fork", "clock"), (0.0, 0.0), (2.0, 7.0)),
+        "kills": (kills if forks else kills[:-1], (0.0, 0.0), (2.0, 7.0)),
         "stops": (("stop",), (1.0, min(STOPPED_SECONDS, seconds * 0.4)), (2.0, 8.0)),
         "database": (tuple(database_faults), (1.0, longest), (5.0, 12.0)),
         "upstreams": ((*_TROUBLES, "expire", "expire", "expire"), (2.0, 8.0), (2.0, 6.0)),

@@ -250,6 +250,7 @@ def test_plan_is_the_seeds() -> None:
     assert steps == plan(1, 120, names) != plan(2, 120, names)
     kills = [step.fault for step in steps if step.lane == "kills"]
     assert set(kills[:4]) == {"kill", "terminate", "fork", "clock"}
+    assert not any(step.fault == "fork" for step in plan(1, 120, names, forks=False))
     assert all(step.at + step.seconds <= 120.2 for step in steps)
 
 
