@@ -190,7 +190,7 @@ HOUSE = {
     "jwt_upstream.backends.base": '"""A backend."""\nfrom .core import Verdict',
     "jwt_upstream.backends.core": '"""Parts."""\nfrom .verdicts import Verdict\n__all__ = ["Verdict"]',
     "jwt_upstream.backends.core.verdicts": '"""Verdicts."""\nimport requests',
-    "jwt_upstream.store": '"""Keeps rows."""\nfrom . import queries, transitions\n__all__ = ["queries", "transitions"]',
+    "jwt_upstream.store": '"""Rows."""\nfrom . import queries, transitions\n__all__ = ["queries", "transitions"]',
     "jwt_upstream.store.queries": '"""Reads."""\nfrom django.db import connections',
     "jwt_upstream.store.transitions": '"""Writes."""\nfrom .queries import find',
     "jwt_upstream.refresh": '"""Refreshes."""\nfrom .protocol import refresh\n__all__ = ["refresh"]',

@@ -117,7 +117,7 @@ def write_with_retry(
     while True:
         try:
             written: Any = None if is_first else committed_after_all(using)
-            return write() if written is None else written  # type: ignore[no-any-return]
+            return write() if written is None else written
         except Error as error:
             if not is_away(error) or time.monotonic() > give_up_at or connections[using].in_atomic_block:
                 raise

@@ -1,4 +1,4 @@
-"""What a package's modules import of each other: every import statement, relative ones resolved, wherever it stands."""
+"""What a package's modules import of each other, with relative imports resolved, wherever the statement stands."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import django
@@ -65,7 +66,7 @@ def main() -> None:
     client, said = UpstreamClient("up"), {}  # one client, as a module may hold it
     for name in TENANTS:
         pair = TokenPair(f"access-of-{name}", f"refresh-of-{name}")
-        said[f"adopt {name}"] = in_tenant(name, lambda pair=pair: client.adopt(pair))
+        said[f"adopt {name}"] = in_tenant(name, partial(client.adopt, pair))
     for name in (*TENANTS, *TENANTS):
         said[f"call {name}"] = in_tenant(name, lambda: client.get("orders/").json()["token"])
     print(json.dumps("expire"), flush=True)
