@@ -5,15 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from jwt_upstream.models import Event
-from jwt_upstream.refresh import announce, write_or_raise
+from jwt_upstream.refresh import write_or_raise
 from jwt_upstream.store import EventDetails, queries, transitions
 
 
 def log_out(upstream: str, account: str, *, by: str = "") -> None:
     """Forget the tokens; calls raise NotLoggedIn until the next login. The upstream is not told."""
-    event = write_or_raise(partial(_forget, upstream, account, EventDetails(by=by)), f"{upstream}/{account}")
-    if event:
-        announce(event)
+    write_or_raise(partial(_forget, upstream, account, EventDetails(by=by)), f"{upstream}/{account}")
 
 
 def _forget(upstream: str, account: str, details: EventDetails) -> Event | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .announcements import announce, announce_recovery
+from .announcements import announce_recovery
 from .by_hand import try_again
 from .leader import is_suppressed, stored
 from .protocol import current, refresh
@@ -14,7 +14,6 @@ from .token_source import TokenSource
 __all__ = [
     "Token",
     "TokenSource",
-    "announce",
     "announce_recovery",
     "current",
     "database_clock",

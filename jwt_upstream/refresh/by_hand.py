@@ -9,7 +9,6 @@ from jwt_upstream.models import Credential
 from jwt_upstream.store import EventDetails, queries, transitions
 from jwt_upstream.tokens import TokenPair
 
-from .announcements import announce
 from .protocol import refresh
 from .record import write_or_raise
 from .states import by_state, reread, usable
@@ -26,9 +25,7 @@ def try_again(credential: Credential, *, by: str = "") -> TokenPair:
     if not _is_readable(row):
         usable(row)  # records that, and raises
     details = EventDetails("tried again", by=by)
-    restored = write_or_raise(partial(transitions.restore, row, queries.database(), details), str(row))
-    if restored:
-        announce(restored)
+    write_or_raise(partial(transitions.restore, row, queries.database(), details), str(row))
     return refresh(reread(row))
 
 

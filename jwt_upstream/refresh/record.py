@@ -25,26 +25,23 @@ def record_if_possible(write: Callable[[], Event | None]) -> Event | None:
     The caller gets its error all the same, and the next call observes the same and records it.
     """
     try:
-        event = connections.run_on_own_connection(queries.database(), write)
+        return connections.run_on_own_connection(queries.database(), write, _announce)
     except Error as error:
         if not is_away(error):
             raise
         logger.warning("not recorded: %s", type(error).__name__)
         return None
-    if event:
-        announce(event)
-    return event
 
 
 def write_or_raise(write: Callable[[], T], what: str) -> T:
-    """Write what somebody asked for; raises RefreshBlocked if the calling transaction holds the row.
+    """Write what somebody asked for, and announce it; raises RefreshBlocked if the calling transaction holds the row.
 
     Raises RefreshUnavailable while the database is away.
     """
     using = queries.database()
     in_transaction = connections.in_transaction(using)
     try:
-        return connections.run_on_own_connection(using, write)
+        return connections.run_on_own_connection(using, write, _announce)
     except Error as error:
         if not is_away(error):
             raise
@@ -52,6 +49,12 @@ def write_or_raise(write: Callable[[], T], what: str) -> T:
             raise database_away(what, error) from None
         text = f"{what}: not stored: the calling transaction holds a lock on its row; commit first"
         raise RefreshBlocked(text, reason=type(error).__name__) from None
+
+
+def _announce(written: object) -> None:
+    # In the thread that has written it: the caller may have given up when the database lets the commit through.
+    if isinstance(written, Event):
+        announce(written)
 
 
 def database_away(what: str, error: Exception) -> RefreshUnavailable:

@@ -70,15 +70,23 @@ def _resolve(future: Future[T], work: Callable[[], T]) -> None:
         future.set_result(result)
 
 
-def run_on_own_connection(using: str, write: Callable[[], T]) -> T:
+def run_on_own_connection(using: str, write: Callable[[], T], then: Callable[[T], None] = lambda _: None) -> T:
     """Return what ``write()`` returns, done on a connection of its own unless a test's transaction must be joined.
 
-    Raises OperationalError within a second if the calling transaction itself is in the way.
+    ``then`` is told what was written, also if the caller has given up by then. Raises OperationalError within a second
+    if the calling transaction itself is in the way.
     """
-    if must_join(using):
-        return write()
+    joins_caller = must_join(using)
     seconds = BLOCKED_SECONDS if in_transaction(using) else conf.wait_seconds
-    future = in_own_thread(using, lambda: write_with_retry(write, using, seconds))
+
+    def work() -> T:
+        written = write() if joins_caller else write_with_retry(write, using, seconds)
+        then(written)
+        return written
+
+    if joins_caller:
+        return work()
+    future = in_own_thread(using, work)
     try:
         return future.result(conf.wait_seconds + BLOCKED_SECONDS)
     except TimeoutError:

@@ -20,6 +20,8 @@ ENVIRONMENT = "JWT_UPSTREAM_CHAOS"
 ENDING_SECONDS = 75.0
 #: How long a process takes to start on a busy machine.
 _STARTING_SECONDS = 30.0
+#: How long the nemesis waits for the moment at which it wants to strike.
+_MOMENT_SECONDS = 3.0
 
 
 def environment(**told: Any) -> dict[str, str]:
@@ -52,6 +54,18 @@ class Fleet:
         keeps = is_calm or name[-1] in "02468"
         told = {"threads": threads, "conn_max_age": 60 if keeps else 0}
         self.start(name, "worker", "tests.chaos.worker", is_calm=is_calm, **told)
+
+    def await_moment(self, name: str, moment: str) -> None:
+        """Wait until a worker logs something, the next refresh that it asks for, say; not for ever."""
+        self.await_ready(name)
+        path = Path(self.told["folder"]) / f"{name}-{self.running[name].pid}.jsonl"
+        end, seen = time.monotonic() + _MOMENT_SECONDS, path.stat().st_size
+        while moment and time.monotonic() < end:
+            with path.open("rb") as log:
+                log.seek(seen)
+                if f'"what": "{moment}"'.encode() in log.read():
+                    return
+            time.sleep(0.004)
 
     @property
     def targets(self) -> list[str]:

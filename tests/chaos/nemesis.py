@@ -65,7 +65,7 @@ class Nemesis:
     def _do(self, step: Step) -> None:
         lanes: dict[str, Callable[[Step], None]] = {
             "kills": self._harm_process,
-            "stops": lambda step: self.fleet.stop(_of(self.fleet.targets, step), step.seconds),
+            "stops": self._stop,
             "database": lambda step: self.database.faults[step.fault](step.seconds),
             "upstreams": self._trouble,
             "accounts": self._lock,
@@ -73,8 +73,14 @@ class Nemesis:
         }
         lanes[step.lane](step)
 
+    def _stop(self, step: Step) -> None:
+        name = _of(self.fleet.targets, step)
+        self.fleet.await_moment(name, _moment(step))
+        self.fleet.stop(name, step.seconds)
+
     def _harm_process(self, step: Step) -> None:
         name = _of(self.fleet.targets, step)
+        self.fleet.await_moment(name, _moment(step))
         harm: dict[str, Callable[[str], Any]] = {
             "kill": self.fleet.kill,
             "terminate": self.fleet.replace,
@@ -137,6 +143,11 @@ class Nemesis:
         request = urllib.request.Request(f"{self.server}control/", json.dumps(told).encode())
         with urllib.request.urlopen(request, timeout=20) as answer:
             return json.loads(answer.read())
+
+
+def _moment(step: Step) -> str:
+    """Return what a process has just logged when it is struck: anything, a refresh it asks for, or an answer."""
+    return ("", "asked", "received")[int(step.target * 1000) % 3]
 
 
 def _of(choices: Sequence[T], step: Step) -> T:

@@ -86,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer_token_request(self, alias: str, path: str, body: bytes, received: float) -> None:
         trouble = self.upstreams.trouble(alias, "token")
-        time.sleep(self.upstreams._random.uniform(0.01, 0.15))
+        time.sleep(self.upstreams._random.uniform(0.02, 0.3))
         if trouble == "slow":
             time.sleep(self.upstreams._random.uniform(1, 4))
         log, told = self.upstreams.log, {"upstream": alias, "received": received, "trouble": trouble}

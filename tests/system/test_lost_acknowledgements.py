@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -141,6 +143,33 @@ def test_lease_after_an_interruption(client: UpstreamClient, upstream: Upstream,
         signals.refresh_interrupted.disconnect(receive)
     assert kinds() == ["interrupted", "refreshed"]
     assert len(interrupted) == 1
+
+
+def test_commit_after_the_caller_gave_up(
+    client: UpstreamClient,
+    upstream: Upstream,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    mailoutbox: list[mail.EmailMessage],
+) -> None:
+    """What a slow database commits when the caller has given up is told all the same."""
+    upstream.answers["/orders/"] = LOCKED
+    settings.JWT_UPSTREAM_WAIT_SECONDS = 0.1
+    mark = transitions.mark
+
+    def slow(*args: Any, **kwargs: Any) -> Any:
+        time.sleep(1.5)
+        return mark(*args, **kwargs)
+
+    monkeypatch.setattr(transitions, "mark", slow)
+    with pytest.raises(AccountLocked):
+        client.get("orders/")
+    assert not kinds()
+    for thread in threading.enumerate():
+        if thread.name == "jwt_upstream refresh":
+            thread.join()
+    assert kinds() == ["locked"]
+    assert told(mailoutbox) == ["up/default is locked"]
 
 
 def test_login_while_the_database_goes_away(
