@@ -64,7 +64,7 @@ def plan(seed: int, seconds: float, database_faults: Sequence[str], *, forks: bo
         "kills": (kills if forks else kills[:-1], (0.0, 0.0), (2.0, 7.0)),
         "stops": (("stop",), (1.0, min(STOPPED_SECONDS, seconds * 0.4)), (2.0, 8.0)),
         "database": (tuple(database_faults), (1.0, longest), (5.0, 12.0)),
-        "upstreams": ((*_TROUBLES, "expire", "expire", "expire"), (2.0, 8.0), (2.0, 6.0)),
+        "upstreams": ((*_TROUBLES, "expire", "expire", "expire"), (2.0, 20.0), (2.0, 6.0)),
         "accounts": (("lock",), (3.0, 12.0), (3.0, 10.0)),
         "keys": (("keys",), (0.0, 0.0), (20.0, 40.0)),
     }

@@ -44,4 +44,4 @@ ROOT_URLCONF = "django.conf.urls.i18n"
 LOGGING = {"version": 1, "disable_existing_loggers": False, "root": {"level": "CRITICAL"}}
 JWT_UPSTREAM = cast.upstream_settings(TOLD["server"])
 JWT_UPSTREAM_ENCRYPTION_KEYS = keys()
-JWT_UPSTREAM_OUTAGE_SECONDS = 20.0
+JWT_UPSTREAM_OUTAGE_SECONDS = 6.0
