@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +25,7 @@ def main(arguments: list[str]) -> int:
     """Run, check, and print one table; return the exit code, 1 if anything is wrong."""
     options = _parser().parse_args(arguments)
     url = os.environ.get("DATABASE_URL", "") if options.database is None else _URLS[options.database]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes and the database are not left behind
     folder = Path(tempfile.mkdtemp(prefix="jwt_upstream_chaos_"))
     stage.run(folder, url, options.seconds, options.seed)
     text, is_well = table.of(logs.read(folder))
