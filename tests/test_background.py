@@ -10,6 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from jwt_upstream.backends import Backend
 from jwt_upstream.background import Round, refresh_due
 from jwt_upstream.models import Credential
 from jwt_upstream.testing import logged_in
@@ -135,6 +136,27 @@ def test_an_upstream_that_refuses_is_not_down(upstreams: Upstream) -> None:
         put("up", str(number), -10 + number)
     result = refresh_due()
     assert (outcome(result), result.given_up) == ((0, 6, 3), [])
+
+
+class Broken(Backend):
+    """A project's own backend with a bug."""
+
+    def can_refresh(self, pair: TokenPair) -> bool:
+        """Fail."""
+        raise ZeroDivisionError(pair.refresh)
+
+
+def test_bug_in_one_backend_does_not_stop_the_others(
+    upstreams: Upstream, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever one credential's trouble is, the others are refreshed, and the log names it without a token."""
+    settings.JWT_UPSTREAM["broken"] = {**settings.JWT_UPSTREAM["up"], "BACKEND": f"{__name__}.Broken"}
+    put("broken", "default", -5)
+    put("up", "default", -5)
+    result = refresh_due()
+    assert (result.refreshed, result.failed) == (1, 1)
+    assert "broken/default: not refreshed: ZeroDivisionError" in caplog.text
+    assert "division" not in caplog.text
 
 
 def test_wrong_settings(upstreams: Upstream, settings: Any) -> None:

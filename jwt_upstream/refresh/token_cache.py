@@ -43,6 +43,11 @@ class Token(NamedTuple):
         """Whether it may be used without a look at the row: for seconds, and until a credential here changes."""
         return self.version is token_cache().version and time.monotonic() < self.good_until
 
+    @property
+    def has_schema(self) -> bool:
+        """Whether it holds for a tenant's schema only."""
+        return bool(self.scope[1])
+
 
 class TokenCache:
     """The tokens of one process. ``version`` is replaced whenever a credential changes, which ends all of them."""

@@ -70,7 +70,8 @@ class TokenSource:
 
     def _cached(self, backend: Backend) -> Token | None:
         token = self._last
-        if token is None or not token.is_good or token.scope != connections.scope(token.scope[0]):
+        # With a schema for each tenant the connection may look at another one by now; the cache knows.
+        if token is None or not token.is_good or token.has_schema:
             self._last = token = self._run(partial(token_cache().find, backend.alias, self.account))
         if token is None or token.backend is backend:
             return token

@@ -109,14 +109,12 @@ def write_with_retry(
     write: Callable[[], T],
     using: str,
     seconds: float,
-    *,
-    failed: Callable[[Error], None] = lambda error: None,
 ) -> T:
     """Write, and write again while the database is away: an upstream's answer can't be asked for a second time.
 
     Gives up after ``seconds``, and at once in a joined transaction, which is lost anyway. Any other error of the
     database, such as a missing table, is raised at once. An event whose commit was not acknowledged is recognized, and
-    returned in place of a second one; ``failed`` is told of each error that is not raised.
+    returned in place of a second one.
     """
     forget_recorded()
     give_up_at = time.monotonic() + seconds
@@ -129,7 +127,6 @@ def write_with_retry(
         except Error as error:
             if not is_away(error) or time.monotonic() > give_up_at or connections[using].in_atomic_block:
                 raise
-            failed(error)
             is_first = False
             reconnect(using)
             time.sleep(pause)

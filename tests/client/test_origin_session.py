@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from http.cookiejar import CookieJar
 from typing import Any
 
 import pytest
@@ -197,3 +198,10 @@ def test_caller_keeps_its_request() -> None:
     request = Request("GET", "orders/")
     UpstreamClient("crm").prepare_request(request)
     assert (request.url, request.headers, request.params) == ("orders/", {}, {})
+
+
+def test_jar_of_another_kind_after_a_fork(client: UpstreamClient) -> None:
+    """A client that was made before a fork goes on with whatever cookie jar its caller has given it."""
+    client.cookies = CookieJar()  # type: ignore[assignment]  # requests takes any
+    client._pid = 0
+    assert client.get("orders/").status_code == 200

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.db import OperationalError, connection, connections, transaction
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from django.utils import timezone
 
 from jwt_upstream.client import UpstreamClient
-from jwt_upstream.exceptions import CredentialRejected, RefreshBlocked, RefreshUnavailable
+from jwt_upstream.exceptions import CredentialRejected, RefreshBlocked, RefreshBusy, RefreshUnavailable
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.store import EventDetails, incidents, new_lease, transitions
 from tests.support.rows import kinds_since_login
@@ -334,3 +334,56 @@ def test_outage_that_can_not_be_recorded(
     monkeypatch.setattr(incidents, "end", fail)
     assert client.get("orders/").status_code == 200
     assert "up: its outage was not recorded: OperationalError" in caplog.text
+
+
+def test_database_away_for_longer_than_callers_wait(
+    client: UpstreamClient, upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Callers wait for a database that is away as for everything else, and are told what it was."""
+    settings.JWT_UPSTREAM_WAIT_SECONDS = 0.3
+    upstream.expire()
+
+    def away(*_: Any) -> None:
+        raise OperationalError("remaining connection slots are reserved")
+
+    monkeypatch.setattr(transitions, "take_lease", away)
+    with pytest.raises(RefreshUnavailable, match="the database is away") as caught:
+        client.get("orders/")
+    assert not isinstance(caught.value, RefreshBusy)
+    assert upstream.refreshes == 0
+
+
+def test_pair_that_the_database_refuses_leaves_no_lease(
+    client: UpstreamClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pair that the database does not take is an error at once, and nobody waits for the lease afterwards."""
+    upstream.expire()
+
+    def fail(*_: Any, **__: Any) -> None:
+        connection.cursor().execute("SELECT no_such_column FROM django_migrations")
+
+    monkeypatch.setattr(transitions, "settle_pair", fail)
+    with pytest.raises(DatabaseError, match="no_such_column"):
+        client.get("orders/")
+    assert Credential.objects.get().lease == ""
+
+
+def test_failure_that_can_not_be_recorded_in_time(
+    client: UpstreamClient, upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failed attempt that the database was away for is made again by the same worker, which still has the lease."""
+    settings.JWT_UPSTREAM_SETTLE_SECONDS = 0
+    upstream.expire()
+    upstream.answers["/refresh"] = Answer(503)
+    real, left = transitions.settle_failure, [1]
+
+    def away(*arguments: Any, **more: Any) -> Any:
+        if left:
+            left.clear()
+            raise OperationalError("away")
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(transitions, "settle_failure", away)
+    with pytest.raises(RefreshUnavailable, match="HTTP 503"):
+        client.get("orders/")
+    assert (upstream.refreshes, kinds_since_login()) == (2, ["failed"])

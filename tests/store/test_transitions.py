@@ -36,6 +36,7 @@ STALE: dict[str, Callable[[Credential], Any]] = {
     "settle_failure": lambda row: transitions.settle_failure(
         row, 1.0, USING, EventDetails("no", "transient"), is_ambiguous=False
     ),
+    "release_lease": lambda row: transitions.release_lease(row, USING),
     "mark": lambda row: transitions.mark(row, State.LOCKED, USING, EventDetails("no")),
     "restore": lambda row: transitions.restore(row, USING, EventDetails("no")),
     "suppress_refresh": lambda row: transitions.suppress_refresh(row, 60.0, USING),
