@@ -15,11 +15,12 @@ ifneq ($(filter mysql%,$(DATABASE_URL)),)
 DRIVER = requirements/mysql.txt
 endif
 
-.PHONY: help demo test test-races chaos test-live lint types migrations package docs diagrams bench bench-resilience bench-smoke clean python
+.PHONY: help demo test test-lowest test-races chaos test-live lint types migrations package docs diagrams bench bench-resilience bench-smoke clean python
 
 help:
 	@echo "make demo          see it work, on SQLite (DEMO_ARGS=--exit: end after the story)"
 	@echo "make test          run the tests, on SQLite or the database of DATABASE_URL (PYTEST_ARGS=…)"
+	@echo "make test-lowest   run the tests with the lowest versions of all libraries, on SQLite"
 	@echo "make test-races    run the slow ones: crashes, storms, long races"
 	@echo "make chaos         break things at random, then check the logs (CHAOS_ARGS=…)"
 	@echo "make test-live     run the tests against servers that others wrote (Python, Node.js; Ruby where it is)"
@@ -54,6 +55,14 @@ TEST_READY = .venv/ready $(patsubst requirements/%.txt,.venv/ready-%,$(DRIVER))
 # On all cores, neighbours on the same one as long as there is work for all; each worker has a database of its own.
 test: $(TEST_READY)
 	$(CLEAN) .venv/bin/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+.venv-lowest/ready: requirements/base.txt requirements/demo.txt requirements/test.txt requirements/lowest.txt | python
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python $(PIP) -r requirements/test.txt -c requirements/lowest.txt
+	touch $@
+
+test-lowest: .venv-lowest/ready
+	$(CLEAN) -u DATABASE_URL .venv-lowest/bin/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 # One after the other: a race of many processes wants the cores for itself.
 test-races: $(TEST_READY) .venv/ready-servers
@@ -126,4 +135,4 @@ bench-smoke: .venv-bench/ready
 	$(CLEAN) -u DATABASE_URL .venv-bench/bin/python -m benchmarks --quick
 
 clean:
-	rm -rf .venv .venv-demo .venv-dev .venv-live .venv-bench $(NODE_SERVERS)/node_modules .demo build dist docs/_build *.egg-info .coverage*
+	rm -rf .venv .venv-lowest .venv-demo .venv-dev .venv-live .venv-bench $(NODE_SERVERS)/node_modules .demo build dist docs/_build *.egg-info .coverage*
