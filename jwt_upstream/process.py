@@ -10,6 +10,10 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
+def _drop(_: object) -> None:
+    """Leave a parent's value to the garbage collector."""
+
+
 class PerProcess(Generic[T]):
     """Makes a value at its first use in each process, and gives the same one to all threads of that process.
 
@@ -18,8 +22,10 @@ class PerProcess(Generic[T]):
     write to one socket get each other's answers, and a lock that another thread held at the fork is never released.
     """
 
-    def __init__(self, make: Callable[[], T]) -> None:
+    def __init__(self, make: Callable[[], T], forget: Callable[[T], None] = _drop) -> None:
+        """``forget`` is called in a child with what its parent has made, and must take no lock of it."""
         self._make = make
+        self._forget = forget
         self._made: dict[int, T] = {}
 
     def __call__(self) -> T:
@@ -34,10 +40,10 @@ class PerProcess(Generic[T]):
             return value
 
     def _forget_others(self, pid: int) -> None:
-        # Dropping a parent's connections closes the child's copies of the sockets; the parent's stay open.
         for other in list(self._made):
-            if other != pid:
-                self._made.pop(other, None)
+            value = None if other == pid else self._made.pop(other, None)
+            if value is not None:
+                self._forget(value)
 
 
 #: Random numbers of this process's own: without fork hooks all children would draw the same ones, and wait in step.

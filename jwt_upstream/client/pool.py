@@ -6,6 +6,7 @@ import errno
 import os
 from queue import Empty, LifoQueue
 from ssl import SSLEOFError
+from threading import RLock
 from typing import Any
 
 from requests import PreparedRequest, Response
@@ -73,9 +74,18 @@ class _Pooled(HTTPAdapter):
             _configure(manager)
         return manager
 
+    def forget(self) -> None:
+        """Close a forked child's copies of its parent's connections; to the parent they stay open.
+
+        A thread of the parent may have held the lock at the fork, and a response may keep this adapter.
+        """
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            manager.pools.lock = RLock()
+            manager.clear()
+
 
 #: requests keys connections by host and TLS settings, so one adapter serves every upstream and account.
-pooled = PerProcess(_Pooled)
+pooled = PerProcess(_Pooled, _Pooled.forget)
 
 
 class SharedAdapter(BaseAdapter):

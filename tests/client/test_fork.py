@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 from django.db import connections
-from requests import Request
+from requests import Request, Response
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests_toolbelt.adapters.source import SourceAddressAdapter
 
@@ -167,9 +167,10 @@ def test_tls(client: UpstreamClient, settings: Any, tmp_path: Path, fork: Callab
 @pytest.mark.skipif(not FILES.exists(), reason="needs /proc")
 def test_child_closes_its_copies(client: UpstreamClient, upstream: Upstream, fork: Callable[[], int]) -> None:
     """With its first call a child closes its copies of the parent's connections, which lets the parent end them."""
-    upstream.answers["/slow/"] = Answer(200, {}, delay=0.3)
+    are_here = threading.Barrier(4)
+    upstream.answers["/together/"] = lambda _: Answer(200, {"by": are_here.wait(60)})
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda _: called(UpstreamClient("up")), range(4)))
+        responses = list(threads.map(lambda _: called(UpstreamClient("up")), range(4)))
     connections.close_all()
     inherited = sockets()
 
@@ -181,12 +182,14 @@ def test_child_closes_its_copies(client: UpstreamClient, upstream: Upstream, for
     before = upstream.connections
     assert client.get("orders/").status_code == 200
     assert upstream.connections == before
+    assert all(response.ok for response in responses)
 
 
-def called(client: UpstreamClient) -> None:
-    """Call in a thread that ends."""
-    client.get("slow/")
+def called(client: UpstreamClient) -> Response:
+    """Call in a thread that ends; the response is kept, as a cache may."""
+    response = client.get("together/")
     connections.close_all()
+    return response
 
 
 def sockets() -> int:
