@@ -123,6 +123,14 @@ VIOLATIONS: list[tuple[str, Callable[[Story], Result], Change]] = [
         tokens.spent_once,
         put({**SPENT_AGAIN, "spent": "r0", "outcome": "unknown"}),
     ),
+    (
+        "an interruption by nothing",
+        tokens.interruptions_have_causes,
+        put(
+            at(9.0, "audit", number=9, **changed("active", "active", 2, 2, "a2", "r2")),
+            at(9.0, "audit", number=10, **event(5, "interrupted", "active", "active", "a2", "r2")),
+        ),
+    ),
     ("a pair is lost", tokens.pairs_are_kept, drop("audit", refresh="r2", generation=2)),
     ("another account's token", tokens.tokens_are_own, edit("call", {"status": 200}, token="a9")),
     (

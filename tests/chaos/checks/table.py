@@ -10,6 +10,7 @@ from tests.chaos.logs import Record
 
 CHECKS: tuple[Callable[[Story], Result], ...] = (
     tokens.spent_once,
+    tokens.interruptions_have_causes,
     tokens.pairs_are_kept,
     tokens.tokens_are_own,
     calls.answers_are_own,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import pairwise
 
 from tests.chaos.checks.story import Result, Story, overlap
 from tests.chaos.logs import Record
@@ -12,6 +13,8 @@ from tests.chaos.logs import Record
 _SETTLE_SECONDS = 55.0
 #: How long the clocks of the database and of the logs may differ, and an audit lags behind.
 _SLACK = 0.5
+#: How long ago the cause of an interruption may be: the lease's life, with some slack.
+_LEASE_SECONDS = 40.0
 #: How long a pair takes to be written, on a busy machine, once the database is there.
 _WRITING_SECONDS = 2.0
 #: SQLite's writers don't queue; on a busy machine one may come after many others.
@@ -45,6 +48,22 @@ def _interruption(story: Story, account: str, first: Record, second: Record) -> 
         if row["kind"] in {"interrupted", "failed"} and is_between:
             return row
     return None
+
+
+def interruptions_have_causes(story: Story) -> Result:
+    """A refresh is taken for interrupted only if its worker was killed or stopped, or the database was away."""
+    result = Result("each interruption has a cause")
+    for rows in story.audit.values():
+        for change, event in pairwise(rows):
+            if event["kind"] != "interrupted":
+                continue
+            span = event["at"] - _LEASE_SECONDS, event["at"] + _SLACK
+            _, _, process = str(change.get("lease_before", "")).partition(":")
+            holder = int(process.partition(":")[0] or 0)
+            databases = [interval for interval, fault in story.faults if fault["lane"] == "database"]
+            has_cause = holder in story.killed or overlap([*databases, *story.stops.get(holder, [])], span) > 0
+            result.expect(has_cause, "nothing had interrupted it", change, event)
+    return result
 
 
 def _owners(story: Story) -> dict[str, str]:
