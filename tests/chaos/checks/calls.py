@@ -81,6 +81,8 @@ def _is_good(begin: Record, end: Record) -> bool:
     if end["outcome"] == "ok":
         return bool(end.get("status", 200) == 200)
     # In a transaction that has done nothing, too: it may be another one that holds the row, which nobody can tell.
-    is_blocked = end["outcome"] == _BLOCKED and "transaction" in begin["how"]
+    # SQLite's file as a whole may be locked, which a read in a transaction does not wait for either.
+    is_locked = end["outcome"] == _BLOCKED or "holds a lock" in end.get("text", "")
+    is_blocked = is_locked and "transaction" in begin["how"]
     # A person has logged out.
     return is_blocked or str(end["outcome"]) == "jwt_upstream.exceptions.NotLoggedIn"
