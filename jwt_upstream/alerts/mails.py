@@ -107,7 +107,7 @@ Admin:   {_link("credential_changelist", upstream=outage.upstream)}
 def _link(page: str, *args: Any, **query: str) -> str:
     try:
         path = reverse(f"admin:jwt_upstream_{page}", args=args)
-    except NoReverseMatch:
+    except (NoReverseMatch, AttributeError):  # the latter in a project of workers only, which has no ROOT_URLCONF
         return "not installed"
     return f"{_site()}{path}" + (f"?{urlencode(query)}" if query else "")
 

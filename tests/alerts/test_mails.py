@@ -151,6 +151,14 @@ def test_account_with_a_line_break(upstream: Upstream, transactional_db: None, m
     assert mailoutbox[0].bcc == []
 
 
+def test_project_without_urls(client: UpstreamClient, upstream: Upstream, settings: Any, mailoutbox: Mails) -> None:
+    """A project of workers only, which has no ROOT_URLCONF, gets its mails as well."""
+    del settings.ROOT_URLCONF
+    lock(client, upstream)
+    assert subjects(mailoutbox) == ["up/default is locked"]
+    assert "not installed" in mailoutbox[0].body
+
+
 # -- upstreams
 
 
