@@ -1,20 +1,14 @@
-"""State of one process: a forked child begins with its own, whether fork hooks run or not."""
+"""State of one process: a forked child begins with its own."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-
-import pytest
 
 from jwt_upstream.process import PerProcess, random_numbers
 from tests.support import forks
 
-FORKS = [forks.with_hooks, forks.without_hooks]
 
-
-@pytest.mark.parametrize("fork", FORKS)
-def test_value_of_each_process(fork: Callable[[], int]) -> None:
+def test_value_of_each_process() -> None:
     """A process keeps the value that it made, and a child makes another one."""
     value = PerProcess(lambda: [os.getpid()])
     assert value() is value()
@@ -22,14 +16,13 @@ def test_value_of_each_process(fork: Callable[[], int]) -> None:
     def of_child() -> bool:
         return value() == [os.getpid()] and value() is value()
 
-    assert forks.in_child(of_child, fork)() is True
+    assert forks.in_child(of_child)() is True
     assert value() == [os.getpid()]
 
 
-@pytest.mark.parametrize("fork", FORKS)
-def test_random_numbers_of_each_process(fork: Callable[[], int]) -> None:
+def test_random_numbers_of_each_process() -> None:
     """Processes that wait with jitter don't wait equally long, although they were forked at the same moment."""
     random_numbers().random()
-    children = [forks.in_child(lambda: random_numbers().random(), fork) for _ in range(3)]
+    children = [forks.in_child(lambda: random_numbers().random()) for _ in range(3)]
     numbers = {random_numbers().random(), *(child() for child in children)}
     assert len(numbers) == 4

@@ -77,11 +77,12 @@ class _Pooled(HTTPAdapter):
     def forget(self) -> None:
         """Close a forked child's copies of its parent's connections; to the parent they stay open.
 
-        A thread of the parent may have held the lock at the fork, and a response may keep this adapter.
+        A thread of the parent may have held the lock at the fork, and a response that somebody keeps keeps its pool.
         """
         for manager in (self.poolmanager, *self.proxy_manager.values()):
             manager.pools.lock = RLock()
-            manager.clear()
+            for key in manager.pools.keys():  # noqa: SIM118 -- it is no mapping to iterate over
+                manager.pools[key].close()
 
 
 #: requests keys connections by host and TLS settings, so one adapter serves every upstream and account.

@@ -23,7 +23,6 @@ from tests.support.raw_server import self_signed
 from tests.support.upstream import Answer, Seen, Upstream
 
 FILES = Path("/proc/self/fd")
-FORKS = [forks.with_hooks, forks.without_hooks]
 
 
 class Heard:
@@ -79,31 +78,27 @@ def idle_connections_lock(client: UpstreamClient, upstream: Upstream) -> Any:
     return cast(Any, pooled().get_connection_with_tls_context(request, True)).pool.mutex
 
 
-@pytest.mark.parametrize("fork", FORKS)
 @pytest.mark.parametrize("lock_of", [cookies_lock, idle_connections_lock])
 def test_lock_that_a_thread_holds_at_the_fork(
-    client: UpstreamClient, upstream: Upstream, lock_of: Callable[..., Any], fork: Callable[[], int]
+    client: UpstreamClient, upstream: Upstream, lock_of: Callable[..., Any]
 ) -> None:
     """A child calls although a thread of its parent was in the middle of a call when it was forked."""
     client.get("orders/")
     connections.close_all()
     with held_by_another_thread(lock_of(client, upstream)):
-        child = forks.in_child(lambda: client.get("orders/").json()["token"], fork)
+        child = forks.in_child(lambda: client.get("orders/").json()["token"])
         assert child() == "access-1"
     assert client.get("orders/").json()["token"] == "access-1"
 
 
-@pytest.mark.parametrize("fork", FORKS)
 @pytest.mark.parametrize("adapter", [HTTPAdapter(pool_maxsize=3), SourceAddressAdapter("127.0.0.1")])
-def test_adapter_that_the_caller_mounted(
-    client: UpstreamClient, upstream: Upstream, adapter: BaseAdapter, fork: Callable[[], int]
-) -> None:
+def test_adapter_that_the_caller_mounted(client: UpstreamClient, upstream: Upstream, adapter: BaseAdapter) -> None:
     """An adapter of the caller's own, as its settings are, has other connections in a child than in the parent."""
     heard = Heard(upstream)
     client.mount(upstream.url, adapter)
     assert calls(client, "parent")
     connections.close_all()
-    child = forks.in_child(lambda: calls(client, "child"), fork)
+    child = forks.in_child(lambda: calls(client, "child"))
     assert calls(client, "parent")
     assert child() is True
     assert calls(client, "parent")
@@ -136,19 +131,18 @@ def test_grandchildren(client: UpstreamClient, upstream: Upstream) -> None:
     def of_child() -> bool:
         is_right = calls(client, "child")
         connections.close_all()
-        grandchild = forks.in_child(lambda: calls(client, "grandchild"), forks.without_hooks)
+        grandchild = forks.in_child(lambda: calls(client, "grandchild"))
         return calls(client, "child") and grandchild() and is_right
 
     assert calls(client, "parent")
     connections.close_all()
-    child = forks.in_child(of_child, forks.without_hooks)
+    child = forks.in_child(of_child)
     assert calls(client, "parent")
     assert child() is True
     assert heard() == [["child"], ["grandchild"], ["parent"]]
 
 
-@pytest.mark.parametrize("fork", FORKS)
-def test_tls(client: UpstreamClient, settings: Any, tmp_path: Path, fork: Callable[[], int]) -> None:
+def test_tls(client: UpstreamClient, settings: Any, tmp_path: Path) -> None:
     """Over TLS a child has connections of its own as well, and its end does not close the parent's."""
     with Upstream(self_signed(tmp_path)) as upstream:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = upstream.url
@@ -156,16 +150,15 @@ def test_tls(client: UpstreamClient, settings: Any, tmp_path: Path, fork: Callab
         heard, over_tls = Heard(upstream), UpstreamClient("up")
         assert calls(over_tls, "parent")
         connections.close_all()
-        child = forks.in_child(lambda: calls(over_tls, "child"), fork)
+        child = forks.in_child(lambda: calls(over_tls, "child"))
         assert calls(over_tls, "parent")
         assert child() is True
         assert calls(over_tls, "parent")
         assert heard() == [["child"], ["parent"]]
 
 
-@pytest.mark.parametrize("fork", FORKS)
 @pytest.mark.skipif(not FILES.exists(), reason="needs /proc")
-def test_child_closes_its_copies(client: UpstreamClient, upstream: Upstream, fork: Callable[[], int]) -> None:
+def test_child_closes_its_copies(client: UpstreamClient, upstream: Upstream) -> None:
     """With its first call a child closes its copies of the parent's connections, which lets the parent end them."""
     are_here = threading.Barrier(4)
     upstream.answers["/together/"] = lambda _: Answer(200, {"by": are_here.wait(60)})
@@ -178,7 +171,7 @@ def test_child_closes_its_copies(client: UpstreamClient, upstream: Upstream, for
         client.get("orders/")
         return sockets()
 
-    assert forks.in_child(call, fork)() <= inherited - 4 + 1 + has_socket(connections["default"].vendor)
+    assert forks.in_child(call)() <= inherited - 4 + 1 + has_socket(connections["default"].vendor)
     before = upstream.connections
     assert client.get("orders/").status_code == 200
     assert upstream.connections == before
@@ -202,10 +195,7 @@ def has_socket(vendor: str) -> bool:
     return vendor != "sqlite"
 
 
-@pytest.mark.parametrize("fork", FORKS)
-def test_backend_that_a_thread_is_reading_at_the_fork(
-    client: UpstreamClient, upstream: Upstream, fork: Callable[[], int]
-) -> None:
+def test_backend_that_a_thread_is_reading_at_the_fork(client: UpstreamClient, upstream: Upstream) -> None:
     """A child builds its own backend although a thread of its parent was just building one when it was forked."""
     is_building, may_end = threading.Event(), threading.Event()
 
@@ -226,7 +216,7 @@ def test_backend_that_a_thread_is_reading_at_the_fork(
     assert is_building.wait(60)
     connections.close_all()
     try:
-        assert forks.in_child(lambda: str(get_backend("up").origin), fork)() == upstream.url.rstrip("/")
+        assert forks.in_child(lambda: str(get_backend("up").origin))() == upstream.url.rstrip("/")
     finally:
         may_end.set()
         thread.join()

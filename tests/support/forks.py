@@ -24,7 +24,7 @@ def with_hooks() -> int:
 
 
 def without_hooks() -> int:
-    """Fork as a server written in C does, such as uWSGI."""
+    """Fork as a server written in C does, such as uWSGI; only where no other thread runs, or the child may hang."""
     interval = sys.getswitchinterval()
     # Such servers have no threads. A child would wait for ever for a thread of ours that asked for the GIL just then.
     sys.setswitchinterval(1000)

@@ -6,9 +6,10 @@ import multiprocessing
 import os
 import subprocess
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
-from tests.support import workers
+from tests.support import forks, workers
 from tests.support.crash_workers import _numbered
 
 PROCESSES = 3
@@ -74,6 +75,27 @@ def processes_of_threads(calls: int) -> Outcomes:
     parts = [range(first, first + each) for first in range(1, calls, each)]
     with multiprocessing.get_context("fork").Pool(PROCESSES) as pool:
         return [before, *(outcome for part in pool.map(call_in_threads, parts, chunksize=1) for outcome in part)]
+
+
+def children_without_hooks(calls: int) -> Outcomes:
+    """Call by threads of children and of a grandchild, forked without Python's hooks, while this one calls as well."""
+    before = _used_before()
+    each = calls // PROCESSES
+    children = [
+        forks.in_child(partial(_call_and_fork, range(first, first + each)), forks.without_hooks)
+        for first in range(1, calls, each)
+    ]
+    own = [Site.call(number) for number in range(calls, calls + 50)]
+    return [before, *own, *(outcome for child in children for outcome in child())]
+
+
+def _call_and_fork(numbers: range) -> Outcomes:
+    from django.db import connections
+
+    before = Site.call(0)
+    connections.close_all()
+    grandchild = forks.in_child(partial(call_in_threads, numbers[::2]), forks.without_hooks)
+    return [before, *call_in_threads(numbers[1::2]), *grandchild()]
 
 
 if __name__ == "__main__":

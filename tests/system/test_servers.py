@@ -112,9 +112,12 @@ def tasks(number: int, environment: dict[str, str]) -> list[list[Any]]:
     return sent
 
 
-@pytest.mark.parametrize("job", ["pool_of_processes", "executor_of_processes", "processes_of_threads"])
-def test_multiprocessing(upstream: Upstream, connections_heard: Connections, job: str) -> None:
-    """Processes that Python forks get the answers to their own calls, those of threads of theirs included."""
+JOBS = ["pool_of_processes", "executor_of_processes", "processes_of_threads", "children_without_hooks"]
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_forks_of_python(upstream: Upstream, connections_heard: Connections, job: str) -> None:
+    """Processes that a Python program forks get the answers to their own calls, as do threads of theirs."""
     worker = workers_that_fork.start(job, calls=CALLS)
     await_ready(worker)
     go_on(worker)
