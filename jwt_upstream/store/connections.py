@@ -27,7 +27,9 @@ SQLITE_TIMEOUT = 0.3
 #: Seconds between two attempts to write while the database is away, growing from the first to the second. The second
 #: is well below the time that a successor waits before it takes over: whoever holds an answer writes first.
 _RETRY_SECONDS = (0.05, 0.25)
-_CONNECT_SECONDS = 3
+#: A server that does not answer must not hold up what is to be written; a project's own setting comes first.
+_CONNECT_OPTIONS = {"postgresql": {"connect_timeout": 3}, "mysql": {"connect_timeout": 3}}
+_WAIT_OPTIONS = {"sqlite": {"timeout": SQLITE_TIMEOUT}}
 
 
 class Run(Protocol):
@@ -200,9 +202,5 @@ def _private_settings(connection: BaseDatabaseWrapper) -> dict[str, Any]:
     options = dict(connection.settings_dict.get("OPTIONS") or {})
     options.pop("pool", None)
     options.pop("isolation_level", None)
-    if connection.vendor == "sqlite":
-        options["timeout"] = SQLITE_TIMEOUT
-    elif connection.vendor in {"postgresql", "mysql"}:
-        # A server whose address does not answer must not hold up an answer that is to be written.
-        options.setdefault("connect_timeout", _CONNECT_SECONDS)
+    options = {**_CONNECT_OPTIONS.get(connection.vendor, {}), **options, **_WAIT_OPTIONS.get(connection.vendor, {})}
     return {**connection.settings_dict, "OPTIONS": options, "CONN_MAX_AGE": 0, "AUTOCOMMIT": True}

@@ -91,3 +91,15 @@ def test_django_still_marks_its_test_cases() -> None:
     result = Case("test").run()
     assert result is not None
     assert not result.errors + result.failures
+
+
+def test_reconnecting() -> None:
+    """A connection that may have been cut is opened anew, but not in a transaction, whose rollback it would hide."""
+    connection.ensure_connection()
+    before = connection.connection
+    with transaction.atomic():
+        ours.reconnect("default")
+        assert connection.connection is before
+    ours.reconnect("default")
+    connection.ensure_connection()
+    assert connection.connection is not before
