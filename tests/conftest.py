@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,11 @@ from django.db.models.signals import post_migrate
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
 from tests.support.upstream import Upstream
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Have twice as many workers as cores, since many tests wait: for a timeout, a poll, another process."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session")

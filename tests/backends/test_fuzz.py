@@ -285,6 +285,7 @@ def gets_lost(pattern: str) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_no_pattern_gets_lost() -> None:
     """No text makes a rule's pattern go back and forth: the time is that of reading it once."""
     assert list(filter(gets_lost, patterns())) == []

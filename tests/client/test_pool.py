@@ -19,6 +19,7 @@ from jwt_upstream.tokens import TokenPair
 from tests.support.upstream import Answer, Seen, Upstream
 
 
+@pytest.mark.slow
 def test_many_clients_one_after_the_other(client: UpstreamClient, upstream: Upstream) -> None:
     """A thousand calls of a thousand clients take one connection, a refresh in their middle another one."""
     before = upstream.connections

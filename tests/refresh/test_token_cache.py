@@ -183,6 +183,7 @@ def test_the_refresh_token_is_not_remembered(client: UpstreamClient) -> None:
     assert "access-1" not in repr(known)
 
 
+@pytest.mark.slow
 def test_a_worker_that_serves_many_accounts_stays_small(
     client: UpstreamClient, credential: Credential, monkeypatch: pytest.MonkeyPatch
 ) -> None:

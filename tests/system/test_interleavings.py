@@ -220,7 +220,7 @@ class Refreshing(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("examples", [8, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [4, pytest.param(200, marks=pytest.mark.slow)])
 def test_interleavings(upstream: Upstream, examples: int) -> None:
     """Whatever the order: no token is spent twice, no newer pair lost, no good one given up, no backoff broken.
 

@@ -151,7 +151,7 @@ def project(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        (["django", "test", "--verbosity", "0"], "Ran 6 tests"),
+        pytest.param(["django", "test", "--verbosity", "0"], "Ran 6 tests", marks=pytest.mark.slow),
         (["pytest", "-q", "-p", "no:cacheprovider", "-p", "pytest_django.plugin"], "10 passed"),
     ],
     ids=["manage.py test", "pytest"],
