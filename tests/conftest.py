@@ -18,8 +18,8 @@ from tests.support.upstream import Upstream
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Have twice as many workers as cores, since many tests wait: for a timeout, a poll, another process."""
-    return 2 * (os.cpu_count() or 1)
+    """Have a worker more than there are cores, since many tests wait: for a timeout, a poll, another process."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")
