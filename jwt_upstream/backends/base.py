@@ -29,12 +29,16 @@ from .core import (
     Rule,
     Verdict,
     Where,
+    asked,
     cause,
     error_chain,
+    is_html,
     options,
     origin,
     retry_after,
+    stated_wait,
     transport,
+    without_token,
 )
 
 #: The methods whose arguments are passwords and tokens.
@@ -189,22 +193,47 @@ class Backend(Requests, Responses):
 
         The reason contains neither ``secrets`` nor those in the settings.
         """
-        verdict, pair, reason = self.verdict(where, response), None, ""
-        secrets = [*secrets, *self.own_secrets]
+        verdict, pair = self.verdict(where, response), None
+        secrets, reason = [*secrets, *self.own_secrets], ""
         if verdict is Verdict.OK:
             try:
                 pair = self.token_pair(where, response, now)
                 secrets = [*secrets, pair.access, pair.refresh]
             except ValueError as error:
                 verdict, reason = Verdict.TRANSIENT, str(error)
-        # Some servers state on every answer when their rate limit resets.
-        retry_at = self.retry_at_headers if verdict is Verdict.TRANSIENT else ()
+        reason = reason or self._reason(verdict, response, secrets)
         return Outcome(
             verdict,
-            reason or self.reason(response, secrets),
+            reason,
             pair,
             response.status_code,
-            retry_after(response, clock.now(), self.retry_after_max, retry_at),
+            self._wait(verdict, response, reason),
             # The token endpoint's own answer is unknown: a gateway's 502 or a maintenance page may hide a rotation.
             is_ambiguous=verdict is Verdict.TRANSIENT and (response.status_code >= 500 or response.ok),
+            asked=asked(response, secrets) if self._is_misdirected(verdict, response) else "",
+            notice=self._notice(pair, response, secrets),
         )
+
+    @sensitive_variables()
+    def _reason(self, verdict: Verdict, response: Response, secrets: Iterable[str]) -> str:
+        reason = self.reason(response, secrets)
+        if verdict is not Verdict.TRANSIENT or response.status_code >= 300 or is_html(response):
+            return reason
+        return f"{reason}; {without_token('access', self.access_paths, response, secrets)}"
+
+    def _is_misdirected(self, verdict: Verdict, response: Response) -> bool:
+        """Tell whether an answer is probably none of the token endpoint's: its URL is told, for it may be wrong."""
+        return verdict is Verdict.CONFIG or (verdict is Verdict.TRANSIENT and (response.ok or is_html(response)))
+
+    def _wait(self, verdict: Verdict, response: Response, reason: str) -> float | None:
+        if verdict is not Verdict.TRANSIENT:
+            return retry_after(response, clock.now(), self.retry_after_max)
+        # Some servers state on every answer when their rate limit resets.
+        wait = retry_after(response, clock.now(), self.retry_after_max, self.retry_at_headers)
+        return stated_wait(reason, self.retry_after_max) if wait is None else wait
+
+    @sensitive_variables()
+    def _notice(self, pair: TokenPair | None, response: Response, secrets: Iterable[str]) -> str:
+        if pair is None or pair.refresh or not (self.needs_refresh_token and self.refresh_paths):
+            return ""
+        return without_token("refresh", self.refresh_paths, response, secrets)

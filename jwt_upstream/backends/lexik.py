@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 from .base import Backend
-from .core import Rule, Verdict
+from .core import CALLS, TOKEN_REQUESTS, Rule, Verdict
 
-# Symfony's messages (translations/security.*.xlf) in English, which is requested, and in the languages of many sites
-# that ignore the requested one. The two bundles' own messages are never translated.
+# Symfony's messages in English, which is requested, and in the languages of many sites that ignore the requested one:
+# symfony/security-core, Resources/translations/security.*.xlf, in the words of every version from 5.4 to 7.1. The
+# bundles' own messages are never translated.
 _ACCOUNT = (
-    r"^(Account is (disabled|locked)|(Account has|Credentials have) expired|Username could not be found"
-    r"|Le compte (est (désactivé|bloqué)|a expiré)|Les identifiants ont expiré|Le nom d'utilisateur n'a pas pu être"
+    r"^(Account is (disabled|locked)|(Account has|Credentials have) expired"
+    r"|Le compte (est (désactivé|bloqué)|a expiré)|Les identifiants ont expiré|Les droits ont expirés"
     r"|Der Account ist (deaktiviert|gesperrt|abgelaufen)|Die Zugangsdaten sind abgelaufen"
-    r"|Der Benutzername wurde nicht)"
+    r"|La cuenta (está (deshabilitada|bloqueada)|ha expirado)|Las credenciales han expirado"
+    r"|L'account è (disabilitato|bloccato)|Account scaduto|Credenziali scadute"
+    r"|Account is (gedeactiveerd|geblokkeerd|verlopen)|Authenticatiegegevens zijn verlopen"
+    r"|Konto (jest (wyłączone|zablokowane)|wygasło)|Dane uwierzytelniania wygasły"
+    r"|Conta desativada|A conta (est[áa] (bloqueada|trancada|travada|expirada)|expirou)"
+    r"|As credenciais (expiraram|estão expiradas))\.?$"
 )
-_HIDDEN = r"^(Invalid credentials|Identifiants invalides|Fehlerhafte Zugangsdaten)\.?$"
+# The second is what the documentation has a user checker say of a deleted user (symfony-docs, user_checkers.rst).
+_NO_USER = (
+    r"^(Username could not be found|Your user account no longer exists"
+    r"|Le nom d'utilisateur (n'a pas pu|ne peut pas) être trouvé|Der Benutzername wurde nicht gefunden"
+    r"|No se encontró el nombre de usuario|Username non trovato|Gebruikersnaam kon niet worden gevonden"
+    r"|Użytkownik o podanej nazwie nie istnieje|Nome de (usuário|utilizador) não encontrado)\.?$"
+)
+_HIDDEN = (
+    r"^(Invalid credentials|(Identifiants|Droits) invalides|Fehlerhafte Zugangsdaten|Credenciales no válidas"
+    r"|Credenziali non valide|Ongeldige inloggegevens|Nieprawidłowe dane|Credenciais inválidas)\.?$"
+)
 _NOT_NOW = (
-    r"^(Too many failed login attempts|Plusieurs tentatives de connexion|Zu viele fehlgeschlagene Anmeldeversuche)"
-    r"|due to a system problem|problème système|wegen eines Systemproblems"
+    r"^(Too many failed login attempts|(Plusieurs|Trop de) tentatives de connexion"
+    r"|Zu viele fehlgeschlagene Anmeldeversuche|Demasiados intentos fallidos de inicio de sesión"
+    r"|Troppi tentat?ivi di (login|accesso) falliti|(Te veel|Er waren teveel) (onjuiste|mislukte) inlogpogingen"
+    r"|Zbyt (dużo|wiele) nieudanych prób logowania|(Muitas|Várias|Demasiadas) tentativas de login)\b"
+    r"|due to a system problem|problème système|wegen eines Systemproblems|debido a un problema del sistema"
+    r"|a causa di un errore di sistema|door een technisch probleem|z powodu problemu z systemem"
+    r"|devido a um problema no sistema"
 )
 _MISSING = (
     r"^(Missing JWT Refresh Token$|Authentication credentials could not be found"
-    r"|Les identifiants d'authentification n'ont|Es konnten keine Zugangsdaten gefunden)"
+    r"|Les (identifiants|droits) d'authentification n'ont|Es konnten keine Zugangsdaten gefunden"
+    r"|No se encontraron las credenciales|Impossibile trovare le credenziali|Authenticatiegegevens konden niet"
+    r"|Dane uwierzytelniania nie zostały|As credenciais de autenticação não)"
 )
 
 
@@ -38,7 +61,11 @@ class LexikBackend(Backend):
     refresh_paths = ("refresh_token", "cookie:refresh_token")
     refresh_expires_at_paths = ("refresh_token_expiration",)
     rules = (
-        Rule(Verdict.LOCKED, json="message", pattern=_ACCOUNT, status=(401, 403)),
+        Rule(Verdict.LOCKED, CALLS, (401,), json="message", pattern=f"{_ACCOUNT}|{_NO_USER}"),
+        Rule(Verdict.LOCKED, TOKEN_REQUESTS, (401, 403), json="message", pattern=_ACCOUNT),
+        # Whoever logs in may have misspelled the name; a user that had a refresh token was deleted.
+        Rule(Verdict.REJECTED, ("login",), (401, 403), json="message", pattern=_NO_USER),
+        Rule(Verdict.LOCKED, ("refresh",), (401, 403), json="message", pattern=_NO_USER),
         Rule(Verdict.LOCKED, ("api", "refresh"), (401,), json="message", pattern=_HIDDEN),
         # A 401 for throttling or for an unavailable user provider is not about the password or the token.
         Rule(Verdict.TRANSIENT, json="message", pattern=_NOT_NOW, status=(401,)),

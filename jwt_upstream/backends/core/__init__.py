@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from . import options, transport
-from .bodies import MAX_BODY_BYTES, body, document, drain, lookup, media_type
+from .bodies import MAX_BODY_BYTES, body, document, drain, is_html, lookup, media_type
 from .default_rules import ACCOUNT
+from .diagnosis import asked, leaves, without_token
 from .redaction import cause, error_chain, masked, shown
 from .requests import Requests
 from .responses import Responses, Which
-from .retry_after import retry_after
+from .retry_after import retry_after, stated_wait
 from .templates import filled, placeholders
 from .transport import no_auth, use_connections
 from .urls import is_web_address, origin
-from .verdicts import REFUSALS, TOKEN_REQUESTS, Outcome, Rule, Verdict, Where
+from .verdicts import CALLS, REFUSALS, TOKEN_REQUESTS, Outcome, Rule, Verdict, Where
 
 __all__ = [
     "ACCOUNT",
+    "CALLS",
     "MAX_BODY_BYTES",
     "REFUSALS",
     "TOKEN_REQUESTS",
@@ -26,13 +28,16 @@ __all__ = [
     "Verdict",
     "Where",
     "Which",
+    "asked",
     "body",
     "cause",
     "document",
     "drain",
     "error_chain",
     "filled",
+    "is_html",
     "is_web_address",
+    "leaves",
     "lookup",
     "masked",
     "media_type",
@@ -42,6 +47,8 @@ __all__ = [
     "placeholders",
     "retry_after",
     "shown",
+    "stated_wait",
     "transport",
     "use_connections",
+    "without_token",
 ]

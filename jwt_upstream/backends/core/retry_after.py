@@ -1,7 +1,8 @@
-"""How long a server asks its clients to wait: ``Retry-After``, or a header of the server's own."""
+"""How long a server asks its clients to wait: by ``Retry-After``, by a header of its own, or in words."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -9,6 +10,17 @@ from email.utils import parsedate_to_datetime
 from requests import Response
 
 from jwt_upstream.tokens import expiry_at
+
+# In English, and in the other languages in which Symfony says this (translations/security.*.xlf).
+_AGAIN = re.compile(
+    r"\b(again|retry|wait|réessayer|noch einmal|erneut|de nuevo|riprova|opnieuw|ponownie|novamente)\b", re.IGNORECASE
+)
+_WAIT = re.compile(
+    r"\b(?P<number>\d{1,6}|an?|one|une?|eine[rm]?|u[mn]|num|een) ?"
+    r"(?:(?P<s>s|sec|se[ck][ou]nd\w*|segundos?)|(?P<min>min|minu\w+)|(?P<h>h|hours?|heures?|stunden?|horas?|or[ae]|uur))\b",
+    re.IGNORECASE,
+)
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
 def retry_after(
@@ -32,3 +44,12 @@ def _date(value: str) -> datetime | None:
     except (ValueError, IndexError, TypeError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def stated_wait(message: str, max_seconds: float) -> float | None:
+    """Return the seconds to wait by a message such as "try again in 15 minutes", at most ``max_seconds``, or None."""
+    wait = _WAIT.search(message) if _AGAIN.search(message) else None
+    if wait is None:
+        return None
+    number = int(wait["number"]) if wait["number"].isdecimal() else 1
+    return min(number * next(seconds for unit, seconds in _SECONDS.items() if wait[unit]), max_seconds)

@@ -47,7 +47,8 @@ class Outcome:
     """The result of a login or refresh; ``reason`` holds no secret and may be stored and shown.
 
     ``pair`` is set if the verdict is OK. ``retry_after`` and ``seconds`` (how long the upstream took) are in seconds.
-    ``is_ambiguous`` means that the upstream may have spent the refresh token although no pair came back.
+    ``is_ambiguous`` means that the upstream may have spent the refresh token although no pair came back. ``asked`` is
+    the method and URL, if the answer suggests that they are wrong, and ``notice`` what is missing in a success.
     """
 
     verdict: Verdict
@@ -57,6 +58,13 @@ class Outcome:
     retry_after: float | None = None
     is_ambiguous: bool = False
     seconds: float = 0.0
+    asked: str = ""
+    notice: str = ""
+
+    @property
+    def full_reason(self) -> str:
+        """The reason, with the URL that was asked if it may be wrong."""
+        return f"{self.reason} ({self.asked})" if self.asked else self.reason
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 from requests import Response
 
 from jwt_upstream.backends.base import Backend
-from jwt_upstream.backends.core import Outcome, Rule, Verdict, Where, Which, body, document, media_type, shown
+from jwt_upstream.backends.core import Outcome, Rule, Verdict, Where, Which, body, document, leaves, media_type, shown
 from jwt_upstream.clock import host_now
 from jwt_upstream.tokens import fingerprint
 
@@ -121,12 +121,6 @@ def _found(
     return FoundToken(path, fingerprint(token), len(token), is_jwt, expiry, source)
 
 
-def _fields(value: Any, path: str = "") -> Iterator[str]:
-    """Yield the paths in a body with the types of their values, down to four levels and without the values."""
-    if isinstance(value, dict) and value and path.count(".") < 3:
-        for name, inner in value.items():
-            yield from _fields(inner, f"{path}.{name}" if path else str(name))
-    elif isinstance(value, list) and value and path.count(".") < 3:
-        yield from _fields(value[0], f"{path}.0" if path else "0")
-    elif value is not None or path:
-        yield f"{path or '.'} ({_KINDS.get(type(value), 'null')})"
+def _fields(value: Any) -> Iterator[str]:
+    """Yield the paths in a body with the types of their values, without the values."""
+    return (f"{path} ({_KINDS.get(type(inner), 'null')})" for path, inner in leaves(value))

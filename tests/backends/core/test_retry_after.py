@@ -8,6 +8,7 @@ from email.utils import format_datetime
 
 import pytest
 
+from jwt_upstream.backends.core import stated_wait
 from tests.support.exchanges import refreshed
 from tests.support.upstream import Answer, Upstream
 
@@ -42,3 +43,23 @@ def test_strange_retry_after(server: Upstream, value: str) -> None:
     """A Retry-After that can't be meant is none, or the longest that is waited."""
     server.answers["/refresh"] = Answer(429, {}, {"Retry-After": value.encode().decode("latin-1")})
     assert refreshed(server).retry_after in {None, 3600.0}
+
+
+@pytest.mark.parametrize(
+    ("message", "seconds"),
+    [
+        ("Too many failed login attempts, please try again in 1 minute.", 60),
+        ("Your account is locked due to multiple failed login attempts. Please try again after 5 minute(s)", 300),
+        ("Rate limit exceeded, retry in 30s", 30),
+        ("Please wait 20 seconds", 20),
+        ("Try again in an hour.", 3600),
+        ("Try again in 99 hours.", 3600),
+        ("Zu viele fehlgeschlagene Anmeldeversuche, bitte versuchen Sie es in einer Minute noch einmal.", 60),
+        ("Try again later.", None),
+        ("Try again in a few minutes.", None),
+        ("The request took longer than 30 seconds.", None),
+    ],
+)
+def test_stated_in_words(message: str, seconds: float | None) -> None:
+    """A message may say how long to wait, at most the bound; a number in any other message means nothing."""
+    assert stated_wait(message, 3600.0) == seconds
