@@ -23,6 +23,8 @@ _MAX_LIFETIME_SECONDS = 36500 * 86400.0
 _MAX_EPOCH_SECONDS = 1e11  # in the year 5138
 #: No token is issued for less.
 _NEAR_SECONDS = 1.0
+#: Web servers take 8 to 16 KiB of headers (Apache, nginx, Node.js), so a longer token could never be sent.
+_MAX_CHARACTERS = 16 * 1024
 _VISIBLE = re.compile(r"[\x21-\x7e]*", re.ASCII)
 
 
@@ -43,7 +45,7 @@ class TokenPair:
     """An access token, its refresh token ("" for none), and the expiry of each as an aware datetime (None: unknown).
 
     Surrounding white space is removed. Raises ValueError, without showing the token, for characters that an HTTP
-    header can't carry. The repr shows no token, and pickling raises TypeError.
+    header can't carry and for more than 16 KiB. The repr shows no token, and pickling raises TypeError.
     """
 
     access: str = field(repr=False)
@@ -104,6 +106,10 @@ def _clean(name: str, token: object) -> str:
     if not isinstance(token, str):
         raise ValueError(f"{name} token must be a string, not {type(token).__name__}")
     token = token.strip()
+    if len(token) > _MAX_CHARACTERS:
+        raise ValueError(
+            f"{name} token has {len(token)} characters, more than the {_MAX_CHARACTERS} that are accepted"
+        )
     if not _VISIBLE.fullmatch(token):
         raise ValueError(f"{name} token has a character that an HTTP header can't carry")
     return token

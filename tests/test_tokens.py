@@ -43,6 +43,15 @@ def test_character_that_no_header_carries(name: str, text: str) -> None:
     assert text not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["access", "refresh"])
+def test_token_that_is_too_long(name: str) -> None:
+    """A token of 16 KiB is accepted, a longer one refused with its length, and not shown."""
+    assert len(TokenPair("x" * 16384 + "\n").access) == 16384
+    with pytest.raises(ValueError, match=f"^{name} token has 16385 characters, more than the 16384") as caught:
+        TokenPair("x" * 16385, "ok") if name == "access" else TokenPair("ok", "x" * 16385)
+    assert "xxx" not in str(caught.value)
+
+
 @pytest.mark.parametrize("value", [None, 5, b"bytes", ["list"]])
 def test_token_that_is_no_string(value: Any) -> None:
     """A token of another type is refused by the name of its type."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from jwt_upstream.exceptions import (
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.tokens import TokenPair
 from tests.support import workers
-from tests.support.upstream import Answer, Upstream
+from tests.support.upstream import Answer, Seen, Upstream
 
 
 @pytest.fixture
@@ -46,6 +47,30 @@ def test_refused_refresh(automatic: UpstreamClient, upstream: Upstream, mailoutb
     assert automatic.get("orders/").json()["token"] == "access-2"
     assert len(upstream.calls("/login")) == 2
     assert (Credential.objects.get().state, mailoutbox) == ("active", [])
+
+
+def test_rotated_token_in_a_strange_answer(client: UpstreamClient, upstream: Upstream) -> None:
+    """A rotated token is read of an answer in a charset that it isn't said to be in, so that no old one is reused."""
+
+    def rotate(seen: Seen) -> Answer:
+        body = {**upstream.issue(), "name": "José"}
+        return Answer(200, json.dumps(body, ensure_ascii=False).encode("latin-1"))
+
+    upstream.answers["/refresh"] = rotate
+    for _ in range(3):
+        upstream.expire()
+        assert client.get("orders/").status_code == 200
+    sent = [seen.json()["refresh"] for seen in upstream.calls("/refresh")]
+    assert sent == ["refresh-1", "refresh-2", "refresh-3"]
+
+
+def test_token_that_is_too_long(client: UpstreamClient, upstream: Upstream) -> None:
+    """A token that no header could carry is not stored, and the error says how long it is."""
+    upstream.expire()
+    upstream.answers["/refresh"] = Answer(200, {"access": "x" * 20_000, "refresh": "r"})
+    with pytest.raises(RefreshUnavailable, match="access token has 20000 characters, more than the 16384"):
+        client.get("orders/")
+    assert Credential.objects.get().state == "active"
 
 
 def test_missing_refresh_token(automatic: UpstreamClient, upstream: Upstream) -> None:

@@ -5,17 +5,34 @@ from __future__ import annotations
 import io
 import json
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 from urllib.parse import parse_qsl
 from weakref import WeakKeyDictionary
 
 from requests import RequestException, Response
+from requests.utils import get_encoding_from_headers
 
 #: How much of a streamed body is examined; error messages are shorter.
 PEEK_BYTES = 64 * 1024
 #: The largest answer accepted from a token endpoint; some add all of a user's permissions to the tokens.
 MAX_BODY_BYTES = 1024 * 1024
+#: More fields than an answer has that is a form.
+_MAX_FIELDS = 100
+
+_BLANKS = "\ufeff\x00 \t\r\n"
+_DECODER = json.JSONDecoder(strict=False)
+_FORM = re.compile(r"\s*[\w.%+-]{1,99}=[^\s<>{}\"]*\s*")
+_PAGE = re.compile(r"<!doctype|<(html|head|body|script|form)\b", re.IGNORECASE)
+# What keeps scripts of other sites from reading an answer, or hands it to them (JSONP).
+_PREFIX = r"\)\]\}'?,?|(while|for) ?\([1;]{1,3}\);|throw [^;\n]{1,40};|(/\*\*/ ?)?[\w.$]{1,60}\("
+#: Where an object may begin: on a new line, behind a tag or behind a prefix.
+_OBJECT = re.compile(rf"(^|>|\A({_PREFIX}))[ \t]*\{{(?=\s*\")", re.MULTILINE)
+#: A token and nothing else, none of JSON's words and no status.
+_WORD = re.compile(r"(?!(?:null|true|false|undefined|none|ok)$)(?:Bearer\s+)?[^\s<>{}\"]+", re.IGNORECASE)
 
 
 class _Chunks(io.RawIOBase):
@@ -98,6 +115,7 @@ def drain(response: Response) -> None:
 
 
 _documents: WeakKeyDictionary[Response, Any] = WeakKeyDictionary()
+_salvaged: WeakKeyDictionary[Response, Any] = WeakKeyDictionary()
 
 
 def document(response: Response) -> Any:
@@ -110,13 +128,74 @@ def document(response: Response) -> Any:
         return _documents.setdefault(response, _parsed(response))
 
 
-def _parsed(response: Response) -> Any:
-    if media_type(response) == "application/x-www-form-urlencoded":
-        return dict(parse_qsl(body(response).decode(errors="replace")))
+def _salvage(response: Response) -> Any:
     try:
-        return json.loads(body(response))
-    except (ValueError, RecursionError):
+        return _salvaged[response]
+    except KeyError:
+        found = document(response)
+        text = found if isinstance(found, str) else _text(response)
+        return _salvaged.setdefault(response, salvaged(text))
+
+
+def _parsed(response: Response) -> Any:
+    for text in _texts(response):
+        with suppress(ValueError, RecursionError):
+            return json.loads(text.strip(_BLANKS), strict=False)
+    return form(_text(response)) if media_type(response) == "application/x-www-form-urlencoded" else None
+
+
+def _text(response: Response) -> str:
+    return next(_texts(response))
+
+
+def _texts(response: Response) -> Iterator[str]:
+    """Yield a body as a text by its own first bytes, by the charset in its header, and as Latin-1, which always works.
+
+    The header is often wrong: of programs that write Latin-1 under "charset=UTF-8", and of those that never set it.
+    """
+    content = body(response)[: MAX_BODY_BYTES if is_success(response) else PEEK_BYTES].removeprefix(BOM_UTF8)
+    seen, stated = json.detect_encoding(content), get_encoding_from_headers(response.headers) or ""
+    others = [(name, "replace") for name in (stated, seen) if _is_charset(name)]
+    tried = (_decoded(content, *each) for each in [(seen, "strict"), *others, ("latin-1", "strict")])
+    texts = (text for text in tried if text is not None)
+    # A large body is parsed once, however it is broken.
+    yield from texts if len(content) <= PEEK_BYTES else islice(texts, 1)
+
+
+def _is_charset(name: str) -> bool:
+    # No bytes are UTF-8 that were not when they were tried strictly. The others are for host names, and slow.
+    return name.lower().replace("_", "-") not in {"", "utf-8", "utf8", "idna", "punycode"}
+
+
+def _decoded(content: bytes, encoding: str, errors: str) -> str | None:
+    try:
+        return content.decode(encoding, errors)
+    except (LookupError, ValueError):
         return None
+
+
+def form(text: str) -> dict[str, str] | None:
+    """Return the fields of a form, None if there are more than any answer has."""
+    try:
+        return dict(parse_qsl(text.strip()[:PEEK_BYTES], max_num_fields=_MAX_FIELDS))
+    except ValueError:
+        return None
+
+
+def salvaged(text: str) -> Any:
+    """Return what can be made of a text that is not JSON as a whole, or of JSON that was encoded twice; or None.
+
+    That is a form that is called text, or JSON behind PHP's notices, behind a prefix against scripts, or in front of
+    anything. JSON in a web page is part of the page.
+    """
+    if _FORM.fullmatch(text):
+        return form(text)
+    if _PAGE.search(text[:PEEK_BYTES]):
+        return None
+    for match in islice(_OBJECT.finditer(text[:PEEK_BYTES]), 5 if len(text) <= PEEK_BYTES else 1):
+        with suppress(ValueError, RecursionError):
+            return _DECODER.raw_decode(text, match.end() - 1)[0]
+    return None
 
 
 def media_type(response: Response) -> str:
@@ -138,6 +217,20 @@ def lookup(response: Response, path: str) -> Any:
     return _step_down(document(response), path)
 
 
+def lookup_token(response: Response, path: str) -> Any:
+    """Return what ``lookup`` returns, or what can be salvaged of a success; for ``.`` the whole text if it is a word.
+
+    For tokens and their expiries only: a pair that isn't read is lost, but a refusal that isn't read refuses nothing.
+    """
+    value = lookup(response, path)
+    if ":" in path or not is_success(response) or isinstance(document(response), dict | list):
+        return value
+    if path.strip("."):
+        return _step_down(_salvage(response), path)
+    word = _text(response).strip(_BLANKS)
+    return word if not isinstance(value, str | bool) and _WORD.fullmatch(word) else value
+
+
 def _step_down(value: Any, path: str) -> Any:
     for step in filter(None, path.split(".")):
         if isinstance(value, dict):
@@ -156,6 +249,11 @@ def _cookie(response: Response, name: str) -> str | None:
     # Responses that requests didn't receive itself (saved ones, tests) have the header and an empty cookie jar.
     match = re.search(rf"(?:^|,\s*){re.escape(name)}=([^;,\s]+)", response.headers.get("Set-Cookie", ""))
     return match[1] if match else None
+
+
+def is_success(response: Response) -> bool:
+    """Tell whether the status is a 2xx."""
+    return 200 <= response.status_code < 300
 
 
 def is_html(response: Response) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable, Iterator
 
 # 25 characters of the token alphabet in a row are not a word in any language that servers use, unless they are an
@@ -11,12 +12,20 @@ _RUN = r"[\w.~+/=-]"
 _CODE = rf"([A-Z]+(_[A-Z]+)+|[a-z]+(_[a-z]+)+)(?!{_RUN})"
 _TOKENLIKE = re.compile(rf"(?<!{_RUN})(?!{_CODE}){_RUN}{{25,}}", re.ASCII)
 _MAX_CHARACTERS = 200
+#: How much of a long text is searched for tokens, and what a token that goes beyond consists of.
+_MAX_SEARCHED = 16 * 1024
+_RUN_CHARACTERS = f"{string.ascii_letters}{string.digits}_.~+/=-"
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return a text with "[…]" in place of the given secrets and of anything else that looks like a token."""
+    """Return a text with "[…]" in place of the given secrets and of anything else that looks like a token.
+
+    A very long text is cut, never within a token.
+    """
     for secret in sorted(filter(None, map(str, secrets)), key=len, reverse=True):
         text = text.replace(secret, "[…]")
+    if len(text) > _MAX_SEARCHED:
+        text = text[:_MAX_SEARCHED].rstrip(_RUN_CHARACTERS)
     return _TOKENLIKE.sub("[…]", text)
 
 

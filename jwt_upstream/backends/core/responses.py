@@ -13,7 +13,7 @@ from requests import Response
 from jwt_upstream import clock
 from jwt_upstream.tokens import TokenPair, claimed_expiry, expiry_after, expiry_at
 
-from .bodies import body, document, is_html, lookup
+from .bodies import body, document, is_html, is_success, lookup, lookup_token
 from .default_rules import DEFAULT_RULES
 from .options import Configurable
 from .redaction import shown
@@ -21,6 +21,8 @@ from .verdicts import CALLS, Explanation, Rule, Verdict, Where
 
 _BEARER = re.compile(r"^Bearer(\s+|$)", re.IGNORECASE)
 Which = Literal["access", "refresh"]
+#: Where the rules of all backends are said to be defined.
+_DEFAULT = "default"
 
 
 class Responses(Configurable):
@@ -73,8 +75,10 @@ class Responses(Configurable):
 
     def explain(self, where: Where, response: Response) -> Explanation:
         """Return the verdict with the rule or default that gave it."""
+        # What is said beside a new pair, of the old one say, takes nothing from it, unless the server's own rules do.
+        has_pair = where != "api" and is_success(response) and bool(self._find(response, self.access_paths))
         for source, rule in self._rules_for(where, response.status_code):
-            if rule.matches(where, response):
+            if not (has_pair and source.startswith(_DEFAULT)) and rule.matches(where, response):
                 return Explanation(rule.verdict, rule, source)
         verdict, default = self._call_default(response) if where == "api" else self._token_default(where, response)
         return Explanation(verdict, None, default)
@@ -102,7 +106,7 @@ class Responses(Configurable):
         if self.locked_statuses:
             yield "locked_statuses", Rule(Verdict.LOCKED, status=self.locked_statuses)
         for cls in type(self).__mro__:
-            yield from _numbered("default" if cls is Responses else cls.__name__, cls.__dict__.get("rules", ()))
+            yield from _numbered(_DEFAULT if cls is Responses else cls.__name__, cls.__dict__.get("rules", ()))
         if self.expired_statuses:
             yield "expired_statuses", Rule(Verdict.EXPIRED, CALLS, self.expired_statuses)
 
@@ -115,7 +119,7 @@ class Responses(Configurable):
 
     def _token_default(self, where: Where, response: Response) -> tuple[Verdict, str]:
         status = response.status_code
-        if 200 <= status < 300:
+        if is_success(response):
             if self._find(response, self.access_paths):
                 return Verdict.OK, "a success that holds an access token"
             return Verdict.TRANSIENT, "a success without an access token"
@@ -156,7 +160,7 @@ class Responses(Configurable):
     def tokens_at(self, response: Response, paths: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Yield each path with the token at it, "" for none."""
         for path in paths:
-            value = lookup(response, path)
+            value = lookup_token(response, path)
             # Headers, and the bodies of some servers, have the scheme in front of the token.
             yield path, _BEARER.sub("", value.strip()) if isinstance(value, str) else ""
 
@@ -167,10 +171,10 @@ class Responses(Configurable):
         prefix = "" if which == "access" else "refresh_"
         unit = 0.001 if self.lifetime_unit == "ms" else 1.0
         for path in getattr(self, f"{prefix}expires_in_paths"):
-            value = lookup(response, path)
+            value = lookup_token(response, path)
             yield path, value, expiry_after(value, now, unit)
         for path in getattr(self, f"{prefix}expires_at_paths"):
-            value = lookup(response, path)
+            value = lookup_token(response, path)
             yield path, value, expiry_at(value)
         yield "exp claim", None, claimed_expiry(token, now)
         lifetime = getattr(self, f"{prefix}lifetime")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any, Literal, NamedTuple, get_args
@@ -21,10 +21,12 @@ Where = Literal["api", "login", "refresh"]
 CALLS: tuple[Where, ...] = ("api",)
 TOKEN_REQUESTS: tuple[Where, ...] = ("login", "refresh")
 
-#: The statuses that servers refuse with. Rules for calls should name them, or every successful answer is read as well.
+#: The statuses that servers refuse with. Rules for calls should name theirs, or every successful answer is read as well.
 REFUSALS = (400, 401, 403, 404, 409, 422, 423)
-#: How much of each value a pattern searches; error messages are shorter.
-_MAX_SEARCHED_CHARACTERS = 2000
+#: How much of a header or value, of a list, and of all values together a pattern searches; error messages are shorter.
+_MAX_CHARACTERS = 1000
+_MAX_ITEMS = 20
+_MAX_CHARACTERS_IN_ALL = 4000
 
 #: A server, or a gateway in front of it, that can't answer at the moment; its message says nothing about an account.
 _UNAVAILABLE_STATUSES = {408, 425, 429, 502, 503, 504}
@@ -77,8 +79,9 @@ class Rule:
     - ``header``: the name of a header.
     - ``json``: a dotted path into the body ("errors.0.code") or several, any of which may match.
     - ``pattern``: a regular expression, searched regardless of case in the header, else in the value at the path (in
-      each item of a list), else in the first 64 KiB of the body. Without a pattern it is enough that the header or
-      value is present.
+      each of the first 20 items of a list), else in the first 64 KiB of the body. Without a pattern it is enough that
+      the header or value is present. Of a header or value the first 1000 characters are searched, of all of a rule's
+      values together the first 4000.
     """
 
     verdict: Verdict
@@ -135,12 +138,12 @@ class Rule:
             return status in self.status
         return status not in _UNAVAILABLE_STATUSES or self.verdict not in {Verdict.REJECTED, Verdict.LOCKED}
 
-    def _texts(self, response: Response) -> list[str]:
+    def _texts(self, response: Response) -> Iterable[str]:
         if self.header:
-            return [response.headers[self.header]] if self.header in response.headers else []
+            return [response.headers[self.header][:_MAX_CHARACTERS]] if self.header in response.headers else []
         if self.json:
             found = (lookup(response, path) for path in self.json)
-            return [text for value in found for text in _scalars(value, is_any=not self.pattern)]
+            return _within_bound(text for value in found for text in _scalars(value, is_any=not self.pattern))
         return [body(response)[:PEEK_BYTES].decode(errors="replace")]
 
     @cached_property
@@ -159,12 +162,17 @@ class Explanation(NamedTuple):
 def _scalars(value: Any, *, is_any: bool) -> list[str]:
     if isinstance(value, dict | list) and is_any:
         return [""]
-    items = value if isinstance(value, list) else [value]
-    return [
-        str(item)[:_MAX_SEARCHED_CHARACTERS]
-        for item in items
-        if item is not None and not isinstance(item, dict | list)
-    ]
+    items = value[:_MAX_ITEMS] if isinstance(value, list) else [value]
+    return [str(item)[:_MAX_CHARACTERS] for item in items if item is not None and not isinstance(item, dict | list)]
+
+
+def _within_bound(texts: Iterable[str]) -> Iterator[str]:
+    left = _MAX_CHARACTERS_IN_ALL
+    for text in texts:
+        if left <= 0:
+            return
+        yield text[:left]
+        left -= len(text)
 
 
 def _unwrapped(value: Any) -> Any:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import itertools
+import json
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from encodings.aliases import aliases
 from typing import Any
 
 import pytest
 import requests
 from requests import Response
+from requests.utils import get_encoding_from_headers
 
 from jwt_upstream.backends import (
     Backend,
@@ -181,3 +185,132 @@ def test_answer_with_broken_compression() -> None:
         assert Backend("up", server.url).verdict("api", response) is Verdict.EXPIRED
         drain(response)
         assert response.content == b""
+
+
+# -- token answers that are not the JSON that they should be
+
+PAIR = {"access": "a1", "refresh": "r1", "user": {"name": "José Müller"}}
+TEXT = json.dumps(PAIR, ensure_ascii=False)
+FORM = b"access=a1&refresh=r1&expires_in=3600"
+NOTICE = b"<br />\n<b>Deprecated</b>:  foo(): bar in <b>/x.php</b> on line <b>5</b><br />\n"
+JSON = "application/json"
+
+#: The bytes of an answer and its Content-Type.
+UNUSUAL: dict[str, tuple[bytes, str]] = {
+    "UTF-8": (TEXT.encode(), JSON),
+    "UTF-8 with a BOM": (TEXT.encode("utf-8-sig"), JSON),
+    "a BOM before Latin-1": (b"\xef\xbb\xbf" + TEXT.encode("latin-1"), JSON),
+    "UTF-16": (TEXT.encode("utf-16"), f"{JSON}; charset=utf-16"),
+    "UTF-16, not said": (TEXT.encode("utf-16-le"), JSON),
+    "UTF-16, broken": (TEXT.encode("utf-16-be") + b"\x00", JSON),
+    "UTF-32": (TEXT.encode("utf-32"), JSON),
+    "Latin-1": (TEXT.encode("latin-1"), f"{JSON}; charset=ISO-8859-1"),
+    "Windows-1252, not said": (TEXT.encode("cp1252"), JSON),
+    "Latin-1 that is said to be UTF-8": (TEXT.encode("latin-1"), f"{JSON};charset=UTF-8"),
+    "UTF-8 that is said to be UTF-16": (TEXT.encode(), f"{JSON};charset=utf-16"),
+    "EBCDIC": (TEXT.encode("cp037"), f"{JSON}; charset=cp037"),
+    "ISO-2022-JP": (
+        '{"name": "表示", "access": "a1", "refresh": "r1"}'.encode("iso2022_jp"),
+        f"{JSON}; charset=iso-2022-jp",
+    ),
+    "an unknown charset": (TEXT.encode(), f"{JSON}; charset=nonsense"),
+    "a charset for host names": (TEXT.encode("latin-1"), f"{JSON}; charset=punycode"),
+    "as a page": (TEXT.encode(), "text/html"),
+    "as a form": (TEXT.encode(), "application/x-www-form-urlencoded"),
+    "blank lines": (b"\r\n\r\n" + TEXT.encode() + b"\n\x00", JSON),
+    "a line break in a name": (TEXT.replace(" ", "\n").encode(), JSON),
+    "NaN": (b'{"access": "a1", "refresh": "r1", "expires_in": NaN}', JSON),
+    "a form": (FORM, "application/x-www-form-urlencoded"),
+    "a form as text": (FORM + b"\n", "text/plain;charset=UTF-8"),
+    "a form as a page": (FORM, "text/html"),
+    "a form as JSON": (FORM, JSON),
+    "a notice of PHP": (NOTICE + TEXT.encode(), JSON),
+    "a notice in plain text": (b"\nWarning: foo in /x.php on line 3\n" + TEXT.encode(), "text/html"),
+    "a notice with braces": (NOTICE.replace(b"foo", b'{$x}, {"y') + TEXT.encode(), JSON),
+    "a notice afterwards": (TEXT.encode() + NOTICE, JSON),
+    "a stray zero": (TEXT.encode() + b"0", JSON),
+    "a prefix against scripts": (b")]}',\n" + TEXT.encode(), JSON),
+    "a loop against scripts": (b"for(;;);" + TEXT.encode(), JSON),
+    "JSONP": (b"/**/cb(" + TEXT.encode() + b");", "application/javascript"),
+    "JSON in a JSON text": (json.dumps(TEXT).encode(), JSON),
+    "large": (NOTICE + TEXT.replace("José", "é" * 50_000).encode(), JSON),
+}
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_token_answer(name: str) -> None:
+    """A pair is read from whatever a program makes of JSON or a form; one that isn't read is a lost session."""
+    content, media_type = UNUSUAL[name]
+    response, backend = answer(200, {"Content-Type": media_type}, content), Backend("up", URL)
+    assert backend.verdict("refresh", response) is Verdict.OK
+    pair = backend.token_pair("refresh", response)
+    assert (pair.access, pair.refresh) == ("a1", "r1")
+
+
+def test_no_stricter_than_requests() -> None:
+    """Whatever charset an answer is in and says, tokens are found where requests' own ``json()`` finds them."""
+    charsets = sorted({*aliases.values()} - {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined"})
+    for charset, said in itertools.product(charsets, ["", "utf-8", "iso-8859-1", "same"]):
+        media_type = f"{JSON}; charset={charset if said == 'same' else said}" if said else JSON
+        try:
+            response = answer(200, {"Content-Type": media_type}, TEXT.encode(charset, "replace"))
+            response.encoding = get_encoding_from_headers(response.headers)
+            by_requests = response.json()["access"]
+        except (LookupError, ValueError, TypeError):
+            continue
+        assert Backend("up", URL).token_pair("login", response).access == by_requests, (charset, said)
+
+
+PAGES = [
+    b'<!DOCTYPE html><script>var x =\n{"token": "csrf"}</script>',
+    b'<html>\n{"token": "csrf"}',
+    b'<form>\n<input value=\'{"token": "csrf"}\'></form>',
+    b'See the example {"token": "x"}.',
+    b"token is missing",
+    b"token",
+    b'{"token": "trunc',
+    b'{"data": 1}\n{"token": 2',
+    b"a=1&" * 101 + b"token=x",
+]
+
+
+@pytest.mark.parametrize("content", PAGES)
+def test_no_token_of_a_page(content: bytes) -> None:
+    """What stands in a page, a sentence or a broken answer is no token."""
+    response = answer(200, {"Content-Type": "text/html"}, content)
+    assert Backend("up", URL).verdict("refresh", response) is Verdict.TRANSIENT
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_damaged_refusal(status: int) -> None:
+    """A refusal behind a notice refuses nothing: what PHP warns of may be the cause."""
+    content = b'<b>Warning</b>: mysqli_connect(): Connection refused<br />\n{"error": "invalid_grant"}'
+    for said in (status, 200):
+        assert Backend("up", URL).verdict("refresh", answer(said, {"Content-Type": JSON}, content)) not in {
+            Verdict.REJECTED,
+            Verdict.LOCKED,
+        }
+
+
+@pytest.mark.parametrize(
+    ("content", "token"),
+    [
+        (b"eyJhbGciOiJub25lIn0.e30.", "eyJhbGciOiJub25lIn0.e30."),
+        (b'"a1"', "a1"),
+        (b"Bearer a1\n", "a1"),
+        (b"3141592653589793238462643383279", "3141592653589793238462643383279"),
+        (b"YTE=", "YTE="),
+        *[(content, "") for content in (b"null", b"true", b"OK", b"", b"not a token", b"<a>", b"{", b"[]")],
+    ],
+)
+def test_token_as_the_whole_answer(content: bytes, token: str) -> None:
+    """With "." as the path an answer may be the token and nothing else, in quotes or not."""
+    backend, response = Backend("up", URL, access_paths=["."]), answer(200, {"Content-Type": "text/plain"}, content)
+    assert next(text for _, text in backend.tokens_at(response, backend.access_paths)) == token
+
+
+def test_large_refusal() -> None:
+    """Of a refusal 64 KiB are examined, of a success as much as a megabyte."""
+    said = {"message": "Account is disabled.", "more": "x" * 65536}
+    assert Backend("up", URL).verdict("refresh", answer(401, body=said)) is Verdict.TRANSIENT
+    assert Backend("up", URL).verdict("refresh", answer(200, body={**said, "access": "a1"})) is Verdict.OK

@@ -175,3 +175,10 @@ def chained() -> BaseException:
 def test_cause(make: Callable[[], BaseException]) -> None:
     """Any error can be put into a few words."""
     assert 0 < len(cause(make())) <= 200
+
+
+def test_long_text() -> None:
+    """A text that is too long to be searched is cut before a token, not within it."""
+    text = "tell me " * 2046 + "eyJhbGciOiJIUzI1NiJ9" * 10
+    assert len(masked(text)) < 16 * 1024 + 1
+    assert masked(text).endswith("tell me ")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from jwt_upstream.backends import Backend, Rule, Verdict
 from jwt_upstream.testing import answer
 
@@ -42,3 +44,36 @@ def test_lists_in_rules() -> None:
     assert backend.verdict("login", answer(401, body={"error_codes": [1]})) is Verdict.REJECTED
     assert backend.verdict("login", answer(401, body={"errors": [{}]})) is Verdict.CONFIG
     assert backend.verdict("login", answer(401, body={"errors": None})) is Verdict.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("body", "is_found"),
+    [
+        ({"errors": [*[0] * 19, "locked"]}, True),
+        ({"errors": [*[0] * 20, "locked"]}, False),
+        ({"a": "x" * 994 + "locked"}, True),
+        ({"a": "x" * 995 + "locked"}, False),
+        ({"errors": ["x" * 1000] * 3, "a": "locked"}, True),
+        ({"errors": ["x" * 1000] * 4, "a": "locked"}, False),
+    ],
+)
+def test_bounds_of_a_search(body: dict[str, Any], is_found: bool) -> None:
+    """A pattern searches 20 items of a list, the beginning of each value, and 4000 characters in all."""
+    rule = Rule(Verdict.LOCKED, json=("errors", "a"), pattern="locked")
+    assert rule.matches("refresh", answer(401, body=body)) is is_found
+
+
+def test_bounds_of_a_header() -> None:
+    """Of a header, which may have megabytes, its beginning is searched."""
+    rule = Rule(Verdict.CONFIG, header="X-Why", pattern="wall$")
+    assert rule.matches("login", answer(401, {"X-Why": " " * 900 + "wall"}))
+    assert not rule.matches("login", answer(401, {"X-Why": " " * 1000 + "wall"}))
+
+
+@pytest.mark.parametrize("beside", [{"error": "server_error"}, {"message": "Your account is locked."}])
+def test_pair_with_an_error_beside_it(beside: dict[str, str]) -> None:
+    """No default rule takes a new pair for a failure, whatever is said beside it; a rule of the settings may."""
+    response = answer(200, body={"access": "a1", **beside})
+    assert Backend("up", URL).verdict("refresh", response) is Verdict.OK
+    rules = [{"json": ["error", "message"], "status": 200, "verdict": "CONFIG"}]
+    assert Backend("up", URL, rules=rules).verdict("refresh", response) is Verdict.CONFIG
