@@ -13,14 +13,13 @@ from django.views.decorators.debug import sensitive_variables
 from jwt_upstream.tokens import TokenPair, claims
 
 from .base import Backend
-from .core import REFUSALS, Rule, Verdict
+from .core import TOKEN_REQUESTS, Rule, Verdict
 
 _LOCKED = r"^User is (disabled|not enabled)|^User account has expired|must be reset by an administrator"
 _BUSY = (
     r"\b(TooManyRequests|LimitExceeded|Throttling|TooManyFailedAttempts|ServiceUnavailable|InternalError|InternalServer"
     r"|UnexpectedLambda|InvalidLambdaResponse)(Exception)?$"
 )
-_DEAD = r"^(Access Token has (expired|been revoked)|Invalid (Access )?Token\b|Could not verify signature)"
 
 
 class CognitoBackend(Backend):
@@ -55,14 +54,15 @@ class CognitoBackend(Backend):
     message_paths = ("message", "Message", "ChallengeName", "__type")
     _requires = ("client_id", "region")
     rules = (
-        Rule(Verdict.LOCKED, status=REFUSALS, json="message", pattern=_LOCKED),
+        # None for calls: the pool's own API takes tokens and user names in the body, so its answers are about those.
+        Rule(Verdict.LOCKED, TOKEN_REQUESTS, json="message", pattern=_LOCKED),
         Rule(
             Verdict.LOCKED,
-            status=REFUSALS,
+            TOKEN_REQUESTS,
             json="__type",
             pattern=r"\b(UserNotConfirmed|PasswordResetRequired)Exception$",
         ),
-        Rule(Verdict.LOCKED, ("api", "refresh"), REFUSALS, json="__type", pattern=r"\bUserNotFoundException$"),
+        Rule(Verdict.LOCKED, ("refresh",), json="__type", pattern=r"\bUserNotFoundException$"),
         # A 200 without tokens: the login has another step, which takes a person.
         Rule(
             Verdict.REJECTED,
@@ -88,7 +88,6 @@ class CognitoBackend(Backend):
         Rule(Verdict.REJECTED, ("refresh",), json="__type", pattern=r"\bRefreshTokenReuseException$"),
         # From a firewall, or from an AWS service that requires a signature: the URL is wrong.
         Rule(Verdict.CONFIG, ("login", "refresh"), (401, 403), json="__type"),
-        Rule(Verdict.EXPIRED, ("api",), (400,), json="message", pattern=_DEAD),
     )
 
     def login_body(self, credentials: Mapping[str, str]) -> dict[str, Any]:

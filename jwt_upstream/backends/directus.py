@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .core import REFUSALS, Rule, Verdict
+from .core import REFUSALS, TOKEN_REQUESTS, Rule, Verdict
 
 _CODE = "errors.0.extensions.code"
 _CONFIG = r"^(INVALID_IP|INVALID_PROVIDER|INVALID_PROVIDER_CONFIG|RESOURCE_RESTRICTED|FORBIDDEN)$"
@@ -27,13 +27,15 @@ class DirectusBackend(Backend):
     lifetime_unit = "ms"
     message_paths = ("errors.0.message",)
     rules = (
-        Rule(Verdict.LOCKED, status=REFUSALS, json=_CODE, pattern=r"^USER_SUSPENDED$"),
+        # Only a refresh says it (api/src/services/authentication.ts); a call that gets it was somebody else's refresh.
+        Rule(Verdict.LOCKED, TOKEN_REQUESTS, json=_CODE, pattern=r"^USER_SUSPENDED$"),
         Rule(Verdict.REJECTED, ("login", "refresh"), json=_CODE, pattern=r"^INVALID_(CREDENTIALS|OTP|TOKEN)$"),
         # Limits of the licence, such as the number of users; rate limits are 429.
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json=_CODE, pattern=r"^LIMIT_EXCEEDED$"),
         Rule(Verdict.CONFIG, ("login", "refresh"), json=_CODE, pattern=_CONFIG),
-        # GraphQL answers with 200.
-        Rule(Verdict.EXPIRED, ("api",), (200, *REFUSALS), json=_CODE, pattern=r"^(TOKEN_EXPIRED|INVALID_TOKEN)$"),
+        # A signature that is not the server's. GraphQL is behind the same check (api/src/app.ts): its answers with 200
+        # are about the tokens of invitations and password resets.
+        Rule(Verdict.EXPIRED, ("api",), (403,), json=_CODE, pattern=r"^INVALID_TOKEN$"),
         # Also a 401, but a fresh token would not help: the IP address is not allowed, or a second factor was wrong.
         Rule(Verdict.PASS, ("api",), REFUSALS, json=_CODE, pattern=r"^INVALID_(IP|OTP)$"),
     )

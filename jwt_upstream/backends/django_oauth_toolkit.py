@@ -5,6 +5,8 @@ from __future__ import annotations
 from .core import Rule, Verdict
 from .oauth2 import OAuth2Backend
 
+_NOT_AUTHENTICATED = r"^Authentication credentials were not provided\.$"
+
 
 class DjangoOAuthToolkitBackend(OAuth2Backend):
     """django-oauth-toolkit; checked against the source of 3.0.1, with oauthlib 3.3 and Django REST framework.
@@ -15,6 +17,8 @@ class DjangoOAuthToolkitBackend(OAuth2Backend):
 
     login_path = "o/token/"
     rules = (
-        # A ``protected_resource`` view answers an invalid token and a missing scope with an empty 403.
-        Rule(Verdict.EXPIRED, ("api",), (403,), pattern=r"^\s*$"),
+        # Its class for Django REST framework refuses no token, it only doesn't accept one (contrib/rest_framework/
+        # authentication.py). What is sent then depends on the class that is listed first: 403 if that is
+        # SessionAuthentication, 401 with another's challenge, such as Basic.
+        Rule(Verdict.EXPIRED, ("api",), (401, 403), json="detail", pattern=_NOT_AUTHENTICATED),
     )

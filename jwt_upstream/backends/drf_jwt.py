@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .core import Rule, Verdict
+from .core import TOKEN_REQUESTS, Rule, Verdict
 
 
 class DRFJWTBackend(Backend):
@@ -20,8 +20,10 @@ class DRFJWTBackend(Backend):
     access_paths = ("token",)
     refresh_paths = ()
     rules = (
+        # In answer to a call, a 401 "User account is disabled." locks by the default rules.
         Rule(
             Verdict.LOCKED,
+            TOKEN_REQUESTS,
             json=("detail", "non_field_errors"),
             status=(400, 401, 403),
             pattern=r"^User (account is disabled|doesn't exist)\.?$",
@@ -34,5 +36,6 @@ class DRFJWTBackend(Backend):
             pattern=r"^(Token|Refresh) has expired|^Token is blacklisted|^Error decoding token|^Invalid token",
         ),
         Rule(Verdict.REJECTED, ("login",), (400,), json="non_field_errors", pattern=r"^Unable to log ?in"),
-        Rule(Verdict.EXPIRED, ("api",), (403,), json="detail", pattern=r"^(Token is|You have been) blacklisted"),
+        # Of the request's own token (authentication.py, blacklist/permissions.py).
+        Rule(Verdict.EXPIRED, ("api",), (403,), json="detail", pattern=r"^(Token is|You have been) blacklisted\.$"),
     )

@@ -32,6 +32,8 @@ class EntraBackend(OAuth2Backend):
         Rule(Verdict.LOCKED, ("refresh",), (400, 401, 403), json="error_codes", pattern=_GONE_CODES),
         Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, json="error_codes", pattern=_BUSY_CODES),
         Rule(Verdict.REJECTED, TOKEN_REQUESTS, (400, 401, 403), json="error", pattern=_GRANT_ERRORS),
+        # Azure Log Analytics: ballerina-platform/module-ballerina-oauth2, issue 17.
+        Rule(Verdict.EXPIRED, ("api",), (403,), json="error.code", pattern=r"^InvalidTokenError$"),
         # Continuous access evaluation revoked the token; any other ``insufficient_claims`` requires a step-up.
         Rule(Verdict.EXPIRED, ("api",), (401,), pattern=r"\bTokenIssuedBeforeRevocationTimestamp\b"),
     )

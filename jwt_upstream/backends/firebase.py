@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .core import REFUSALS, Rule, Verdict
+from .core import TOKEN_REQUESTS, Rule, Verdict
 
 _REFUSED = r"^(INVALID_LOGIN_CREDENTIALS|INVALID_PASSWORD|INVALID_EMAIL|EMAIL_NOT_FOUND|INVALID_CUSTOM_TOKEN)\b"
 _BUSY = r"^(TOO_MANY_ATTEMPTS_TRY_LATER|QUOTA_EXCEEDED|RESOURCE_EXHAUSTED)\b"
@@ -31,8 +31,9 @@ class FirebaseBackend(Backend):
     message_paths = ("error.message",)
     _requires = ("api_key",)
     rules = (
-        Rule(Verdict.LOCKED, status=REFUSALS, json="error.message", pattern=r"^USER_DISABLED\b"),
-        Rule(Verdict.LOCKED, ("api", "refresh"), REFUSALS, json="error.message", pattern=r"^USER_NOT_FOUND\b"),
+        # None for calls: Google's own API takes ID tokens and user ids in the body, so its answers are about those.
+        Rule(Verdict.LOCKED, TOKEN_REQUESTS, json="error.message", pattern=r"^USER_DISABLED\b"),
+        Rule(Verdict.LOCKED, ("refresh",), json="error.message", pattern=r"^USER_NOT_FOUND\b"),
         Rule(Verdict.LOCKED, ("login",), json="error.message", pattern=r"^PASSWORD_DOES_NOT_MEET_REQUIREMENTS\b"),
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json="error.message", pattern=_BUSY),
         Rule(Verdict.TRANSIENT, ("login", "refresh"), json="error.errors.0.reason", pattern=_LIMITS),
@@ -43,7 +44,6 @@ class FirebaseBackend(Backend):
         ),
         # The API key is missing, or restricted to other addresses or APIs.
         Rule(Verdict.CONFIG, ("login", "refresh"), (401, 403)),
-        Rule(Verdict.EXPIRED, ("api",), (400,), json="error.message", pattern=r"^(INVALID_ID_TOKEN|TOKEN_EXPIRED)\b"),
         # The Realtime Database, if its rules don't allow the request.
         Rule(Verdict.PASS, ("api",), (401,), json="error", pattern=r"^Permission denied$"),
     )

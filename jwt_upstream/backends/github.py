@@ -35,9 +35,6 @@ class GitHubBackend(Backend):
         Rule(Verdict.REJECTED, ("login", "refresh"), json="error", pattern=_REFUSED),
         Rule(Verdict.LOCKED, ("login", "refresh"), json="error", pattern=r"^unverified_user_email$"),
         Rule(Verdict.CONFIG, ("login", "refresh"), json="error", pattern=_CLIENT),
-        Rule(
-            Verdict.LOCKED, ("api",), (403,), json="message", pattern=r"\b(account|installation) \w+( been)? suspended"
-        ),
         # The call requires the token of the app itself, or a password with a second factor.
         Rule(Verdict.PASS, ("api",), (401,), json="message", pattern=r"JSON web token|\bclaim\b"),
         Rule(Verdict.PASS, ("api",), (401,), header="X-GitHub-OTP"),

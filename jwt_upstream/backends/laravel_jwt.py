@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from requests import PreparedRequest
+
+from jwt_upstream.tokens import TokenPair
+
 from .base import Backend
 from .core import Rule, Verdict
 
@@ -24,7 +28,8 @@ class LaravelJWTBackend(Backend):
     access_paths = ("access_token", "authorisation.token", "token", "header:Authorization")
     refresh_paths = ()
     rules = (
-        Rule(Verdict.LOCKED, ("api", "refresh"), (401, 404), json=_MESSAGES, pattern=r"^user[ _]not[ _]found"),
+        # Not in answer to calls, where it is as likely about the user that was asked for.
+        Rule(Verdict.LOCKED, ("refresh",), (401, 404), json=_MESSAGES, pattern=r"^user[ _]not[ _]found"),
         # The messages of a JWTException. An uncaught one is a 500, whose message a production site hides.
         Rule(
             Verdict.REJECTED,
@@ -34,8 +39,10 @@ class LaravelJWTBackend(Backend):
             pattern=r"can no longer be refreshed|has been blacklisted|^token_(expired|invalid)$"
             r"|^Token Signature could not be verified|^Could not decode token|^(Wrong number of|Malformed) ",
         ),
-        # Laravel redirects a call that doesn't accept JSON to the login page instead.
-        Rule(Verdict.EXPIRED, ("api",), (302,), header="Location", pattern=r"/login/?$"),
-        # 0.5 answers a malformed or missing token with 400.
-        Rule(Verdict.EXPIRED, ("api",), (400,), json="error", pattern=r"^token_(invalid|not_provided|absent)$"),
     )
+
+    def authorize(self, request: PreparedRequest, pair: TokenPair) -> None:
+        """Add the access token; ask for JSON, or Laravel redirects a call with a dead token to its login page."""
+        super().authorize(request, pair)
+        if request.headers.get("Accept", "*/*") == "*/*":
+            request.headers["Accept"] = "application/json"

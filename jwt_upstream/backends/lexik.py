@@ -51,8 +51,8 @@ class LexikBackend(Backend):
     """Symfony with Lexik; checked against running lexik 2.20 and 3.x, refresh bundle 1.5.1, 2.0.0, 2.2.2 and 3.0.0.
 
     By default Symfony hides why it refuses a user (``hide_user_not_found``). ``Invalid credentials.`` means a wrong
-    password at a login, and a disabled, locked or deleted user everywhere else. That doesn't spend the refresh token,
-    so the credential works again once the user does.
+    password at a login, and a disabled, locked or deleted user at a refresh. That doesn't spend the refresh token, so
+    the credential works again once the user does. In answer to a call it leads to a refresh, which decides.
     """
 
     login_path = "login_check"
@@ -61,12 +61,13 @@ class LexikBackend(Backend):
     refresh_paths = ("refresh_token", "cookie:refresh_token")
     refresh_expires_at_paths = ("refresh_token_expiration",)
     rules = (
-        Rule(Verdict.LOCKED, CALLS, (401,), json="message", pattern=f"{_ACCOUNT}|{_NO_USER}"),
+        Rule(Verdict.LOCKED, CALLS, (401,), json="message", pattern=_ACCOUNT),
         Rule(Verdict.LOCKED, TOKEN_REQUESTS, (401, 403), json="message", pattern=_ACCOUNT),
         # Whoever logs in may have misspelled the name; a user that had a refresh token was deleted.
         Rule(Verdict.REJECTED, ("login",), (401, 403), json="message", pattern=_NO_USER),
         Rule(Verdict.LOCKED, ("refresh",), (401, 403), json="message", pattern=_NO_USER),
-        Rule(Verdict.LOCKED, ("api", "refresh"), (401,), json="message", pattern=_HIDDEN),
+        # Not in answer to a call, which may be somebody's login: one refresh finds out whether it is about our user.
+        Rule(Verdict.LOCKED, ("refresh",), (401,), json="message", pattern=_HIDDEN),
         # A 401 for throttling or for an unavailable user provider is not about the password or the token.
         Rule(Verdict.TRANSIENT, json="message", pattern=_NOT_NOW, status=(401,)),
         Rule(Verdict.CONFIG, ("login", "refresh"), (401,), json="message", pattern=_MISSING),

@@ -8,7 +8,7 @@ from .core import Rule, Verdict
 _LOCKED = (
     r"^The request doesn't satisfy the collection requirements to authenticate|^Please verify your (account|email)"
 )
-_GUEST = r"^(You are not allowed to perform this request|Only (superusers|admins) can perform this action)\.?$"
+_GUEST = r"^You are not allowed to perform this request\.?$"
 
 
 class PocketBaseBackend(Backend):
@@ -37,5 +37,6 @@ class PocketBaseBackend(Backend):
         Rule(Verdict.REJECTED, ("login",), (400,), json="message", pattern=r"^Failed to authenticate\.?$"),
         Rule(Verdict.REJECTED, ("login",), (401,), json="mfaId"),
         Rule(Verdict.REJECTED, ("refresh",), (401,), json="message", pattern=r"\brequires valid\b.{0,99}\btoken\b"),
+        # What a guest is told, and what an application's own hooks say by default (tools/router/error.go).
         Rule(Verdict.EXPIRED, ("api",), (403,), json="message", pattern=_GUEST),
     )

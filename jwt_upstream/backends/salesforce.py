@@ -26,5 +26,5 @@ class SalesforceBackend(OAuth2Backend):
             Verdict.TRANSIENT, TOKEN_REQUESTS, (400,), json="error", pattern=r"^unknown_error$"
         ),  # "retry your request"
         # The identity URL and userinfo answer in plain text.
-        Rule(Verdict.EXPIRED, ("api",), (403,), pattern=r"^\s*(Bad|Missing)_OAuth_Token\b"),
+        Rule(Verdict.EXPIRED, ("api",), (403,), pattern=r"^\s*(Bad|Missing)_OAuth_Token\s*$"),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from .base import Backend
 from .core import Rule, Verdict
 
+_NOT_AUTHENTICATED = r"^Authentication credentials were not provided\.$"
+
 
 class SimpleJWTBackend(Backend):
     """djangorestframework-simplejwt; checked against a running 5.5.1, the source of 5.2 to 5.4, and dj-rest-auth 7.2.
@@ -22,10 +24,10 @@ class SimpleJWTBackend(Backend):
     expires_at_paths = ("access_expiration",)  # dj-rest-auth, if so configured
     refresh_expires_at_paths = ("refresh_expiration",)
     rules = (
+        # Codes of JWTAuthentication alone (authentication.py), which reads nothing but the request's own token.
         Rule(Verdict.LOCKED, ("api",), (401, 403), json="code", pattern=r"^(user_inactive|user_not_found)$"),
         Rule(Verdict.LOCKED, ("refresh",), (401, 403), json="detail", pattern=r"^No active account found"),
         # Projects whose first authentication class is SessionAuthentication answer 403 instead of 401 (no challenge).
-        Rule(
-            Verdict.EXPIRED, ("api",), (403,), json="code", pattern=r"^(token_not_valid|password_changed|bad_auth\w+)$"
-        ),
+        Rule(Verdict.EXPIRED, ("api",), (403,), json="code", pattern=r"^(token_not_valid|password_changed)$"),
+        Rule(Verdict.EXPIRED, ("api",), (403,), json="detail", pattern=_NOT_AUTHENTICATED),
     )

@@ -32,7 +32,8 @@ class SlackBackend(Backend):
     refresh_paths = ("refresh_token", "authed_user.refresh_token")
     expires_in_paths = ("expires_in", "authed_user.expires_in")
     rules = (
-        Rule(Verdict.LOCKED, json="error", pattern=r"^account_inactive$"),
+        # Of the token's own user or workspace, whatever the method.
+        Rule(Verdict.LOCKED, status=(200,), json="error", pattern=r"^account_inactive$"),
         Rule(Verdict.LOCKED, ("login",), json="error", pattern=r"^user_email_unverified$"),
         Rule(
             Verdict.REJECTED,
@@ -41,5 +42,5 @@ class SlackBackend(Backend):
             pattern=r"^(invalid_refresh_token|token_revoked|token_expired|invalid_code|code_already_used)$",
         ),
         Rule(Verdict.CONFIG, ("login", "refresh"), json="error", pattern=_CLIENT),
-        Rule(Verdict.EXPIRED, ("api",), json="error", pattern=_DEAD),
+        Rule(Verdict.EXPIRED, ("api",), (200,), json="error", pattern=_DEAD),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import Backend
-from .core import Rule, Verdict
+from .core import TOKEN_REQUESTS, Rule, Verdict
 
 _LOCKED = r"blocked by an administrator|account email is not confirmed"
 
@@ -24,9 +24,9 @@ class StrapiBackend(Backend):
     refresh_paths = ("refreshToken", "cookie:strapi_up_refresh")
     message_paths = ("error.message",)
     rules = (
-        Rule(Verdict.LOCKED, status=(400, 403), json="error.message", pattern=_LOCKED),
-        # In answer to a call this is about its user, who is blocked, unconfirmed or deleted.
-        Rule(Verdict.LOCKED, ("api",), (401,), json="error.message", pattern=r"^Invalid credentials$"),
+        # Not in answer to calls: an application may log its own users in by one. To a blocked user's call Strapi says
+        # 401 "Invalid credentials", as applications say of a wrong password.
+        Rule(Verdict.LOCKED, TOKEN_REQUESTS, (400, 403), json="error.message", pattern=_LOCKED),
         Rule(Verdict.REJECTED, ("login",), (400,), json="error.message", pattern=r"^Invalid identifier or password$"),
         Rule(Verdict.REJECTED, ("refresh",), (401,), json="error.message", pattern=r"^Invalid refresh token$"),
         # The role "Public" has no permission to log in or to refresh.

@@ -9,6 +9,9 @@ from .core import REFUSALS, Rule, Verdict, Where
 
 _KEY = r"\bAPI keys?\b|^Invalid authentication credentials$"
 
+_MESSAGES = ("msg", "message")
+_DEAD = r"^(invalid JWT: unable to parse or verify signature\b.*|Session from session_id claim in JWT does not exist)$"
+
 
 def _coded(verdict: Verdict, where: Sequence[Where], pattern: str) -> Iterator[Rule]:
     status = REFUSALS if "api" in where else ()
@@ -37,8 +40,10 @@ class SupabaseBackend(Backend):
     message_paths = ("msg", "error_description", "message", "error")
     _requires = ("api_key",)
     rules = (
-        *_coded(Verdict.LOCKED, ("api", "login", "refresh"), r"^user_banned$"),
-        *_coded(Verdict.LOCKED, ("api", "refresh"), r"^user_not_found$"),
+        # In answer to a call the codes alone may be about somebody who logs in, or whom an administrator asks for.
+        *_coded(Verdict.LOCKED, ("login", "refresh"), r"^user_banned$"),
+        *_coded(Verdict.LOCKED, ("refresh",), r"^user_not_found$"),
+        Rule(Verdict.LOCKED, ("api",), (403,), json=_MESSAGES, pattern=r"^User from sub claim in JWT does not exist$"),
         *_coded(Verdict.LOCKED, ("login",), r"^((email|phone)_not_confirmed|provider_email_needs_verification)$"),
         Rule(
             Verdict.LOCKED,
@@ -64,14 +69,11 @@ class SupabaseBackend(Backend):
         *_coded(Verdict.TRANSIENT, ("login", "refresh"), r"^(conflict|hook_timeout\w*|over_\w+_limit)$"),
         # From the gateway; the Auth server has its message in ``msg``.
         Rule(Verdict.CONFIG, ("login", "refresh"), (401, 403), json="message", pattern=_KEY),
-        *_coded(Verdict.EXPIRED, ("api",), r"^(bad_jwt|session_(not_found|expired))$"),
+        # Of the token in the request's header (internal/api/auth.go).
+        Rule(Verdict.EXPIRED, ("api",), (403,), json=_MESSAGES, pattern=_DEAD),
         # The call needs a login with a second factor, for example to change the password.
         *_coded(Verdict.PASS, ("api",), r"^insufficient_aal$"),
         # From the gateway, and from the Auth server until 2024: another key or role is needed, not another token.
         Rule(Verdict.PASS, ("api",), (401,), json="message", pattern=_KEY),
         Rule(Verdict.PASS, ("api",), (401,), json="msg", pattern=r"^User not allowed$"),
-        # From Supabase Storage.
-        Rule(
-            Verdict.EXPIRED, ("api",), (400, 403), json="message", pattern=r"^(jwt expired|\"exp\" claim|invalid jwt)"
-        ),
     )

@@ -31,6 +31,7 @@ class WordPressJWTBackend(Backend):
         Rule(
             Verdict.LOCKED, TOKEN_REQUESTS, json="code", pattern=r"\b(spammer_account|pending_approval|denied_access)$"
         ),
+        # The plugins' own codes, each about the header of the request.
         Rule(Verdict.LOCKED, ("api",), (401, 403), json="code", pattern=r"^jwt_auth_user_not_found$"),
         Rule(Verdict.PASS, ("api",), REFUSALS, json="code", pattern=r"^jwt_auth_(bad_config|unsupported_)"),
         Rule(

@@ -60,8 +60,8 @@ def test_refusals(where: str, said: str, verdict: Verdict) -> None:
 TEXTS: dict[str, dict[str, list[str]]] = json.loads(Path(__file__).with_name("symfony_texts.json").read_text())
 MEANINGS: dict[str, dict[Where, str]] = {
     "locked": {"login": "LOCKED", "refresh": "LOCKED", "api": "LOCKED"},
-    "no user": {"login": "REJECTED", "refresh": "LOCKED", "api": "LOCKED"},
-    "hidden": {"login": "REJECTED", "refresh": "LOCKED"},
+    "no user": {"login": "REJECTED", "refresh": "LOCKED", "api": "EXPIRED"},
+    "hidden": {"login": "REJECTED", "refresh": "LOCKED", "api": "EXPIRED"},
     "system": {"login": "TRANSIENT", "refresh": "TRANSIENT"},
     "missing": {"login": "CONFIG", "refresh": "CONFIG"},
     "later": {"login": "TRANSIENT"},

@@ -8,7 +8,18 @@ from datetime import UTC, datetime
 import pytest
 
 from jwt_upstream.backends import Backend, OAuth2Backend, Verdict
-from tests.support.wire_cases import CASES, CASES_BY_FILE, Case, answer, failures, is_ours, made, own_backend, right
+from tests.support.wire_cases import (
+    CASES,
+    CASES_BY_FILE,
+    LEFT_TO_A_REFRESH,
+    Case,
+    answer,
+    failures,
+    is_ours,
+    made,
+    own_backend,
+    right,
+)
 
 GIVES_UP = {"REJECTED", "LOCKED"}
 
@@ -21,6 +32,18 @@ def test_verdict_of_its_backend(file: str) -> None:
         assert own_backend(case).verdict(case["where"], answer(case)).name in right(case)
 
     assert failures(filter(is_ours, CASES_BY_FILE[file]), check) == []
+
+
+def test_what_is_left_to_a_refresh() -> None:
+    """What a call's answer leaves open is no loss: a refresh that is refused in the same words locks."""
+
+    def check(case: Case) -> None:
+        assert case["outcome"] == "credentials_invalid_no_refresh"
+        assert own_backend(case).verdict("refresh", answer(case)) is Verdict.LOCKED
+
+    cases = [case for case in CASES if case["id"] in LEFT_TO_A_REFRESH]
+    assert len(cases) == len(LEFT_TO_A_REFRESH)
+    assert failures(cases, check) == []
 
 
 @pytest.mark.parametrize("plain", [Backend, OAuth2Backend])

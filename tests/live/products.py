@@ -116,6 +116,15 @@ OAUTH_TOOLKIT = Product(
     refresh_ends=False,
 )
 
+#: How an API of its own that passes on GetUser's refusals says that the token of a call is dead.
+GET_USER = {
+    "where": "api",
+    "status": 400,
+    "json": "message",
+    "pattern": r"^(Access Token has (expired|been revoked)|Invalid (Access )?Token$|Could not verify signature)",
+    "verdict": "EXPIRED",
+}
+
 PRODUCTS = [
     SIMPLEJWT,
     replace(
@@ -129,7 +138,12 @@ PRODUCTS = [
     ),
     OAUTH_TOOLKIT,
     # The same server, its page behind the view class that answers 403 without a word.
-    replace(OAUTH_TOOLKIT, name="django-oauth-toolkit, ProtectedResourceView", page="plain/me/"),
+    replace(
+        OAUTH_TOOLKIT,
+        name="django-oauth-toolkit, ProtectedResourceView",
+        page="plain/me/",
+        options={**OAUTH_TOOLKIT.options, "expired_statuses": [403]},
+    ),
     Product(
         "Flask-JWT-Extended",
         "flask_jwt.py",
@@ -150,7 +164,8 @@ PRODUCTS = [
         expired=REJECTED,
         forged=REJECTED,
         events={
-            "locked": Effects(LOCKED, REJECTED, None),
+            # Its 400 "Inactive user" may be said of any user that a call is about.
+            "locked": Effects(PASSED, REJECTED, None),
             "deleted": Effects(REJECTED, REJECTED),
             "changed_password": Effects(SERVED, REJECTED),
         },
@@ -268,14 +283,15 @@ PRODUCTS = [
         "Cognito, as moto plays it",
         "cognito.py",
         f"{BACKENDS}CognitoBackend",
-        options={"login_path": "./", "region": "us-east-1"},
+        # Its API passes on what GetUser says of the token that came with the call.
+        options={"login_path": "./", "region": "us-east-1", "rules": [GET_USER]},
         rotates=False,
         reuse=RENEWED,
         shortest=None,
         events={
             # moto refreshes for a disabled user, and breaks (500) over a deleted one.
             "locked": Effects(PASSED, RENEWED, LOCKED),
-            "deleted": Effects(LOCKED, UNAVAILABLE),
+            "deleted": Effects(PASSED, UNAVAILABLE),
             "changed_password": Effects(SERVED, RENEWED),
             "revoked": Effects(REJECTED, REJECTED, None),
         },

@@ -76,6 +76,13 @@ _EVENTS = {
     "transient": "TRANSIENT",
     "not_token_related": "PASS",
 }
+#: Answers to calls whose words are also said of a wrong password, which may be a visitor's: whether our account is
+#: meant, a refresh finds out.
+LEFT_TO_A_REFRESH = {
+    "lexik-api-user-gone-hidden",
+    "lexik-live-sf71-ges222-api-user-disabled-hidden",
+    "lexik-own-api-hidden-fr",
+}
 _OAUTH2 = (
     *("rfc", "oidc-provider", "duende-identityserver", "doorkeeper", "openiddict", "spring-authorization-server"),
     *("xero", "quickbooks"),
@@ -130,7 +137,10 @@ KINDS: list[type[Backend]] = [
 ]
 
 
-_MADE = {kind: kind("up", "https://up.example.com/") for kind in KINDS}
+_URL = "https://up.example.com/"
+_MADE = {kind: kind("up", _URL) for kind in KINDS}
+#: A server that says with the status alone that our account is locked, as its settings have to say.
+_WITH_OPTIONS = {"synthetic": Backend("up", _URL, locked_statuses=[423])}
 
 
 def made(kind: type[Backend]) -> Backend:
@@ -145,7 +155,7 @@ def is_ours(case: Case) -> bool:
 
 def own_backend(case: Case) -> Backend:
     """Return the backend for a case's server."""
-    return made(BACKENDS[case["server"]])
+    return _WITH_OPTIONS.get(case["server"]) or made(BACKENDS[case["server"]])
 
 
 def answer(case: Case) -> Response:
@@ -157,10 +167,12 @@ def answer(case: Case) -> Response:
 
 def right(case: Case) -> set[str]:
     """Return the verdicts which are right for a case."""
+    if case["id"] in LEFT_TO_A_REFRESH:
+        return {"EXPIRED"}
     verdicts = _OUTCOMES[case["outcome"]] | {_EVENTS[event] for event in case.get("ambiguous_with") or ()}
     if case["where"] == "api" and case["outcome"] in {"keep_credentials", "config_error"}:
         verdicts |= {"PASS"}
-    if case["outcome"] == "pass_through" and case["status"] < 300:
+    if case["outcome"] == "pass_through" and case["status"] < 400:
         verdicts |= {"OK"}
     return verdicts
 

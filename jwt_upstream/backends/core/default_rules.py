@@ -101,6 +101,15 @@ ACCOUNT = (
     rf"^(sorry,? )?((your|this|the) )?(user|account|user account)( {_VERB})?[ _.-]{_STATES}[.!]?$"
     rf"|^{_STATES}[ _](user|account)[.!]?$"
 )
+#: The same said to a call, as a whole sentence. A code or title, and a sentence that names an account or points at one
+#: ("user bob", "this account"), may be about another than ours.
+_OUR_ACCOUNT = rf"^(sorry[,.]? )?(your )?(user|account|user account) (is|has|has been|was) {_STATES}[.!]?$"
+#: Where the message of an answer to a call stands; a code or a title stands elsewhere.
+_MESSAGE_PATHS = (
+    *("message", "Message", "detail", "msg", "error_description"),
+    *("error.message", "errors.0.message", "errors.0.detail"),
+)
+_ABOUT_TOKEN = r"token|\bjwt\b|\bsession\b|\bsignature has expired\b"
 _UNCONFIRMED = (
     r"\b(e-?mail|account)\b[\w ]{0,40} not (been |yet )?(verified|confirmed|activated|active)\b"
     r"|(email|account|user)_not_(verified|confirmed|activated|active)\b|\b(confirm|verify) your e-?mail"
@@ -119,14 +128,6 @@ _REFRESH_TOKEN_INVALID = (
 _KINDS = r"((the|your|provided|given|incoming|access|auth|authentication|authorization|bearer|session|jwt)[ _-]?)*"
 _TOKEN = rf"{_KINDS}(token|jwt|session)( provided)?[ _-]?((is|has|was|has been)[ _])?"
 _TOKEN_EXPIRED = rf"^({_TOKEN}|refresh has )(expired|revoked|blacklisted)\b"
-_TOKEN_INVALID = (
-    rf"{_TOKEN_EXPIRED}|^{_TOKEN}(invalid|not[ _](valid|active))\b"
-    rf"|^(expired|invalid|revoked|bad)( or (expired|invalid))?[ _-]?{_KINDS}(token|jwt|session)\b"
-)
-#: For statuses with which another token is as likely, the message must name ours.
-_ACCESS_TOKEN_INVALID = (
-    rf"^(?=.*((access|auth|authentication|authorization|bearer|session)[ _-]?token|jwt))({_TOKEN_INVALID})"
-)
 # A gateway that found no API key, or no credentials in the request at all.
 _GATEWAY = (
     r"\bapi[ _-]?key\b|subscription key|not configured"
@@ -134,12 +135,10 @@ _GATEWAY = (
 )
 
 DEFAULT_RULES: tuple[Rule, ...] = (
-    Rule(Verdict.LOCKED, json="message", pattern=r"^Account is disabled\.?$", status=(400, 401, 403, 423)),
-    # A 423 by itself may be about a document that somebody else is editing (RFC 4918, section 11.3).
-    Rule(Verdict.LOCKED, CALLS, (401, 423), json=ERROR_PATHS, pattern=ACCOUNT),
+    # -- answers to calls; most of their words are about the application's own business
+    Rule(Verdict.LOCKED, CALLS, (401,), json=_MESSAGE_PATHS, pattern=_OUR_ACCOUNT),
     # RFC 6750 section 3.1 and RFC 9470: a refreshed token would be refused as well.
     Rule(Verdict.PASS, CALLS, header="WWW-Authenticate", pattern=r"\berror=\"?insufficient_"),
-    Rule(Verdict.PASS, CALLS, (401,), header="WWW-Authenticate", pattern=_OTHER_CHALLENGE),
     Rule(
         Verdict.PASS,
         CALLS,
@@ -150,13 +149,26 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(
         Verdict.PASS, CALLS, (401,), json=ERROR_PATHS, pattern=rf"^(?!.*\b(expired|invalid)\b).*({_STEP_UP}|{_BUSY})"
     ),
-    Rule(Verdict.EXPIRED, CALLS, (400, 403), header="WWW-Authenticate", pattern=r"^\s*Bearer\b.*\binvalid_token\b"),
-    # Unregistered statuses: ArcGIS's "invalid token" and IIS's "login time-out".
-    Rule(Verdict.EXPIRED, CALLS, (440, 498)),
-    # Django REST framework, if its first authentication class has no challenge to send.
-    Rule(Verdict.EXPIRED, CALLS, (403,), json="detail", pattern="^Authentication credentials were not provided"),
-    Rule(Verdict.EXPIRED, CALLS, (403,), json=ERROR_PATHS, pattern=_TOKEN_INVALID),
-    Rule(Verdict.EXPIRED, CALLS, (400, 422), json=ERROR_PATHS, pattern=_ACCESS_TOKEN_INVALID),
+    # A server with several ways to authenticate may send the challenge of one and speak of another: Django REST
+    # framework's is that of the first class (``APIView.get_authenticate_header``), whichever refused.
+    Rule(Verdict.EXPIRED, CALLS, (401,), json=ERROR_PATHS, pattern=_ABOUT_TOKEN),
+    Rule(Verdict.PASS, CALLS, (401,), header="WWW-Authenticate", pattern=_OTHER_CHALLENGE),
+    # RFC 6750 section 3.1: it is about the token that came with the request. Words alone may be about any other.
+    Rule(
+        Verdict.EXPIRED,
+        CALLS,
+        (400, 403),
+        header="WWW-Authenticate",
+        pattern=r"^\s*Bearer\b.*\berror=\"?invalid_token",
+    ),
+    # -- answers to logins and refreshes
+    Rule(
+        Verdict.LOCKED,
+        TOKEN_REQUESTS,
+        json="message",
+        pattern=r"^Account is disabled\.?$",
+        status=(400, 401, 403, 423),
+    ),
     # The error codes of OAuth 2 (RFC 6749, section 5.2).
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, json="error", pattern=_SERVER_ERRORS),
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (400, 401, 403), json="error_description", pattern=_SERVER_FAILURE),
