@@ -35,7 +35,7 @@ from benchmarks import databases, report  # noqa: E402
 from benchmarks.settings import SERVERS, answers  # noqa: E402
 from jwt_upstream.client import UpstreamClient  # noqa: E402
 from jwt_upstream.exceptions import AccountLocked, RefreshBlocked  # noqa: E402
-from jwt_upstream.models import Credential, Event, Outage  # noqa: E402
+from jwt_upstream.models import Credential, Event, Incident  # noqa: E402
 from tests.support import crash_workers, workers  # noqa: E402
 from tests.support.database import connections_to_the_server, is_sqlite, lock_for, long_transactions, own_number  # noqa: E402
 from tests.support.upstream import Answer, Seen, Upstream  # noqa: E402
@@ -47,7 +47,7 @@ Figures = dict[str, Any]
 @contextmanager
 def logged_in() -> Iterator[Upstream]:
     """Give a fresh upstream at which a fresh credential is logged in."""
-    for model in (Event, Credential, Outage):
+    for model in (Event, Credential, Incident):
         model.objects.all().delete()  # type: ignore[attr-defined]
     with Upstream() as upstream:
         told = {"BASE_URL": upstream.url, "OPTIONS": {"refresh_fields": {"refresh": "{refresh}"}}}

@@ -1,4 +1,4 @@
-"""The models: credentials, their history, and upstreams in trouble."""
+"""The models: credentials, their history, and incidents."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
+from django.db.models import F
 from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
 
@@ -17,7 +18,7 @@ from jwt_upstream.tokens import TokenPair
 __all__ = [
     "Credential",
     "Event",
-    "Outage",
+    "Incident",
 ]
 
 #: Sent after ``QuerySet.update()`` of credentials, for which Django sends no signal; invalidates the token cache.
@@ -62,6 +63,7 @@ class Credential(models.Model):
     access_expires_at = AwareDateTimeField(null=True, editable=False)
     refresh_expires_at = AwareDateTimeField(null=True, editable=False)
     obtained_at = AwareDateTimeField(null=True, editable=False)
+    worked_at = AwareDateTimeField(null=True, editable=False, help_text=_("When a refresh or a login last worked."))
     generation = models.PositiveBigIntegerField(default=0, editable=False)
 
     state = models.CharField(max_length=20, choices=State, default=State.LOGGED_OUT, editable=False)
@@ -69,6 +71,7 @@ class Credential(models.Model):
     since = AwareDateTimeField(default=host_now, editable=False)
     failed_fingerprint = models.CharField(max_length=12, blank=True, editable=False)
     failed_login = models.CharField(max_length=12, blank=True, editable=False)
+    unreadable_since = AwareDateTimeField(null=True, editable=False)
 
     failures = models.PositiveIntegerField(default=0, editable=False)
     failing_since = AwareDateTimeField(null=True, editable=False)
@@ -95,6 +98,7 @@ class Credential(models.Model):
                 name="jwt_upstream_due",
             ),
             models.Index(fields=["state", "upstream", "account"], name="jwt_upstream_state"),
+            models.Index(fields=["upstream", "worked_at"], name="jwt_upstream_worked"),
         ]
 
     def __str__(self) -> str:
@@ -186,6 +190,9 @@ class Event(models.Model):
     reason = models.CharField(max_length=500, blank=True)
     by = models.CharField(max_length=255, blank=True, help_text=_("Who asked for it, and in which process."))
 
+    #: The incident that this event opened or closed if that is to be told, once for all workers; not stored.
+    incident: Incident | None = None
+
     class Meta:
         ordering = ["-at", "-pk"]
         indexes = [
@@ -197,20 +204,55 @@ class Event(models.Model):
         return f"{self.upstream}/{self.account} {self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
 
 
-class Outage(models.Model):
-    """An upstream that is down or misconfigured, for as long as it is; lets admins be told of it only once."""
+class Incident(models.Model):
+    """A credential or a whole upstream in trouble, from the first sign until it works again; kept after that.
+
+    There is at most one open incident of each credential, and one of each upstream, whose account is "". Causes that
+    alternate are one incident: ``kind`` and ``reason`` are the latest. The times at which admins were told are written
+    before they are told, so that of all workers only one tells.
+    """
 
     class Kind(models.TextChoices):
-        """Whether the upstream is down, or our settings are wrong."""
+        """What is wrong: the first four with one credential, the others with the upstream."""
 
+        REJECTED = "rejected", _("rejected")
+        LOCKED = "locked", _("locked")
+        UNREADABLE = "unreadable", _("unreadable")
+        FAILING = "failing", _("failing")
         DOWN = "down", _("down")
         MISCONFIGURED = "misconfigured", _("misconfigured")
 
-    upstream = ExactCharField(max_length=100, unique=True)
+    #: The kinds that no attempt of ours can end.
+    NEEDS_HUMAN = frozenset({Kind.REJECTED, Kind.LOCKED, Kind.UNREADABLE})
+
+    upstream = ExactCharField(max_length=100)
+    account = ExactCharField(max_length=255, blank=True, help_text=_("Empty if it is the whole upstream's."))
+    credential = models.ForeignKey(
+        Credential, models.SET_NULL, null=True, related_name="incidents", help_text=_("The only one concerned, if so.")
+    )
     kind = models.CharField(max_length=20, choices=Kind)
     reason = models.CharField(max_length=500, blank=True)
-    since = AwareDateTimeField(default=host_now)
-    notified_at = AwareDateTimeField(null=True)
+    url = models.CharField(_("URL"), max_length=500, blank=True, help_text=_("What was asked, if it is known."))
+    concerns = models.CharField(max_length=500, blank=True, help_text=_("Whom it concerned when it was told."))
+    generation = models.PositiveBigIntegerField(default=0, help_text=_("Of the tokens that failed last."))
+    since = AwareDateTimeField(default=host_now, help_text=_("When the trouble began."))
+    opened_at = AwareDateTimeField(default=host_now)
+    notified_at = AwareDateTimeField(null=True, help_text=_("When admins were told of it."))
+    closed_at = AwareDateTimeField(null=True)
+    recovery_notified_at = AwareDateTimeField(null=True, help_text=_("When admins were told that it is over."))
+    # NULL rather than False, since NULLs are all different: MariaDB has no unique constraint for some of the rows.
+    is_open = models.BooleanField(null=True, default=True)
+
+    class Meta:
+        ordering = [F("is_open").desc(nulls_last=True), "-opened_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["upstream", "account", "is_open"], name="jwt_upstream_one_open_incident")
+        ]
 
     def __str__(self) -> str:
-        return f"{self.upstream} {self.kind} since {self.since:%Y-%m-%d %H:%M:%S}"
+        return f"{self.subject} {self.kind} since {self.since:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def subject(self) -> str:
+        """The upstream, or the upstream and account, that is in trouble."""
+        return f"{self.upstream}/{self.account}" if self.account else self.upstream

@@ -23,21 +23,22 @@ __all__ = [
     "upstream_recovered",
 ]
 
-# Sender: Credential. Arguments: credential (jwt_upstream.models.Credential), event (jwt_upstream.models.Event).
+# Sender: Credential. Arguments: credential (jwt_upstream.models.Credential), event (jwt_upstream.models.Event), whose
+# ``incident`` is set if admins are to be told that this event opened or closed it.
 credential_logged_in = Signal()
 credential_logged_out = Signal()
 credential_refreshed = Signal()
 credential_rejected = Signal()
 credential_locked = Signal()
 credential_unreadable = Signal()
-#: The credential works again without a login: by "Try again", a pair stored by other means, or a restored key.
+#: The credential is used again without a login: by "Try again", a pair stored by other means, or a restored key.
 credential_restored = Signal()
 #: A worker died or hung while it held the lease; the outcome of its refresh is unknown.
 refresh_interrupted = Signal()
 #: A refresh failed in a way that says nothing about the credential; it will be attempted again.
 refresh_failed = Signal()
 
-# Sender: Outage. Argument: outage (jwt_upstream.models.Outage). Sent once per upstream, not per credential.
+# Sender: Incident. Argument: incident (jwt_upstream.models.Incident). Sent once per upstream, not per credential.
 upstream_down = Signal()
 upstream_misconfigured = Signal()
 upstream_recovered = Signal()

@@ -1,4 +1,4 @@
-"""Credentials, events and outages as rows: what the database has, what an instance shows, what saving changes."""
+"""Credentials, events and incidents as rows: what the database has, what an instance shows, what saving changes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import CredentialUnreadable
-from jwt_upstream.models import Credential, Event, Outage
+from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.testing import logged_in
 from jwt_upstream.tokens import TokenPair
 from tests.support.upstream import Upstream
@@ -69,7 +69,8 @@ def test_dumpdata_and_loaddata(client: UpstreamClient, upstream: Upstream, tmp_p
 
 @pytest.fixture
 def lost_key(client: UpstreamClient, settings: Any) -> str:
-    """Another key is configured than the one which encrypted; the fixture is the lost one."""
+    """Another key is configured than the one which encrypted, for long enough; the fixture is the lost one."""
+    settings.JWT_UPSTREAM_OUTAGE_SECONDS = 0
     lost: str = settings.JWT_UPSTREAM_ENCRYPTION_KEYS[0]
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     return lost
@@ -152,7 +153,7 @@ def test_names() -> None:
     assert str(Credential(upstream="crm", account="ann")) == "crm/ann"
     moment = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert str(Event(upstream="crm", account="ann", kind="locked", at=moment)) == "crm/ann locked 2030-01-02 03:04:05"
-    assert str(Outage(upstream="crm", kind="down", since=moment)) == "crm down since 2030-01-02 03:04:05"
+    assert str(Incident(upstream="crm", kind="down", since=moment)) == "crm down since 2030-01-02 03:04:05"
 
 
 @pytest.mark.parametrize(

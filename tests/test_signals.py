@@ -15,7 +15,7 @@ from django.utils import timezone
 from jwt_upstream import signals
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import UpstreamError
-from jwt_upstream.models import Credential, Outage
+from jwt_upstream.models import Credential, Incident
 from jwt_upstream.refresh import try_again
 from tests.support.upstream import Answer, Upstream
 
@@ -80,6 +80,7 @@ def be_locked(client: UpstreamClient, upstream: Upstream, settings: Any) -> None
 
 
 def lose_the_key(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    settings.JWT_UPSTREAM_OUTAGE_SECONDS = 0
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     call(UpstreamClient("up"))
 
@@ -137,8 +138,8 @@ def test_arguments_show_no_token(heard: Heard, client: UpstreamClient) -> None:
     assert "refresh-" not in shown
 
 
-def test_outages(heard: Heard, client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
-    """An upstream in trouble, its other trouble and its recovery are told by the Outage class, each once."""
+def test_incident_of_an_upstream(heard: Heard, client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """An upstream in trouble, of whatever changing causes, and its recovery are told by Incident, each once."""
     settings.JWT_UPSTREAM_OUTAGE_SECONDS = 0
     for answer in (Answer(503, {}), Answer(503, {}), Answer(404, {}), Answer(404, {}), None):
         upstream.answers.pop("/refresh", None)
@@ -146,10 +147,10 @@ def test_outages(heard: Heard, client: UpstreamClient, upstream: Upstream, setti
             upstream.answers["/refresh"] = answer
         Credential.objects.update(next_attempt_at=None)
         refresh(client, upstream, settings)
-    outages = [told for told in heard.sent if told[0].startswith("upstream_")]
-    assert [name for name, _, _ in outages] == ["upstream_down", "upstream_misconfigured", "upstream_recovered"]
-    assert {sender for _, sender, _ in outages} == {Outage}
-    assert {arguments["outage"].upstream for _, _, arguments in outages} == {"up"}
+    told = [each for each in heard.sent if each[0].startswith("upstream_")]
+    assert [name for name, _, _ in told] == ["upstream_down", "upstream_recovered"]
+    assert {sender for _, sender, _ in told} == {Incident}
+    assert [arguments["incident"] for _, _, arguments in told] == [Incident.objects.get()] * 2
 
 
 def test_raising_receiver(heard: Heard, client: UpstreamClient, upstream: Upstream, caplog: Any) -> None:

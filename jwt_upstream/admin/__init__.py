@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .pages import CredentialAdmin, EventAdmin, OutageAdmin
+from .pages import CredentialAdmin, EventAdmin, IncidentAdmin
 
-__all__ = ["CredentialAdmin", "EventAdmin", "OutageAdmin"]
+__all__ = ["CredentialAdmin", "EventAdmin", "IncidentAdmin"]

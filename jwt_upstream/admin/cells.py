@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from jwt_upstream.clock import host_now
 from jwt_upstream.fields import DecryptionError, Encrypted
 from jwt_upstream.formatting import time_left
-from jwt_upstream.models import Credential, Event, Outage
+from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.tokens import fingerprint
 
 _COLOURS = {
@@ -34,9 +34,9 @@ def of_event(event: Event) -> str:
     return _badge(_COLOURS.get(event.kind, "bad"), event.get_kind_display())
 
 
-def of_outage(outage: Outage) -> str:
-    """Return a badge with the kind of outage."""
-    return _badge("bad", outage.get_kind_display())
+def of_incident(incident: Incident) -> str:
+    """Return a badge with what is wrong, or was."""
+    return _badge("bad" if incident.is_open else "off", incident.get_kind_display())
 
 
 def _badge(colour: str, text: Any) -> str:

@@ -63,3 +63,18 @@ class Refreshing(admin.SimpleListFilter):
             # With the upstreams' names, so that the index which begins with them is used.
             return queries.failing(queryset, queries.upstreams(Credential.objects.using(queryset.db)))
         return queryset.filter(failures=0) if self.value() else queryset
+
+
+class Open(admin.SimpleListFilter):
+    """Filters incidents by whether they are over."""
+
+    title = _("state")
+    parameter_name = "open"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return the two choices."""
+        return [("yes", _("open")), ("no", _("over"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        """Return the incidents that are open, or the others."""
+        return queryset.filter(is_open=True if self.value() == "yes" else None) if self.value() else queryset

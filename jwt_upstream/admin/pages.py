@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.formatting import time_left
 from jwt_upstream.login import log_out
-from jwt_upstream.models import Credential, Event, Outage
+from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.refresh import try_again
 
 from . import cells, filters
@@ -25,9 +25,9 @@ from . import cells, filters
 if TYPE_CHECKING:
     CredentialBase = admin.ModelAdmin[Credential]
     EventBase = admin.ModelAdmin[Event]
-    OutageBase = admin.ModelAdmin[Outage]
+    IncidentBase = admin.ModelAdmin[Incident]
 else:
-    CredentialBase = EventBase = OutageBase = admin.ModelAdmin
+    CredentialBase = EventBase = IncidentBase = admin.ModelAdmin
 
 _HISTORY_EVENTS = 20
 _EMPTY = "-"
@@ -205,20 +205,33 @@ class EventAdmin(ReadOnly, EventBase):
         return cells.short(event.at)
 
 
-@admin.register(Outage)
-class OutageAdmin(ReadOnly, OutageBase):
-    """Shows upstreams in trouble; those that are no longer configured may be deleted."""
+@admin.register(Incident)
+class IncidentAdmin(ReadOnly, IncidentBase):
+    """Shows what is wrong, and below that what was; incidents of what is no longer configured may be deleted."""
 
-    list_display = ["upstream", "badge", "from_when", "reason"]
-    list_filter = ["kind"]
-    search_fields = ["upstream", "reason"]
+    list_display = ["subject", "badge", "from_when", "until_when", "told_when", "reason"]
+    list_filter = [filters.Open, "kind", filters.ByUpstream]
+    search_fields = ["upstream", "account", "reason"]
+    paginator = filters.BoundedPaginator
+    show_full_result_count = False
+    exclude = ["is_open"]
 
     @admin.display(description=_("problem"), ordering="kind")
-    def badge(self, outage: Outage) -> str:
-        """Return a badge with the kind of outage."""
-        return cells.of_outage(outage)
+    def badge(self, incident: Incident) -> str:
+        """Return a badge with what is wrong, or was."""
+        return cells.of_incident(incident)
 
     @admin.display(description=_("since"), ordering="since")
-    def from_when(self, outage: Outage) -> str:
-        """Return when the outage began, in few characters."""
-        return cells.short(outage.since)
+    def from_when(self, incident: Incident) -> str:
+        """Return when the trouble began, in few characters."""
+        return cells.short(incident.since)
+
+    @admin.display(description=_("until"), ordering="closed_at")
+    def until_when(self, incident: Incident) -> str | None:
+        """Return when it worked again."""
+        return cells.short(incident.closed_at) if incident.closed_at else None
+
+    @admin.display(description=_("admins told"), ordering="notified_at")
+    def told_when(self, incident: Incident) -> str | None:
+        """Return when admins were told of it; they aren't of what is over soon."""
+        return cells.short(incident.notified_at) if incident.notified_at else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,10 +14,10 @@ from django.contrib.sites.shortcuts import get_current_site
 from django.core.exceptions import ImproperlyConfigured, ObjectDoesNotExist
 from django.core.mail import mail_admins
 from django.db import DatabaseError, connections
+from django.dispatch import Signal
 from django.urls import NoReverseMatch, reverse
 
 from jwt_upstream import signals
-from jwt_upstream.clock import host_now
 from jwt_upstream.formatting import paragraph, timestamp
 
 logger = logging.getLogger("jwt_upstream")
@@ -27,16 +28,24 @@ WAIT_SECONDS = 2.0
 
 def connect() -> None:
     """Connect the receivers that send the mails; called once, when the app is ready."""
-    for signal in (signals.credential_rejected, signals.credential_locked, signals.credential_unreadable):
-        signal.connect(_credential_failed, dispatch_uid="jwt_upstream.alerts")
-    for signal in (signals.credential_logged_in, signals.credential_refreshed, signals.credential_restored):
-        signal.connect(_credential_works, dispatch_uid="jwt_upstream.alerts")
-    for signal in (signals.upstream_down, signals.upstream_misconfigured):
-        signal.connect(_upstream_failed, dispatch_uid="jwt_upstream.alerts")
-    signals.upstream_recovered.connect(_upstream_works, dispatch_uid="jwt_upstream.alerts")
+    receivers: list[tuple[Callable[..., None], list[Signal]]] = [
+        (_credential_failed, [signals.credential_rejected, signals.credential_locked, signals.credential_unreadable]),
+        (_credential_fails, [signals.refresh_failed]),
+        (
+            _credential_works,
+            [signals.credential_logged_in, signals.credential_refreshed, signals.credential_restored],
+        ),
+        (_upstream_failed, [signals.upstream_down, signals.upstream_misconfigured]),
+        (_upstream_works, [signals.upstream_recovered]),
+    ]
+    for receiver, heard in receivers:
+        for signal in heard:
+            signal.connect(receiver, dispatch_uid="jwt_upstream.alerts")
 
 
-def _credential_failed(credential: Any, **_: Any) -> None:
+def _credential_failed(credential: Any, event: Any, **_: Any) -> None:
+    if event.incident is None:  # they have been told
+        return
     what = credential.get_state_display()
     body = f"""\
 The credential {credential} is {what} and needs a human.
@@ -54,13 +63,36 @@ There will be no further mail about it until it works again.
     _mail(f"{credential} is {what}", body)
 
 
-def _credential_works(credential: Any, event: Any, **_: Any) -> None:
-    if event.state_before not in {"rejected", "locked", "unreadable"}:
+def _credential_fails(credential: Any, event: Any, **_: Any) -> None:
+    incident = event.incident
+    if incident is None:
         return
     body = f"""\
-The credential {credential} works again. It was {event.state_before}.
+The credential {credential} gets no new token, while others at {credential.upstream} do.
 
-Since:   {timestamp(event.at)}
+{_facts(incident)}
+Admin:   {_link("credential_change", credential.pk)}
+
+What to do:
+{paragraph(f"look at this account at the upstream; if it is well, {credential.remedy}", 78)}
+
+Refreshes are retried with a growing backoff, and calls work until the access
+token expires. There will be no further mail about this credential until it
+works again, unless it needs a human.
+"""
+    _mail(f"{credential} is failing", body)
+
+
+def _credential_works(credential: Any, event: Any, **_: Any) -> None:
+    incident = event.incident
+    if incident is None:
+        return
+    body = f"""\
+The credential {credential} works again. It was {incident.get_kind_display()}.
+
+From:    {timestamp(incident.since)}
+Until:   {timestamp(incident.closed_at)}
+Reason:  {incident.reason}
 Event:   {event.get_kind_display()}
 By:      {event.by}
 Admin:   {_link("credential_change", credential.pk)}
@@ -74,34 +106,38 @@ _REMEDIES = {
 }
 
 
-def _upstream_failed(outage: Any, **_: Any) -> None:
-    what = outage.get_kind_display()
+def _upstream_failed(incident: Any, **_: Any) -> None:
+    what = incident.get_kind_display()
     body = f"""\
-The upstream {outage.upstream} is {what}: no token can be refreshed there.
+The upstream {incident.upstream} is {what}: it gives no new tokens.
 
-Since:   {timestamp(outage.since)}
-Reason:  {outage.reason}
-Admin:   {_link("credential_changelist", upstream=outage.upstream)}
+{_facts(incident)}
+Admin:   {_link("credential_changelist", upstream=incident.upstream)}
 
 What to do:
-{paragraph(_REMEDIES[outage.kind], 78)}
+{paragraph(_REMEDIES[incident.kind], 78)}
 
 Refreshes are retried with a growing backoff, and no credential is lost.
 There will be no further mail about this upstream until it works again.
 """
-    _mail(f"upstream {outage.upstream} is {what}", body)
+    _mail(f"upstream {incident.upstream} is {what}", body)
 
 
-def _upstream_works(outage: Any, **_: Any) -> None:
+def _upstream_works(incident: Any, **_: Any) -> None:
     body = f"""\
-The upstream {outage.upstream} works again. It was {outage.get_kind_display()}.
+The upstream {incident.upstream} works again. It was {incident.get_kind_display()}.
 
-From:    {timestamp(outage.since)}
-Until:   {timestamp(host_now())}
-Reason:  {outage.reason}
-Admin:   {_link("credential_changelist", upstream=outage.upstream)}
+From:    {timestamp(incident.since)}
+Until:   {timestamp(incident.closed_at)}
+Reason:  {incident.reason}
+Admin:   {_link("credential_changelist", upstream=incident.upstream)}
 """
-    _mail(f"upstream {outage.upstream} works again", body)
+    _mail(f"upstream {incident.upstream} works again", body)
+
+
+def _facts(incident: Any) -> str:
+    facts = {"Whose": incident.concerns, "Since": timestamp(incident.since), "URL": incident.url}
+    return "\n".join(f"{name + ':':<9}{fact}" for name, fact in (facts | {"Reason": incident.reason}).items() if fact)
 
 
 def _link(page: str, *args: Any, **query: str) -> str:

@@ -18,7 +18,7 @@ from jwt_upstream.exceptions import (
 )
 from jwt_upstream.models import Credential
 from jwt_upstream.names import check_name
-from jwt_upstream.refresh import announce_recovery, database_clock, find, write_or_raise
+from jwt_upstream.refresh import database_clock, find, write_or_raise
 from jwt_upstream.store import EventDetails, queries, transitions
 from jwt_upstream.tokens import Secrets, TokenPair
 
@@ -77,5 +77,4 @@ def _store(upstream: str, account: str, pair: TokenPair, username: str, details:
     using = queries.database()
     write = partial(transitions.log_in, upstream, account, pair, using, username=username, details=details)
     event = write_or_raise(write, f"{upstream}/{account}")
-    announce_recovery(upstream, using)
     return event.credential  # type: ignore[return-value]

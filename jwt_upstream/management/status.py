@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 
 from jwt_upstream.conf import conf
 from jwt_upstream.fields import DecryptionError
-from jwt_upstream.models import Credential, Outage
+from jwt_upstream.models import Credential, Incident
 from jwt_upstream.store import queries
 from jwt_upstream.tokens import fingerprint
 
@@ -84,7 +84,7 @@ class Report:
         self.limit = limit
         self.tallies = _tallies(alias, None if show_all else limit + queries.COUNT_LIMIT)
         self.missing = _missing(alias, self.tallies)
-        self.outages = _outages(alias)
+        self.incidents = _incidents(alias)
         self.credentials = sum(tally.credentials for tally in self.tallies)
         self.is_exact = all(tally.is_exact for tally in self.tallies)
         self.is_short = self.credentials > limit and not show_all
@@ -94,8 +94,8 @@ class Report:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no credential, no configured upstream and no outage."""
-        return not (self.tallies or self.missing or self.outages)
+        """Whether there is no credential, no configured upstream and no open incident of one."""
+        return not (self.tallies or self.missing or self.incidents)
 
     def statuses(self) -> Iterator[Status]:
         """Yield the statuses to show; if not all are shown, those that need a human come first."""
@@ -149,8 +149,9 @@ def _in_trouble(tallies: Sequence[Tally], limit: int) -> Iterator[Status]:
     return chain(unreadable, map(_status, islice(chain.from_iterable(found), limit)))
 
 
-def _outages(alias: str | None) -> list[Outage]:
-    rows = Outage.objects.using(queries.database()).order_by("upstream")
+def _incidents(alias: str | None) -> list[Incident]:
+    """Return the open incidents of whole upstreams; there may be any number of the others, which states show."""
+    rows = Incident.objects.using(queries.database()).filter(account="", is_open=True).order_by("upstream")
     return list(rows.filter(upstream=alias) if alias else rows)
 
 

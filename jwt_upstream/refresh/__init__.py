@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .announcements import announce_recovery
 from .by_hand import try_again
 from .leader import is_suppressed, stored
 from .protocol import current, refresh
@@ -14,7 +13,6 @@ from .token_source import TokenSource
 __all__ = [
     "Token",
     "TokenSource",
-    "announce_recovery",
     "current",
     "database_clock",
     "find",

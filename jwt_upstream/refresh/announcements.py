@@ -1,18 +1,23 @@
-"""Announces what was committed: the log line and the signal of every event, and of an upstream in trouble."""
+"""Announces what was committed: the log line and the signal of every event and incident, each once."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from django.db import Error
+from django.db.models.signals import post_delete
 from django.dispatch import Signal
 
 from jwt_upstream import signals
-from jwt_upstream.models import Credential, Event, Outage
-from jwt_upstream.store import incidents
+from jwt_upstream.models import Credential, Event, Incident
+from jwt_upstream.store import connections, incidents, queries
 
 from .token_cache import token_cache
+
+T = TypeVar("T")
 
 logger = logging.getLogger("jwt_upstream")
 
@@ -28,6 +33,12 @@ _SIGNALS: dict[str, Signal] = {
     Kind.FAILED: signals.refresh_failed,
     Kind.INTERRUPTED: signals.refresh_interrupted,
 }
+_UPSTREAM_SIGNALS: dict[str, Signal] = {
+    Incident.Kind.DOWN: signals.upstream_down,
+    Incident.Kind.MISCONFIGURED: signals.upstream_misconfigured,
+}
+#: The events that may open or close incidents; those that need a human have opened theirs as they were recorded.
+_FOLLOWED = {Kind.FAILED, Kind.LOGGED_OUT, Kind.REFRESHED, Kind.LOGGED_IN, Kind.RESTORED}
 _LEVELS: dict[str, int] = {
     Kind.REJECTED: logging.ERROR,
     Kind.LOCKED: logging.ERROR,
@@ -37,34 +48,59 @@ _LEVELS: dict[str, int] = {
 }
 
 
-def announce(event: Event) -> None:
-    """Log an event and send its signal; what receivers raise is logged by Django and goes no further."""
+def announce(event: Event, url: str = "") -> None:
+    """Have an event open or close incidents, log it and send its signal; what receivers raise goes no further.
+
+    ``url`` is what was asked, if a refresh failed.
+    """
     token_cache().invalidate()
+    changed = [incident for incident in _follow(event, url) if incident]
+    event.incident = next((incident for incident in changed if incident.account), event.incident)
     said = f": {event.reason}" if event.reason else ""
     level = _LEVELS.get(event.kind, logging.INFO)
     logger.log(level, "%s/%s %s%s", event.upstream, event.account, event.kind, said)
     _SIGNALS[event.kind].send_robust(Credential, credential=event.credential, event=event)
+    for incident in changed:
+        _announce_change(incident)
 
 
-def announce_outage(upstream: str, kind: str, reason: str, using: str) -> None:
-    """Record that an upstream is down or misconfigured, and announce it once."""
-    if outage := _recorded(upstream, lambda: incidents.note(upstream, kind, reason, using)):
-        logger.error("%s %s: %s", upstream, kind, reason)
-        signal = signals.upstream_misconfigured if kind == Outage.Kind.MISCONFIGURED else signals.upstream_down
-        signal.send_robust(Outage, outage=outage)
+def _follow(event: Event, url: str) -> list[Incident | None]:
+    """Return the incidents that the event opened or closed if that is to be told, which only one worker does."""
+    row, using = event.credential, queries.database()
+    if row is None or event.kind not in _FOLLOWED:
+        return []
+    moment = row.now()
+    if event.kind == Kind.FAILED:
+        needs_human = row.needs_human  # by an answer to a call: that is its incident
+        return [] if needs_human else [_recorded(row, partial(incidents.note_failure, row, url, moment, using))]
+    if event.kind == Kind.LOGGED_OUT:
+        return [_recorded(row, partial(incidents.close_deserted, row, moment, using))]
+    found = _recorded(row, partial(incidents.find, row, using)) or []
+    return [_recorded(row, partial(incidents.close, incident, event, row, moment, using)) for incident in found]
 
 
-def announce_recovery(upstream: str, using: str) -> None:
-    """Record that an upstream works; announce it if its outage was announced."""
-    if outage := _recorded(upstream, lambda: incidents.end(upstream, using)):
-        logger.info("%s works again", upstream)
-        signals.upstream_recovered.send_robust(Outage, outage=outage)
-
-
-def _recorded(upstream: str, write: Callable[[], Outage | None]) -> Outage | None:
+def _recorded(row: Credential, write: Callable[[], T]) -> T | None:
     # What the refresh brought is stored by now: whatever the database does here must not take it from the caller.
     try:
-        return write()
+        return connections.write_with_retry(write, queries.database(), connections.BLOCKED_SECONDS)
     except Error as error:
-        logger.error("%s: its outage was not recorded: %s", upstream, type(error).__name__)
+        logger.error("%s: its incident was not recorded: %s", row, type(error).__name__)
         return None
+
+
+def _announce_change(incident: Incident) -> None:
+    if incident.closed_at:
+        logger.info("%s works again", incident.subject)
+    else:
+        logger.error("%s %s: %s", incident.subject, incident.kind, incident.reason)
+    if not incident.account:
+        signal = signals.upstream_recovered if incident.closed_at else _UPSTREAM_SIGNALS[incident.kind]
+        signal.send_robust(Incident, incident=incident)
+
+
+def _close_of_deleted(instance: Credential, using: str, **_: Any) -> None:
+    # In the transaction that deletes it.
+    incidents.close_deserted(instance, instance.now(), using, is_deleted=True)
+
+
+post_delete.connect(_close_of_deleted, sender=Credential, dispatch_uid="jwt_upstream.incidents")

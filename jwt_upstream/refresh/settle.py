@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from functools import partial
+from urllib.parse import quote
 
 from django.db import Error
 
 from jwt_upstream.backends import Backend, Outcome, Verdict
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import RefreshUnavailable
-from jwt_upstream.models import Credential, Event, Outage
+from jwt_upstream.models import Credential, Event
 from jwt_upstream.process import random_numbers
 from jwt_upstream.store import EventDetails, connections, is_away, queries, transitions
 from jwt_upstream.tokens import TokenPair
 
-from .announcements import announce, announce_outage, announce_recovery
+from .announcements import announce
 from .call import Attempt
 from .states import by_state, unavailable
 
@@ -34,12 +35,8 @@ def settle(backend: Backend, row: Credential, attempt: Attempt, using: str) -> T
     if event is None:
         return None
     after: Credential = event.credential  # type: ignore[assignment]
-    announce(event)
-    if after.needs_human:
-        raise by_state(after)
-    kind = Outage.Kind.MISCONFIGURED if outcome.verdict is Verdict.CONFIG else Outage.Kind.DOWN
-    announce_outage(after.upstream, kind, after.failure, using)
-    raise unavailable(after)
+    announce(event, _asked(backend, attempt))
+    raise by_state(after) if after.needs_human else unavailable(after)
 
 
 def _settle_pair(backend: Backend, row: Credential, pair: TokenPair, attempt: Attempt, using: str) -> TokenPair | None:
@@ -58,7 +55,6 @@ def _settle_pair(backend: Backend, row: Credential, pair: TokenPair, attempt: At
         return None
     if event:
         announce(event)
-    announce_recovery(row.upstream, using)
     return pair
 
 
@@ -88,6 +84,14 @@ def _settle_refusal(backend: Backend, row: Credential, attempt: Attempt, using: 
 def _details(attempt: Attempt) -> EventDetails:
     outcome, by = attempt.outcome, "automatic login" if attempt.login else ""
     return EventDetails("", outcome.verdict.value, outcome.status_code, outcome.seconds, by)
+
+
+def _asked(backend: Backend, attempt: Attempt) -> str:
+    path = backend.login_path if attempt.login else backend.refresh_path or backend.login_path
+    url = backend.url(path).partition("?")[0]
+    for secret in filter(None, backend.own_secrets):  # a path may hold any option
+        url = url.replace(quote(secret, safe=""), "[…]")
+    return url
 
 
 def _with_interruption(reason: str, row: Credential) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NoReturn, TypeVar
 
@@ -11,6 +11,7 @@ from django.db import Error
 from requests import Response
 
 from jwt_upstream.clock import Clock
+from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import (
     AccountLocked,
     CredentialError,
@@ -122,6 +123,8 @@ def usable(row: Credential, login: str = "") -> TokenPair:
         pair = row.pair
     except DecryptionError:
         _raise_unreadable(row)
+    if row.unreadable_since and row.state == State.ACTIVE:
+        _note_readable(row, row.unreadable_since)
     if row.state != State.ACTIVE:
         details = EventDetails(f"was {row.state}, for other tokens")
         record_if_possible(partial(transitions.restore, row, queries.database(), details))
@@ -140,8 +143,18 @@ def _failure_is_obsolete(row: Credential, login: str) -> bool:
 
 
 def _raise_unreadable(row: Credential) -> NoReturn:
-    event = record_if_possible(partial(transitions.mark, row, State.UNREADABLE, queries.database(), _UNREADABLE))
+    # It may be this process that has the wrong keys: the state is everybody's, so it is written only if it lasts.
+    event, seconds = None, conf.outage_seconds
+    if row.unreadable_since is None or row.now() - row.unreadable_since >= timedelta(seconds=seconds):
+        mark = partial(transitions.mark_unreadable, row, seconds, queries.database(), _UNREADABLE)
+        event = record_if_possible(mark)
     raise by_state(_after(event, row, State.UNREADABLE, _UNREADABLE.reason))
+
+
+def _note_readable(row: Credential, since: datetime) -> None:
+    # Not at once: a process with the wrong keys, which begins to count anew, must not cause a write at each call.
+    if row.now() - since >= timedelta(seconds=conf.outage_seconds / 2):
+        record_if_possible(partial(transitions.note_readable, row, queries.database()))
 
 
 def lock(credential: Credential, used: TokenPair, reason: str, response: Response) -> CredentialError | None:

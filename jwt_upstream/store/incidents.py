@@ -1,41 +1,194 @@
-"""Outages of upstreams: one row for each while it lasts, so that admins are told once."""
+"""Incidents as rows: opened by the first sign of trouble, closed by a success, each told of by one worker only.
+
+What is written again because its commit was not acknowledged is recognized by its moment: it is told all the same.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
 
 from jwt_upstream.conf import conf
-from jwt_upstream.models import Credential, Outage
+from jwt_upstream.models import Credential, Event, Incident
 
 from . import queries
 from .history import storable
 
+State = Credential.State
+Kind = Incident.Kind
 
-def note(upstream: str, kind: str, reason: str, using: str) -> Outage | None:
-    """Record a failed attempt; return the outage if admins are to be notified now, which happens once.
+#: Another credential that worked so lately speaks against an upstream's being in trouble as a whole.
+_RECENT = timedelta(seconds=60)
+#: How many accounts a message names.
+_MOST_NAMES = 3
 
-    A misconfiguration is told at once. An upstream that is down must have been so for JWT_UPSTREAM_OUTAGE_SECONDS.
+
+def find(row: Credential, using: str) -> list[Incident]:
+    """Return the open incidents of a credential and of its upstream, by one look at an index."""
+    rows = Incident.objects.using(using).filter(upstream=row.upstream, account__in=["", row.account], is_open=True)
+    return list(rows.select_related("credential").order_by())
+
+
+# -- opening
+
+
+def need_human(row: Credential, using: str) -> Incident | None:
+    """Open the incident of a credential that needs a human; to be called in the transaction that changes its row.
+
+    Returns it if admins are to be told: it is new, or they know of nothing that they must act upon.
     """
-    rows, reason, now = Outage.objects.using(using), storable(reason), queries.clock(using).now()
-    outage, is_new = rows.get_or_create(upstream=upstream, defaults={"kind": kind, "reason": reason, "since": now})
-    if not is_new and (outage.kind, outage.reason) != (kind, reason):
-        if outage.kind != kind:  # another kind of trouble is a new one
-            rows.filter(pk=outage.pk).update(notified_at=None)
-        rows.filter(pk=outage.pk).update(kind=kind, reason=reason)
-        outage.kind, outage.reason = kind, reason
-    patience = timedelta(seconds=0 if kind == Outage.Kind.MISCONFIGURED else conf.outage_seconds)
-    if now - outage.since < patience:
-        return None
-    return outage if rows.filter(pk=outage.pk, notified_at=None).update(notified_at=now) else None
+    now = row.now()
+    columns: dict[str, Any] = {
+        "kind": row.state,
+        "reason": row.reason,
+        "credential": row,
+        "generation": row.generation,
+    }
+    incident, is_new = _open(row, row.account, using, **columns, since=row.since, opened_at=now, notified_at=now)
+    if is_new:
+        return incident
+    is_known = incident.notified_at is not None and incident.kind in Incident.NEEDS_HUMAN
+    _update(incident, using, **columns, notified_at=incident.notified_at if is_known else now)
+    return None if is_known else incident
 
 
-def end(upstream: str, using: str) -> Outage | None:
-    """Record that a refresh or login worked; return the outage if admins were told of it and it is over.
+def note_failure(row: Credential, url: str, moment: datetime, using: str) -> Incident | None:
+    """Note that a refresh has failed for now; return the incident if admins are to be told, which happens once.
 
-    It isn't while other credentials of the upstream still fail.
+    It is the credential's own if another one of the upstream has worked since it began, otherwise the upstream's. A
+    misconfiguration is told at once, unless others that worked a moment ago have yet to show whose it is; all else
+    once it has lasted for JWT_UPSTREAM_OUTAGE_SECONDS.
     """
-    outage = Outage.objects.using(using).filter(upstream=upstream).first()
-    if outage is None or queries.failing(Credential.objects.using(using), [upstream]).exists():
+    incident = _of_failure(row, url, moment, using)
+    if incident.kind in Incident.NEEDS_HUMAN:  # told already, and it was only tried again
         return None
-    ended, _ = Outage.objects.using(using).filter(pk=outage.pk).delete()
-    return outage if ended and outage.notified_at else None
+    kind = Kind.MISCONFIGURED if row.failure_verdict == "config" else Kind.DOWN
+    only = row if incident.credential_id == row.pk else None
+    columns: dict[str, Any] = {"reason": row.failure, "url": storable(url), "credential": only}
+    _update(incident, using, **columns, kind=Kind.FAILING if incident.account else kind)
+    is_told = incident.notified_at not in {None, moment}
+    return None if is_told or not _is_due(incident, row, moment, using) else _claim(incident, row, moment, using)
+
+
+def _of_failure(row: Credential, url: str, moment: datetime, using: str) -> Incident:
+    found = {incident.account: incident for incident in find(row, using)}
+    own, whole = found.get(row.account), found.get("")
+    is_failing = own is not None and own.kind == Kind.FAILING
+    if own and is_failing and own.notified_at:
+        return own
+    if whole:
+        return whole
+    # What others did before an incident of its own was opened has been considered then.
+    began = own.opened_at if own and is_failing else row.failing_since or moment
+    if not _others(row, using).filter(worked_at__gt=began).exists():
+        return _begin(row, "", moment, using)
+    return own or _begin(row, row.account, moment, using)
+
+
+def _begin(row: Credential, account: str, moment: datetime, using: str) -> Incident:
+    columns = {"kind": Kind.FAILING, "since": row.failing_since or moment, "opened_at": moment}
+    return _open(row, account, using, **columns, credential=row, generation=row.generation)[0]
+
+
+def _is_due(incident: Incident, row: Credential, moment: datetime, using: str) -> bool:
+    if moment - incident.opened_at >= timedelta(seconds=conf.outage_seconds):
+        return True
+    if row.failure_verdict != "config":
+        return False
+    if incident.account:  # what began longer ago was part of the upstream's incident, and has been told
+        return row.failing_since is not None and moment - row.failing_since < _RECENT
+    return not _others(row, using).filter(worked_at__gt=moment - _RECENT, failures=0).exists()
+
+
+def _claim(incident: Incident, row: Credential, moment: datetime, using: str) -> Incident | None:
+    untold = Q(notified_at=None) | Q(notified_at=moment)
+    columns = {"notified_at": moment, "concerns": _concerns(row, using)}
+    return _update(incident, using, untold, is_open=True, **columns)
+
+
+def _concerns(row: Credential, using: str) -> str:
+    """Return how many accounts of an upstream fail, and some of their names."""
+    rows = Credential.objects.using(using).filter(upstream=row.upstream)
+    failing = queries.failing(rows, [row.upstream])
+    number = queries.number(failing, queries.COUNT_LIMIT)
+    total = queries.number(rows.exclude(state=State.LOGGED_OUT), queries.COUNT_LIMIT)
+    others = failing.exclude(pk=row.pk).order_by().values_list("account", flat=True)[: _MOST_NAMES - 1]
+    names = ", ".join([row.account, *others])
+    if total <= 1:
+        return storable(f"the only account at {row.upstream}, {names}")
+    among = f": {names}" if number <= 1 else f", among them {names}"
+    return storable(f"{max(number, 1)} of {total} accounts at {row.upstream}{among}")
+
+
+# -- closing
+
+
+def close(incident: Incident, event: Event, row: Credential, moment: datetime, using: str) -> Incident | None:
+    """Close an incident that an event of a row ends; return it if admins were told of it, and must hear of its end.
+
+    A refresh or a login ends both incidents, but tokens that were adopted only the credential's own. An upstream's
+    incident that has concerned one other credential only goes on as that one's own.
+    """
+    if event.kind == Event.Kind.RESTORED:  # a key that is back
+        condition = Q(account=row.account, kind=Kind.UNREADABLE, generation=row.generation)
+    elif incident.account:  # of the same tokens it is a newer finding
+        condition = Q(generation__lt=row.generation)
+    elif row.worked_at != row.obtained_at:
+        return None
+    elif incident.credential and incident.credential != row:
+        _narrow(incident, incident.credential, moment, using)
+        return None
+    else:
+        condition = Q()
+    return _end(incident, moment, using, condition, recovery_notified_at=incident.notified_at and moment)
+
+
+def _narrow(incident: Incident, only: Credential, moment: datetime, using: str) -> None:
+    try:
+        with transaction.atomic(using=using):
+            _update(incident, using, account=only.account, kind=Kind.FAILING, generation=only.generation)
+    except IntegrityError:  # it has one already
+        _end(incident, moment, using)
+
+
+def close_deserted(row: Credential, moment: datetime, using: str, *, is_deleted: bool = False) -> None:
+    """Close the incident of an upstream at which no credential is left, and that of a deleted credential."""
+    for incident in find(row, using):
+        left = _others(row, using).exclude(state=State.LOGGED_OUT)
+        if is_deleted if incident.account else not left.exists():
+            _end(incident, moment, using)
+
+
+def _end(
+    incident: Incident, moment: datetime, using: str, condition: Q | None = None, **columns: Any
+) -> Incident | None:
+    # Not if it was told of meanwhile: the next success will close it, and tell that as well.
+    unchanged = Q(is_open=True, notified_at=incident.notified_at) | Q(closed_at=moment)
+    closed = {"is_open": None, "closed_at": moment, **columns}
+    ended = _update(incident, using, unchanged & (condition or Q()), **closed)
+    return ended if incident.notified_at else None
+
+
+# -- rows
+
+
+def _others(row: Credential, using: str) -> QuerySet[Credential]:
+    return Credential.objects.using(using).filter(upstream=row.upstream).exclude(pk=row.pk)
+
+
+def _open(row: Credential, account: str, using: str, **columns: Any) -> tuple[Incident, bool]:
+    rows = Incident.objects.using(using)
+    return rows.get_or_create(upstream=row.upstream, account=account, is_open=True, defaults=columns)
+
+
+def _update(incident: Incident, using: str, condition: Q | None = None, **columns: Any) -> Incident | None:
+    """Change a row, if it still meets the condition, and the instance with it; None if nothing was changed."""
+    rows = Incident.objects.using(using).filter(condition or Q(is_open=True), pk=incident.pk)
+    if not rows.update(**columns):
+        return None
+    for name, value in columns.items():
+        setattr(incident, name, value)
+    return incident

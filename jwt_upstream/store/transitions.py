@@ -17,26 +17,25 @@ from django.db.models import QuerySet
 
 from jwt_upstream.conf import conf
 from jwt_upstream.fields import Encrypted
-from jwt_upstream.models import Credential, Event
+from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.tokens import TokenPair
 
+from . import incidents
 from .history import EventDetails, forget_recorded, record, storable
 from .queries import clock, find, one
 
 State = Credential.State
 Kind = Event.Kind
 
-_HEALTHY = {
+_RESTORED = {
     "state": State.ACTIVE,
     "reason": "",
     "failed_fingerprint": "",
+    "unreadable_since": None,
     "refresh_suppressed_until": None,
-    "failures": 0,
-    "failing_since": None,
-    "failure": "",
-    "failure_verdict": "",
     "next_attempt_at": None,
 }
+_HEALTHY = {**_RESTORED, "failures": 0, "failing_since": None, "failure": "", "failure_verdict": ""}
 _NO_LEASE = {"lease": "", "lease_expires_at": None}
 _NO_TOKENS = TokenPair("")
 _INTERRUPTED = EventDetails(
@@ -104,6 +103,7 @@ def settle_pair(
     """
     with _locked(row, using) as there:
         columns = _stored(there or row, pair)
+        columns["worked_at"] = columns["obtained_at"]
         if there and suppressed_for:
             columns["refresh_suppressed_until"] = _after(there, suppressed_for)
         return _write(there, using, kind, columns, details)
@@ -152,17 +152,37 @@ def settle_failure(
 
 
 def mark(row: Credential, state: str, using: str, details: EventDetails) -> Event | None:
-    """Record what an answer to a call, or a key that does not fit, says of the tokens as they were read."""
-    expected = {"state": State.ACTIVE, "access_token": row.access_token, "refresh_token": row.refresh_token}
-    with _locked(row, using, **expected) as there:
+    """Record what an answer to a call says of the tokens as they were read."""
+    with _locked(row, using, state=State.ACTIVE, **_tokens(row)) as there:
         return _write(there, using, Kind(state), _failed(there or row, state, details.reason), details)
 
 
+def mark_unreadable(row: Credential, seconds: float, using: str, details: EventDetails) -> Event | None:
+    """Record that no key decrypts the tokens as they were read, once that has been so for a number of seconds."""
+    with _locked(row, using, state=State.ACTIVE, **_tokens(row)) as there:
+        if there is None:
+            return None
+        since = there.unreadable_since or there.now()
+        if _is_past(there, since, seconds):
+            columns = {**_failed(there, State.UNREADABLE, details.reason), "since": since}
+            return _write(there, using, Kind.UNREADABLE, columns, details)
+        if there.unreadable_since is None:
+            _update(there, using, {"unreadable_since": since})
+        return None
+
+
+def note_readable(row: Credential, using: str) -> None:
+    """Note that a key decrypts what another process could not."""
+    with _locked(row, using, unreadable_since=row.unreadable_since) as there:
+        if there:
+            _update(there, using, {"unreadable_since": None})
+
+
 def restore(row: Credential, using: str, details: EventDetails) -> Event | None:
-    """Make a credential active again with the tokens it has."""
+    """Make a credential active again with the tokens it has; since when refreshes fail is kept until one works."""
     since = row.since if row.state == State.ACTIVE else row.now()
     with _locked(row, using, state=row.state) as there:
-        return _write(there, using, Kind.RESTORED, {**_HEALTHY, "since": since}, details)
+        return _write(there, using, Kind.RESTORED, {**_RESTORED, "since": since}, details)
 
 
 def suppress_refresh(row: Credential, seconds: float, using: str) -> None:
@@ -179,13 +199,19 @@ def log_in(upstream: str, account: str, pair: TokenPair, using: str, *, username
         if row is None:
             new = Credential(upstream=upstream, account=account)
             new.clock = clock(using)
-            event = _insert(new, {**_stored(new, pair), "username": username}, using, details)
+            event = _insert(new, _logged_in(new, pair, username, details), using, details)
         else:
             with _locked(row, using) as there:
-                columns = {**_stored(there or row, pair), "username": username}
+                columns = _logged_in(there or row, pair, username, details)
                 event = _write(there, using, Kind.LOGGED_IN, columns, details)
         if event:
             return event
+
+
+def _logged_in(row: Credential, pair: TokenPair, username: str, details: EventDetails) -> dict[str, Any]:
+    columns = {**_stored(row, pair), "username": username}
+    # Tokens that were adopted say nothing of the upstream, which nobody has asked.
+    return columns | ({"worked_at": columns["obtained_at"]} if details.status_code else {})
 
 
 def _insert(new: Credential, columns: dict[str, Any], using: str, details: EventDetails) -> Event | None:
@@ -235,6 +261,14 @@ def _failed(row: Credential, state: str, reason: str) -> dict[str, Any]:
     return {"state": state, "reason": storable(reason), "since": row.now(), "failed_fingerprint": failed}
 
 
+def _tokens(row: Credential) -> dict[str, Any]:
+    return {"access_token": row.access_token, "refresh_token": row.refresh_token}
+
+
+def _is_past(row: Credential, since: datetime, seconds: float) -> bool:
+    return row.now() - since >= timedelta(seconds=seconds)
+
+
 def _after(row: Credential, seconds: float) -> datetime:
     # By the database's clock: what is written here binds other hosts.
     return row.now() + timedelta(seconds=seconds)
@@ -243,7 +277,13 @@ def _after(row: Credential, seconds: float) -> datetime:
 def _write(
     there: Credential | None, using: str, kind: Kind, columns: dict[str, Any], details: EventDetails
 ) -> Event | None:
-    return record(_update(there, using, columns), there, using, kind, details) if there else None
+    if there is None:
+        return None
+    after = _update(there, using, columns)
+    event = record(after, there, using, kind, details)
+    if kind.value in Incident.NEEDS_HUMAN:
+        event.incident = incidents.need_human(after, using)
+    return event
 
 
 def _update(there: Credential, using: str, columns: dict[str, Any]) -> Credential:

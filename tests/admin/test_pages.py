@@ -15,9 +15,9 @@ from django.test import Client
 from django.utils import timezone
 
 from jwt_upstream.client import UpstreamClient
-from jwt_upstream.models import Credential, Event, Outage
+from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.testing import logged_in
-from tests.support.admin_pages import EVENTS, LIST, OUTAGES, own_page, page
+from tests.support.admin_pages import EVENTS, INCIDENTS, LIST, own_page, page
 from tests.support.rows import put
 from tests.support.upstream import Upstream
 
@@ -141,10 +141,10 @@ def test_events(browser: Client) -> None:
     assert event.access_fingerprint in page(browser, f"{EVENTS}{event.pk}/change/")
 
 
-def test_outages(browser: Client) -> None:
+def test_incidents(browser: Client) -> None:
     """Upstreams in trouble are listed with whose fault it is, and why."""
-    Outage.objects.create(upstream="crm", kind="misconfigured", reason="invalid_client")
-    html = page(browser, OUTAGES)
+    Incident.objects.create(upstream="crm", kind="misconfigured", reason="invalid_client")
+    html = page(browser, INCIDENTS)
     assert 'jwt-upstream-bad">misconfigured</span>' in html
     assert "invalid_client" in html
 
@@ -155,13 +155,13 @@ def test_outages(browser: Client) -> None:
 def test_nothing_can_be_added_or_edited(browser: Client) -> None:
     """Even a superuser can neither add nor change a row by hand."""
     credential = put("crm")
-    Outage.objects.create(upstream="crm", kind="down")
-    for url in (LIST, EVENTS, OUTAGES):
+    Incident.objects.create(upstream="crm", kind="down")
+    for url in (LIST, EVENTS, INCIDENTS):
         assert browser.get(f"{url}add/").status_code == 403
     for url in (
         own_page(credential),
         f"{EVENTS}{Event.objects.get().pk}/change/",
-        f"{OUTAGES}{Outage.objects.get().pk}/change/",
+        f"{INCIDENTS}{Incident.objects.get().pk}/change/",
     ):
         html = page(browser, url)
         assert 'name="_save"' not in html

@@ -18,7 +18,7 @@ from django.test import override_settings
 from jwt_upstream.alerts import mails
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import AccountLocked, UpstreamError
-from jwt_upstream.models import Credential, Outage
+from jwt_upstream.models import Credential, Incident
 from jwt_upstream.refresh import refresh, try_again
 from jwt_upstream.testing import logged_in
 from tests.support.upstream import Answer, Upstream
@@ -113,14 +113,14 @@ There will be no further mail about it until it works again.
 
 
 def test_mail_when_it_works_again(client: UpstreamClient, upstream: Upstream, mailoutbox: Mails) -> None:
-    """One mail says that a credential works again, by what and by whom; refreshes after it are no news."""
+    """One mail says that a credential works again, since when and by what; refreshes after it are no news."""
     lock(client, upstream)
     try_again(Credential.objects.get(), by="admin by ann")
     client.refresh()
     assert subjects(mailoutbox) == ["up/default is locked", "up/default works again"]
     body = str(mailoutbox[-1].body)
-    assert body.startswith("The credential up/default works again. It was locked.\n")
-    assert "\nEvent:   restored\nBy:      admin by ann (" in body
+    assert body.startswith("The credential up/default works again. It was locked.\n\nFrom:    2")
+    assert "\nReason:  HTTP 401: Account is disabled.\nEvent:   refreshed\nBy:      " in body
 
 
 def test_each_failure_is_news(client: UpstreamClient, upstream: Upstream, mailoutbox: Mails) -> None:
@@ -170,11 +170,10 @@ def test_upstream_down(client: UpstreamClient, upstream: Upstream, settings: Any
         fail(upstream, DOWN)
         fail(upstream, DOWN, "ann")
     assert subjects(mailoutbox) == ["upstream up is down"]
-    fail(upstream, None)
-    assert subjects(mailoutbox) == ["upstream up is down"], "the other credential still fails"
     logged_in("up", "ann")
+    assert subjects(mailoutbox) == ["upstream up is down"], "adopted tokens are no sign of the upstream"
+    fail(upstream, None)
     assert subjects(mailoutbox) == ["upstream up is down", "upstream up works again"]
-    assert not Outage.objects.exists()
 
 
 def test_mails_about_an_upstream(client: UpstreamClient, upstream: Upstream, mailoutbox: Mails) -> None:
@@ -182,8 +181,9 @@ def test_mails_about_an_upstream(client: UpstreamClient, upstream: Upstream, mai
     fail(upstream, MISCONFIGURED)
     fail(upstream, None)
     began, ended = (str(message.body) for message in mailoutbox)
-    assert began.startswith("The upstream up is misconfigured: no token can be refreshed there.\n\nSince:   2")
-    assert "\nReason:  HTTP 404: Not found.\nAdmin:   /admin/jwt_upstream/credential/?upstream=up\n" in began
+    assert began.startswith("The upstream up is misconfigured: it gives no new tokens.\n\nWhose:   the only account")
+    assert f"\nURL:     {upstream.url}refresh\nReason:  HTTP 404: Not found.\n" in began
+    assert "\nAdmin:   /admin/jwt_upstream/credential/?upstream=up\n" in began
     assert "    Check the settings of this upstream in JWT_UPSTREAM" in began
     assert ended.startswith("The upstream up works again. It was misconfigured.\n\nFrom:    2")
     assert "\nReason:  HTTP 404: Not found.\n" in ended
@@ -192,21 +192,20 @@ def test_mails_about_an_upstream(client: UpstreamClient, upstream: Upstream, mai
 def test_short_trouble_is_no_news(client: UpstreamClient, upstream: Upstream, mailoutbox: Mails) -> None:
     """An upstream that is down for less than JWT_UPSTREAM_OUTAGE_SECONDS is nobody's concern."""
     fail(upstream, DOWN)
-    assert Outage.objects.get().kind == "down"
+    assert Incident.objects.get(is_open=True).kind == "down"
     fail(upstream, None)
-    assert not Outage.objects.exists()
+    assert Incident.objects.get().closed_at is not None
     assert mailoutbox == []
 
 
-def test_other_trouble_is_other_news(
-    client: UpstreamClient, upstream: Upstream, settings: Any, mailoutbox: Mails
-) -> None:
-    """An upstream that is first down and then misconfigured is told of twice; another reason alone is no news."""
+def test_other_cause_is_no_news(client: UpstreamClient, upstream: Upstream, settings: Any, mailoutbox: Mails) -> None:
+    """An upstream that is down and misconfigured in turns is told of once; its incident has the latest cause."""
     settings.JWT_UPSTREAM_OUTAGE_SECONDS = 0
-    for answer in (DOWN, Answer(502, {}), MISCONFIGURED):
+    for answer in (DOWN, Answer(502, {}), MISCONFIGURED, DOWN, MISCONFIGURED):
         fail(upstream, answer)
-    assert subjects(mailoutbox) == ["upstream up is down", "upstream up is misconfigured"]
-    assert Outage.objects.get().reason == "HTTP 404: Not found."
+    assert subjects(mailoutbox) == ["upstream up is down"]
+    incident = Incident.objects.get()
+    assert (incident.kind, incident.reason) == ("misconfigured", "HTTP 404: Not found.")
 
 
 # -- the link

@@ -33,8 +33,8 @@ def connect() -> None:
         signal.connect(_log, dispatch_uid=f"chaos {name}")
 
 
-def _log(event: Any = None, outage: Any = None, **_: Any) -> None:
+def _log(event: Any = None, incident: Any = None, **_: Any) -> None:
     if event is not None:
         log.write("signal", event=event.pk, account=f"{event.upstream}/{event.account}", kind=event.kind)
     else:
-        log.write("outage", upstream=outage.upstream, kind=outage.kind)
+        log.write("incident", upstream=incident.upstream, kind=incident.kind)

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from jwt_upstream.management.commands import upstream_status
-from jwt_upstream.models import Credential, Outage
+from jwt_upstream.models import Credential, Incident
 from jwt_upstream.store import queries
 from jwt_upstream.testing import logged_in
 from tests.support.rows import put
@@ -117,13 +117,13 @@ def test_refreshing_fails() -> None:
     assert error == ""
 
 
-def test_outages() -> None:
+def test_incidents() -> None:
     """Upstreams in trouble are told of below the table."""
     put("crm")
-    outage = Outage.objects.create(upstream="crm", kind="misconfigured", reason="invalid_client")
-    Outage.objects.create(upstream="erp", kind="down", reason="HTTP 503")
+    incident = Incident.objects.create(upstream="crm", kind="misconfigured", reason="invalid_client")
+    Incident.objects.create(upstream="erp", kind="down", reason="HTTP 503")
     out, error = status("crm")
-    since = f"{outage.since:%Y-%m-%d %H:%M:%S} UTC"
+    since = f"{incident.since:%Y-%m-%d %H:%M:%S} UTC"
     assert out.splitlines()[-1] == f"Upstream crm has been misconfigured since {since}: invalid_client"
     assert error == ""
     assert "Upstream erp has been down since" in status()[0]
@@ -148,7 +148,7 @@ def test_unknown_alias() -> None:
 def test_json() -> None:
     """--json prints every detail for programs, and the exit code is the same."""
     put("crm", state="locked", reason="Account is disabled.")
-    Outage.objects.create(upstream="crm", kind="down", reason="HTTP 503")
+    Incident.objects.create(upstream="crm", kind="down", reason="HTTP 503")
     out, error = status("--json")
     answer = json.loads(out)
     crm, erp = answer["credentials"]
@@ -156,7 +156,7 @@ def test_json() -> None:
     assert crm["reason"] == "Account is disabled."
     assert crm["access_fingerprint"] == "e2201a41d622"
     assert (erp["account"], erp["state"], erp["since"]) == (None, "not logged in", None)
-    assert [outage["kind"] for outage in answer["outages"]] == ["down"]
+    assert [incident["kind"] for incident in answer["incidents"]] == ["down"]
     assert error == "2 of 2 need a human."
 
 

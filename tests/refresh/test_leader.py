@@ -322,18 +322,18 @@ def test_caller_whose_connection_was_cut(client: UpstreamClient, upstream: Upstr
     assert upstream.refreshes == 1
 
 
-def test_outage_that_can_not_be_recorded(
+def test_incident_that_can_not_be_recorded(
     client: UpstreamClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A pair that is stored goes to its callers, whatever the database does to the record of outages afterwards."""
+    """A pair that is stored goes to its callers, whatever the database does to the record of incidents afterwards."""
     upstream.expire()
 
     def fail(*_: Any) -> None:
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(incidents, "end", fail)
+    monkeypatch.setattr(incidents, "find", fail)
     assert client.get("orders/").status_code == 200
-    assert "up: its outage was not recorded: OperationalError" in caplog.text
+    assert "up/default: its incident was not recorded: OperationalError" in caplog.text
 
 
 def test_database_away_for_longer_than_callers_wait(

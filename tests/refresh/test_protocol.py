@@ -22,7 +22,7 @@ from jwt_upstream.exceptions import (
     RefreshUnavailable,
     UpstreamMisconfigured,
 )
-from jwt_upstream.models import Credential, Event, Outage
+from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.refresh import refresh
 from jwt_upstream.refresh.leader import Leader
 from jwt_upstream.refresh.single_flight import Flight
@@ -251,7 +251,7 @@ def test_recovery_by_itself(client: UpstreamClient, upstream: Upstream) -> None:
     assert client.get("orders/").status_code == 200
     row = Credential.objects.get()
     assert (row.failures, row.next_attempt_at) == (0, None)
-    assert not Outage.objects.exists()
+    assert not Incident.objects.filter(is_open=True).exists()
 
 
 def test_backoff_grows(client: UpstreamClient, upstream: Upstream) -> None:

@@ -9,7 +9,7 @@ from jwt_upstream.models import Credential
 
 LIST = "/admin/jwt_upstream/credential/"
 EVENTS = "/admin/jwt_upstream/event/"
-OUTAGES = "/admin/jwt_upstream/outage/"
+INCIDENTS = "/admin/jwt_upstream/incident/"
 
 
 def page(browser: Client, url: str) -> str:

@@ -6,13 +6,15 @@ from datetime import timedelta
 
 from django.db.models import F
 
-from jwt_upstream.models import Credential, Outage
+from jwt_upstream.models import Credential, Incident
 
 #: The moments of a row that are compared with the database's clock.
 MOMENTS = (
     "access_expires_at",
     "refresh_expires_at",
     "obtained_at",
+    "worked_at",
+    "unreadable_since",
     "failing_since",
     "next_attempt_at",
     "interrupted_at",
@@ -26,4 +28,4 @@ def pass_time(seconds: float) -> None:
     # The clock of a running database can't be set; and this has every client of the process read its row again.
     past = timedelta(seconds=seconds)
     Credential.objects.update(**{name: F(name) - past for name in MOMENTS})
-    Outage.objects.update(since=F("since") - past)
+    Incident.objects.update(since=F("since") - past, opened_at=F("opened_at") - past)

@@ -23,7 +23,7 @@ from jwt_upstream import signals
 from jwt_upstream.backends import get_backend
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import UpstreamError
-from jwt_upstream.models import Credential, Event, Outage
+from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.tokens import TokenPair
 from tests.support.upstream import Answer, Seen, Upstream
 
@@ -121,7 +121,7 @@ def log_in() -> UpstreamClient:
 
 
 def show_rows(shown: list[str]) -> None:
-    for model in (Credential, Event, Outage):
+    for model in (Credential, Event, Incident):
         for row in model._default_manager.all():
             shown += [repr(row), str(row), repr(vars(row)), repr(pickle.dumps(row))]
 
@@ -275,7 +275,7 @@ def test_admin(leaky: Upstream, shown: list[str]) -> None:
     failing(lambda: UpstreamClient("up").get("orders/"), shown)
     browser = Browser()
     browser.force_login(User.objects.create_superuser("root"))
-    for path in ("credential/", f"credential/{Credential.objects.get().pk}/change/", "event/", "outage/"):
+    for path in ("credential/", f"credential/{Credential.objects.get().pk}/change/", "event/", "incident/"):
         page = browser.get(f"/admin/jwt_upstream/{path}")
         assert page.status_code == 200
         shown.append(page.content.decode())

@@ -84,5 +84,5 @@ def test_what_people_see(zone: Any, client: UpstreamClient, upstream: Upstream) 
     browser = Client()
     browser.force_login(User.objects.create(username="root", is_staff=True, is_superuser=True))
     row = Credential.objects.get()
-    for page in ("credential/", f"credential/{row.pk}/change/", "event/?at__gte=2020-01-01", "outage/"):
+    for page in ("credential/", f"credential/{row.pk}/change/", "event/?at__gte=2020-01-01", "incident/"):
         assert browser.get(f"/admin/jwt_upstream/{page}").status_code == 200

@@ -19,7 +19,7 @@ from jwt_upstream.clock import host_now
 from jwt_upstream.conf import conf
 from jwt_upstream.formatting import duration, paragraph, time_left, timestamp
 from jwt_upstream.management.status import Report, Status, Tally
-from jwt_upstream.models import Credential, Outage
+from jwt_upstream.models import Credential, Incident
 from jwt_upstream.store import queries
 
 State = Credential.State
@@ -73,8 +73,8 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{more} more need a human: use --limit to show more, or --all to show every credential."
             )
-        for outage in report.outages:
-            self.stdout.write(self.style.WARNING(_outage(outage)))
+        for incident in report.incidents:
+            self.stdout.write(self.style.WARNING(_incident(incident)))
 
     def _write_table(self, shown: Iterator[Status], width: int, *, has_header: bool) -> None:
         now, piece = host_now(), list(islice(shown, _CHUNK_ROWS))
@@ -94,10 +94,10 @@ class Command(BaseCommand):
         self.stdout.write(f'{{\n  "is_complete": {_json(not report.is_short)},\n  "credentials": [', ending="")
         for number, status in enumerate(report.statuses()):
             self.stdout.write(f"{',' if number else ''}\n{indent(_json(asdict(status)), '    ')}", ending="")
-        names = ("upstream", "kind", "since", "reason")
-        outages = [{name: getattr(outage, name) for name in names} for outage in report.outages]
+        names = ("upstream", "kind", "since", "reason", "url", "notified_at")
+        incidents = [{name: getattr(incident, name) for name in names} for incident in report.incidents]
         summary = [asdict(tally) for tally in report.tallies]
-        self.stdout.write(f'\n  ],\n  "summary": {_json(summary)},\n  "outages": {_json(outages)}\n}}')
+        self.stdout.write(f'\n  ],\n  "summary": {_json(summary)},\n  "incidents": {_json(incidents)}\n}}')
 
 
 def _summary(report: Report) -> str:
@@ -119,8 +119,12 @@ def _json(value: Any) -> str:
     return json.dumps(value, cls=DjangoJSONEncoder, indent=2)
 
 
-def _outage(outage: Outage) -> str:
-    return f"Upstream {outage.upstream} has been {outage.kind} since {timestamp(outage.since)}: {outage.reason}"
+def _incident(incident: Incident) -> str:
+    where = f" ({incident.url})" if incident.url else ""
+    return (
+        f"Upstream {incident.upstream} has been {incident.kind} since {timestamp(incident.since)}: "
+        f"{incident.reason}{where}"
+    )
 
 
 def _cells(status: Status, now: datetime) -> tuple[str, ...]:
