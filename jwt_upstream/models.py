@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,13 @@ __all__ = [
     "Event",
     "Incident",
 ]
+
+#: What a reason says of a user that was deleted, in English and in the other languages of ``LexikBackend``.
+_DELETED = re.compile(
+    r"not[ _](be )?found|no longer exist|(does not|doesn't) exist|deleted|error loading the user|nil user|être trouvé"
+    r"|nicht gefunden|no se encontró|non trovato|niet worden gevonden|nie istnieje|não encontrado",
+    re.IGNORECASE,
+)
 
 #: Sent after ``QuerySet.update()`` of credentials, for which Django sends no signal; invalidates the token cache.
 rows_updated = Signal()
@@ -131,10 +139,15 @@ class Credential(models.Model):
         """What a person should do so that it works again, with the command to log in at its end."""
         account = "" if self.account == "default" else f" --account {self.account}"
         log_in = f"manage.py upstream_login {self.upstream}{account}"
+        if self.state == self.State.LOCKED and _DELETED.search(self.reason):
+            created = "have the user created again at the upstream, then try again in the admin"
+            return f"{created}, or log in with another: {log_in}"
         if self.state == self.State.LOCKED:
             return f"have the account unlocked at the upstream, then try again in the admin, or log in: {log_in}"
         if self.state == self.State.UNREADABLE:
             return f"put the old key back into JWT_UPSTREAM_ENCRYPTION_KEYS, or log in: {log_in}"
+        if self.failed_login:
+            return f"correct LOGIN in the settings, or log in: {log_in}"
         return f"log in: {log_in}"
 
     @property

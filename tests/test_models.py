@@ -172,6 +172,18 @@ def test_remedy(state: str, account: str, remedy: str) -> None:
     assert credential.remedy.startswith(remedy)
 
 
+@pytest.mark.parametrize(
+    "reason", ["HTTP 401: Username could not be found.", "HTTP 400: USER_NOT_FOUND", "HTTP 401: Username non trovato."]
+)
+def test_remedy_for_a_deleted_user(reason: str) -> None:
+    """A user that was deleted can't be unlocked: it is created again, or another logs in."""
+    credential = Credential(upstream="crm", account="ann", state="locked", reason=reason)
+    assert credential.remedy == (
+        "have the user created again at the upstream, then try again in the admin, or log in with another: "
+        "manage.py upstream_login crm --account ann"
+    )
+
+
 # -- times
 
 

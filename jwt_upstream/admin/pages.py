@@ -18,7 +18,7 @@ from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.formatting import time_left
 from jwt_upstream.login import log_out
 from jwt_upstream.models import Credential, Event, Incident
-from jwt_upstream.refresh import try_again
+from jwt_upstream.refresh import NOT_RENEWABLE, needs_login_soon, try_again
 
 from . import cells, filters
 
@@ -94,8 +94,10 @@ class CredentialAdmin(ReadOnly, CredentialBase):
 
     @admin.display(description=_("reason"))
     def problem(self, credential: Credential) -> str:
-        """Return why it needs a human, or why its refresh fails."""
-        return credential.reason if credential.needs_human else credential.failure
+        """Return why it needs a human, why its refresh fails, or that it can't be refreshed."""
+        if credential.needs_human:
+            return credential.reason
+        return credential.failure or (NOT_RENEWABLE if needs_login_soon(credential) else "")
 
     @admin.display(description=_("refresh"))
     def refreshing(self, credential: Credential) -> str:
@@ -104,6 +106,8 @@ class CredentialAdmin(ReadOnly, CredentialBase):
             return _EMPTY
         if credential.is_leased(credential.now()):
             return str(_("in progress"))
+        if needs_login_soon(credential):
+            return NOT_RENEWABLE
         if credential.failing_since is None:
             return str(_("ok"))
         values = {"since": cells.short(credential.failing_since), "number": credential.failures}

@@ -234,6 +234,8 @@ class Backend(Requests, Responses):
 
     @sensitive_variables()
     def _notice(self, pair: TokenPair | None, response: Response, secrets: Iterable[str]) -> str:
-        if pair is None or pair.refresh or not (self.needs_refresh_token and self.refresh_paths):
+        if pair is None or pair.refresh or not self.needs_refresh_token:
             return ""
+        if not self.refresh_paths:
+            return "this upstream has no refresh tokens"
         return without_token("refresh", self.refresh_paths, response, secrets)

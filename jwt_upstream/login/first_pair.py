@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -18,9 +19,11 @@ from jwt_upstream.exceptions import (
 )
 from jwt_upstream.models import Credential
 from jwt_upstream.names import check_name
-from jwt_upstream.refresh import database_clock, find, write_or_raise
+from jwt_upstream.refresh import database_clock, find, is_renewable, write_or_raise
 from jwt_upstream.store import EventDetails, queries, transitions
 from jwt_upstream.tokens import Secrets, TokenPair
+
+logger = logging.getLogger("jwt_upstream")
 
 _ERRORS: dict[Verdict, type[UpstreamError]] = {
     Verdict.REJECTED: LoginRejected,
@@ -33,6 +36,8 @@ def login(
     upstream: str, account: str, credentials: Mapping[str, str], *, by: str = "", backend: Backend | None = None
 ) -> Credential:
     """Log in with what the backend asks for and store the pair; on any failure what was stored before is kept.
+
+    Logs a warning if the pair can't be renewed, since a refresh token is missing; the event's reason says so too.
 
     ``backend`` is the upstream's configured one by default. Raises LoginRejected, AccountLocked, UpstreamMisconfigured
     or RefreshUnavailable; TypeError if something is missing; ValueError, before anything is sent, for an account or
@@ -48,9 +53,12 @@ def login(
         outcome = backend.login(credentials)
     if outcome.verdict is not Verdict.OK or outcome.pair is None:
         raise _refused(upstream, account, outcome)
-    details = EventDetails("", "ok", outcome.status_code, outcome.seconds, by)
+    details = EventDetails(outcome.notice, "ok", outcome.status_code, outcome.seconds, by)
     pair = outcome.pair.with_credible_expiry(clock.now())
-    return _store(upstream, account, pair, username, details)
+    credential = _store(upstream, account, pair, username, details)
+    if outcome.notice and not is_renewable(backend, credential):
+        logger.warning("%s can't be renewed once its access token expires: %s", credential, outcome.notice)
+    return credential
 
 
 def _clock(upstream: str, account: str) -> Clock:
@@ -62,15 +70,18 @@ def _clock(upstream: str, account: str) -> Clock:
 
 def _refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:
     error = _ERRORS.get(outcome.verdict, RefreshUnavailable)
-    text = f"{upstream}/{account}: login failed: {outcome.reason}"
-    return error(text, reason=outcome.reason, retry_after=outcome.retry_after)
+    text = f"{upstream}/{account}: login failed: {outcome.full_reason}"
+    if error is UpstreamMisconfigured or outcome.asked:
+        text += f"; manage.py upstream_probe {upstream} shows what is sent"
+    return error(text, reason=outcome.full_reason, retry_after=outcome.retry_after)
 
 
 def adopt(upstream: str, account: str, pair: TokenPair, *, by: str = "") -> Credential:
     """Store a pair that was obtained elsewhere; an unknown expiry is taken from the token's claims if it is a JWT."""
     check_name("account", account)
-    get_backend(upstream)
-    return _store(upstream, account, pair.with_claims(), "", EventDetails("adopted", "ok", by=by))
+    is_alone = get_backend(upstream).needs_refresh_token and not pair.refresh
+    reason = "adopted without a refresh token" if is_alone else "adopted"
+    return _store(upstream, account, pair.with_claims(), "", EventDetails(reason, "ok", by=by))
 
 
 def _store(upstream: str, account: str, pair: TokenPair, username: str, details: EventDetails) -> Credential:

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from jwt_upstream.conf import conf
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential, Incident
+from jwt_upstream.refresh import needs_login_soon
 from jwt_upstream.store import queries
 from jwt_upstream.tokens import fingerprint
 
@@ -34,13 +35,17 @@ _COLUMNS = (
     "failures",
     "failing_since",
     "failure",
+    "failure_verdict",
     "next_attempt_at",
 )
 
 
 @dataclass(frozen=True)
 class Status:
-    """The state of one credential, or of a configured upstream that has none; no field holds a secret."""
+    """The state of one credential, or of a configured upstream that has none; no field holds a secret.
+
+    ``can_be_renewed`` is false for one that works now, but will need a human once its access token has expired.
+    """
 
     upstream: str
     account: str | None
@@ -57,7 +62,9 @@ class Status:
     failures: int = 0
     failing_since: datetime | None = None
     failure: str = ""
+    failure_verdict: str = ""
     next_attempt_at: datetime | None = None
+    can_be_renewed: bool = True
 
 
 @dataclass(frozen=True)
@@ -169,4 +176,6 @@ def _status(row: Credential) -> Status:
         if row.state == State.ACTIVE:  # there was no call since the key was lost
             row.state, row.reason = State.UNREADABLE, "no configured key decrypts the stored tokens"
     fields |= {name: getattr(row, name) for name in _COLUMNS}
-    return Status(needs_human=row.needs_human, remedy=row.remedy if row.needs_human else "", **fields)
+    ends = needs_login_soon(row)
+    remedy = row.remedy if row.needs_human or ends else ""
+    return Status(needs_human=row.needs_human, remedy=remedy, can_be_renewed=not ends, **fields)

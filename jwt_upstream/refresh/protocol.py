@@ -13,7 +13,7 @@ from jwt_upstream.models import Credential
 from jwt_upstream.store import connections, queries
 from jwt_upstream.tokens import TokenPair, fingerprint
 
-from .call import login_fingerprint
+from .call import is_renewable
 from .leader import Leader, busy, is_backing_off, is_being_refreshed, is_suppressed, stored, watch_transaction
 from .single_flight import Flight, single_flight
 from .states import reread
@@ -51,14 +51,9 @@ def _should_not_wait(credential: Credential, pair: TokenPair, backend: Backend, 
         is_being_refreshed(credential)
         or is_suppressed(credential, backend)
         or is_backing_off(credential, backend)
-        or not _is_renewable(credential, backend)
+        or not is_renewable(backend, credential)
         or single_flight().is_under_way(_key(credential, fingerprint(pair.access)), queries.database())
     )
-
-
-def _is_renewable(credential: Credential, backend: Backend) -> bool:
-    needs_token = backend.needs_refresh_token
-    return bool(credential.refresh_token) or not needs_token or bool(login_fingerprint(backend, credential))
 
 
 def _key(credential: Credential, rejected: str | None) -> tuple[int, str | int]:

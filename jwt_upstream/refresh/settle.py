@@ -73,12 +73,14 @@ def _is_stored(row: Credential, pair: TokenPair, using: str) -> bool:
 def _settle_refusal(backend: Backend, row: Credential, attempt: Attempt, using: str) -> Event | None:
     outcome, details = attempt.outcome, _details(attempt)
     if outcome.verdict in {Verdict.REJECTED, Verdict.LOCKED}:
-        details = replace(details, reason=_with_interruption(outcome.reason, row))
+        details = replace(details, reason=_with_interruption(outcome.full_reason, row))
         return transitions.settle_refusal(row, outcome.verdict.value, using, details, attempt.login)
     verdict = outcome.verdict if outcome.verdict is Verdict.CONFIG else Verdict.TRANSIENT
-    details = replace(details, reason=outcome.reason, verdict=verdict.value)
+    details = replace(details, reason=outcome.full_reason, verdict=verdict.value)
     backoff = _backoff(backend, row, outcome)
-    return transitions.settle_failure(row, backoff, using, details, is_ambiguous=outcome.is_ambiguous)
+    return transitions.settle_failure(
+        row, backoff, using, details, is_ambiguous=outcome.is_ambiguous, is_refused=attempt.is_refused
+    )
 
 
 def _details(attempt: Attempt) -> EventDetails:

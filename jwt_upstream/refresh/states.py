@@ -66,7 +66,12 @@ def unavailable(credential: Credential) -> UpstreamError:
         f"{credential} could not be refreshed since {since:%Y-%m-%d %H:%M:%S %Z} ({credential.failure}); "
         f"next attempt in {wait:.1f} s"
     )
-    error = UpstreamMisconfigured if credential.failure_verdict == "config" else RefreshUnavailable
+    error: type[UpstreamError] = RefreshUnavailable
+    if credential.failure_verdict == "config":
+        text, error = (
+            f"{text}; manage.py upstream_probe {credential.upstream} shows what is sent",
+            UpstreamMisconfigured,
+        )
     return error(text, credential=credential, since=since, reason=credential.failure, retry_after=wait)
 
 

@@ -67,7 +67,8 @@ def note_failure(row: Credential, url: str, moment: datetime, using: str) -> Inc
         return None
     kind = Kind.MISCONFIGURED if row.failure_verdict == "config" else Kind.DOWN
     only = row if incident.credential_id == row.pk else None
-    columns: dict[str, Any] = {"reason": row.failure, "url": storable(url), "credential": only}
+    reason = row.failure.removesuffix(f" (POST {url})")  # the URL stands beside it
+    columns: dict[str, Any] = {"reason": reason, "url": storable(url), "credential": only}
     _update(incident, using, **columns, kind=Kind.FAILING if incident.account else kind)
     is_told = incident.notified_at not in {None, moment}
     return None if is_told or not _is_due(incident, row, moment, using) else _claim(incident, row, moment, using)

@@ -132,9 +132,13 @@ def settle_refusal(
 
 
 def settle_failure(
-    row: Credential, backoff: float, using: str, details: EventDetails, *, is_ambiguous: bool
+    row: Credential, backoff: float, using: str, details: EventDetails, *, is_ambiguous: bool, is_refused: bool = False
 ) -> Event | None:
-    """Record an attempt that failed for now; the next one may be made after ``backoff`` seconds."""
+    """Record an attempt that failed for now; the next one may be made after ``backoff`` seconds.
+
+    ``is_refused`` means that the refresh token was refused, but not the automatic login in its place: it is not sent
+    again before that login works.
+    """
     with _locked(row, using, lease=row.lease) as there:
         if there is None:
             return None
@@ -146,6 +150,7 @@ def settle_failure(
             "failure_verdict": details.verdict,
             "next_attempt_at": _after(there, backoff),
             "interrupted_at": now if is_ambiguous else there.interrupted_at,
+            "failed_fingerprint": there.pair.fingerprint if is_refused else there.failed_fingerprint,
             **_NO_LEASE,
         }
         return _write(there, using, Kind.FAILED, columns, details)

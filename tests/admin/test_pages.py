@@ -15,6 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from jwt_upstream.client import UpstreamClient
+from jwt_upstream.fields import Encrypted
 from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.testing import logged_in
 from tests.support.admin_pages import EVENTS, INCIDENTS, LIST, own_page, page
@@ -50,6 +51,13 @@ def test_list_shows_why(browser: Client) -> None:
     assert "Invalid refresh token" in html
     assert "HTTP 503" in html
     assert "59 min" in html
+
+
+def test_that_it_can_not_be_renewed(browser: Client) -> None:
+    """A credential without a refresh token is told of before it stops working, in the list and on its own page."""
+    credential = put("crm", refresh_token=Encrypted.seal(""))
+    for url in (LIST, own_page(credential)):
+        assert "can&#x27;t be renewed: there is no refresh token" in page(browser, url)
 
 
 def test_list_opens_no_token(browser: Client, settings: Any) -> None:

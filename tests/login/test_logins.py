@@ -65,6 +65,71 @@ def test_login_that_fails(
     assert client.get("orders/").status_code == 200
 
 
+WRONG_PLACE = Answer(404, b"<!doctype html><title>Not Found", {"Content-Type": "text/html"})
+
+
+def test_url_of_a_login_that_fails(upstream: Upstream, settings: Any, transactional_db: None) -> None:
+    """What is not the login's own answer names the URL, without its query, and the command that shows more."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {"login_path": "log-in?key=s3cret", "refresh_paths": ["r"]}
+    url = f"(POST {upstream.url}log-in)"
+    for answer, said in [
+        (WRONG_PLACE, f"HTTP 404: an HTML page {url}"),
+        (Answer(405, {"detail": "Method not allowed."}), f"HTTP 405: Method not allowed. {url}"),
+        (Answer(200, b"<p>Welcome", {"Content-Type": "text/html"}), f"HTTP 200: an HTML page {url}"),
+        (Answer(301, b"", {"Location": "/log-in/"}), f"HTTP 301 {url[:-1]} redirects to {upstream.url}log-in/)"),
+        (
+            Answer(200, {"jwt": "access-9", "user": {"id": 7}}),
+            f"HTTP 200; no access token at access_token, access, token; the answer holds jwt, user.id {url}",
+        ),
+    ]:
+        upstream.answers["/log-in"] = answer
+        with pytest.raises(UpstreamError) as caught:
+            UpstreamClient("up").login(**RIGHT)
+        assert str(caught.value) == f"up/default: login failed: {said}; manage.py upstream_probe up shows what is sent"
+
+
+def test_throttled_login(upstream: Upstream, transactional_db: None) -> None:
+    """How long the upstream wants to be left alone is known to the caller, also if only its words say so."""
+    said = "Too many failed login attempts, please try again in 1 minute."
+    upstream.answers["/login"] = Answer(401, {"code": 401, "message": said})
+    with pytest.raises(RefreshUnavailable, match="in 1 minute") as caught:
+        UpstreamClient("up").login(**RIGHT)
+    assert caught.value.retry_after == 60
+
+
+# -- logins without a refresh token
+
+
+def test_login_without_a_refresh_token(
+    upstream: Upstream, transactional_db: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told at once: where the refresh token was looked for, and by name only what the answer holds instead."""
+    upstream.answers["/login"] = Answer(200, {"access": "access-9", "refreshToken": "refresh-9", "user": {"id": 7}})
+    UpstreamClient("up").login(**RIGHT)
+    said = "no refresh token at refresh_token, refresh; the answer holds access, refreshToken, user.id"
+    (warning,) = (record for record in caplog.records if record.levelname == "WARNING")
+    assert warning.getMessage() == f"up/default can't be renewed once its access token expires: {said}"
+    assert Event.objects.get().reason == said
+    assert "-9" not in caplog.text
+
+
+@pytest.mark.parametrize("more", [{"LOGIN": RIGHT}, {"OPTIONS": {"refresh_fields": {"token": "{access}"}}}])
+def test_login_that_needs_no_refresh_token(
+    upstream: Upstream, settings: Any, transactional_db: None, caplog: pytest.LogCaptureFixture, more: Any
+) -> None:
+    """Nobody is warned where the app logs in again by itself, or refreshes with the access token."""
+    settings.JWT_UPSTREAM["up"] |= more
+    upstream.answers["/login"] = Answer(200, {"access": "access-9"})
+    UpstreamClient("up").login(**RIGHT)
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
+
+
+def test_adopted_without_a_refresh_token(upstream: Upstream, transactional_db: None) -> None:
+    """The history says what was missing in what was adopted."""
+    UpstreamClient("up").adopt(TokenPair("access-9"))
+    assert Event.objects.get().reason == "adopted without a refresh token"
+
+
 def test_first_login_that_fails(upstream: Upstream, transactional_db: None) -> None:
     """A first login which fails stores nothing at all."""
     with pytest.raises(LoginRejected):

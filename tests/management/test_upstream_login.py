@@ -174,6 +174,31 @@ def test_nothing_is_asked_of_a_person(upstream: Upstream, transactional_db: None
     assert refused("up", "--username", "bob") == "The login of up doesn't use a username."
 
 
+def test_no_refresh_token(environment: None, upstream: Upstream, settings: Any) -> None:
+    """A missing refresh token is told at once: where it was looked for, what the answer holds, and what to do."""
+    upstream.answers["/login"] = Answer(200, {"access": "access-1", "refreshToken": "refresh-1"})
+    out = login("up")
+    assert "  refresh token  none\n" in out
+    assert out.splitlines()[-1] == (
+        "This credential can't be renewed: no refresh token at refresh_token, refresh; the answer holds access, "
+        "refreshToken. Once the access token has expired, calls fail until somebody logs in again. If the answer has "
+        "a refresh token under another name, add that to refresh_paths in OPTIONS; otherwise LOGIN in the settings "
+        "lets the app log in by itself."
+    )
+    assert not any(secret in out for secret in SECRETS)
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["refresh_paths"] = ["refreshToken"]
+    assert "can't be renewed" not in login("up")
+
+
+def test_upstream_without_refresh_tokens(environment: None, upstream: Upstream, settings: Any) -> None:
+    """Where no refresh token is expected, nobody is sent to look for one."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["refresh_paths"] = []
+    assert login("up").splitlines()[-1] == (
+        "This credential can't be renewed: this upstream has no refresh tokens. Once the access token has expired, "
+        "calls fail until somebody logs in again. LOGIN in the settings lets the app log in by itself."
+    )
+
+
 def test_other_secrets(
     upstream: Upstream, transactional_db: None, settings: Any, stdin: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +261,15 @@ def test_upstream_in_trouble(environment: None, upstream: Upstream, answer: Answ
     upstream.answers["/login"] = answer
     assert text in refused("up")
     assert not Credential.objects.exists()
+
+
+def test_wrong_path(environment: None, upstream: Upstream) -> None:
+    """A page in place of an answer is told with the URL that was asked, and with the command that shows more."""
+    upstream.answers["/login"] = Answer(404, b"<!doctype html><title>Not Found", {"Content-Type": "text/html"})
+    assert refused("up") == (
+        f"up/default: login failed: HTTP 404: an HTML page (POST {upstream.url}login); "
+        "manage.py upstream_probe up shows what is sent; nothing was stored."
+    )
 
 
 def test_upstream_down(environment: None, settings: Any) -> None:
@@ -339,6 +373,7 @@ def test_adopted(upstream: Upstream, transactional_db: None, stdin: Any, given: 
     stdin(json.dumps(given))
     out = login("up", "--tokens-stdin")
     assert out.startswith("up/default: logged in.\n")
+    assert ("This credential can't be renewed: adopted without a refresh token." in out) is (not pair.refresh)
     assert Credential.objects.get().pair == pair
     assert upstream.seen == []
 

@@ -12,6 +12,7 @@ from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from jwt_upstream.fields import Encrypted
 from jwt_upstream.management.commands import upstream_status
 from jwt_upstream.models import Credential, Incident
 from jwt_upstream.store import queries
@@ -115,6 +116,50 @@ def test_refreshing_fails() -> None:
     assert f"    failing since {now:%Y-%m-%d %H:%M:%S} UTC: HTTP 503; next attempt in 9 min\n" in out
     assert f"    failing since {now:%Y-%m-%d %H:%M:%S} UTC: HTTP 503; next attempt with the next call\n" in out
     assert error == ""
+
+
+def test_can_not_be_renewed(settings: Any) -> None:
+    """A credential without a refresh token is well for now, and it is told that it will need somebody to log in."""
+    put("crm", "ann", refresh_token=Encrypted.seal(""))
+    put("erp", refresh_token=Encrypted.seal(""))
+    out, error = status()
+    ann, erp = cells(out)
+    assert (ann[2], ann[4:], erp[4:]) == ("active", ["59 min", "none"], ["59 min", "none"])
+    flat = " ".join(out.split())
+    assert (
+        "can't be renewed: there is no refresh token, and no LOGIN in settings for this account; once the access "
+        "token has expired, log in: manage.py upstream_login crm --account ann"
+    ) in flat
+    assert error == ""
+    found = json.loads(status("--json")[0])["credentials"]
+    assert [each["can_be_renewed"] for each in found] == [False, False]
+    assert found[1]["remedy"] == "log in: manage.py upstream_login erp"
+    settings_of_erp = {**settings.JWT_UPSTREAM["erp"], "LOGIN": {"username": "bob", "password": "secret"}}
+    settings.JWT_UPSTREAM = {**settings.JWT_UPSTREAM, "erp": settings_of_erp}
+    assert [row[-1] for row in cells(status()[0])] == ["none", "ok"]
+
+
+def test_renewed_without_a_refresh_token(settings: Any) -> None:
+    """Client credentials need no refresh token; what is rejected or not configured is told of as that only."""
+    options = {"grant_type": "client_credentials", "client_id": "us", "client_secret": "secret"}
+    crm = {
+        "BACKEND": "jwt_upstream.backends.OAuth2Backend",
+        "BASE_URL": "https://crm.example.com/",
+        "OPTIONS": options,
+    }
+    settings.JWT_UPSTREAM = {**settings.JWT_UPSTREAM, "crm": crm}
+    put("crm", refresh_token=Encrypted.seal(""))
+    put("erp", state="rejected", refresh_token=Encrypted.seal(""))
+    assert "can't be renewed" not in status()[0]
+    settings.JWT_UPSTREAM = {}
+    assert "can't be renewed" not in status()[0]
+
+
+def test_misconfigured() -> None:
+    """Where settings are wrong, the command that shows what is sent is told."""
+    put("crm", failures=1, failing_since=timezone.now(), failure="HTTP 404", failure_verdict="config")
+    put("erp", failures=1, failing_since=timezone.now(), failure="HTTP 503", failure_verdict="transient")
+    assert status()[0].count("    to see what is sent: manage.py upstream_probe ") == 1
 
 
 def test_incidents() -> None:

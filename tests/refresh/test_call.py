@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,17 +11,20 @@ from django.core import mail
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
+from jwt_upstream.backends import Backend, Outcome
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import (
     AccountLocked,
     CredentialRejected,
     NotLoggedIn,
     RefreshUnavailable,
+    UpstreamMisconfigured,
     UpstreamNotConfigured,
 )
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.tokens import TokenPair
 from tests.support import workers
+from tests.support.clock import pass_time
 from tests.support.upstream import Answer, Seen, Upstream
 
 
@@ -121,6 +125,100 @@ def test_configured_after_the_rejection(client: UpstreamClient, upstream: Upstre
         client.get("orders/")
     settings.JWT_UPSTREAM["up"]["LOGIN"] = {"username": upstream.user, "password": upstream.password}
     assert client.get("orders/").status_code == 200
+
+
+def test_login_in_settings_is_named(
+    automatic: UpstreamClient, upstream: Upstream, mailoutbox: list[mail.EmailMessage]
+) -> None:
+    """Whoever has to correct LOGIN reads that it was refused, in the upstream's words, and not of expired tokens."""
+    upstream.password = "changed"
+    automatic.adopt(TokenPair("stale", "lost"))
+    with pytest.raises(CredentialRejected) as caught:
+        automatic.get("orders/")
+    login = "automatic login: HTTP 401: No active account found with the given credentials"
+    reason = f"the LOGIN in settings was refused, correct it; {login}; refresh: HTTP 401: Token is invalid or expired"
+    assert caught.value.reason == reason
+    assert f"({reason}); correct LOGIN in the settings, or log in: manage.py upstream_login up" in str(caught.value)
+    assert "    correct LOGIN in the settings, or log in: manage.py upstream_login up\n" in mailoutbox[0].body
+
+
+def test_login_in_settings_at_the_first_call(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """Where there never was a token, none is said to have expired."""
+    upstream.password = "changed"
+    with pytest.raises(CredentialRejected) as caught:
+        automatic.get("orders/")
+    assert "expired" not in caught.value.reason
+
+
+THROTTLED = Answer(401, {"code": 401, "message": "Too many failed login attempts, please try again in 1 minute."})
+
+
+@pytest.mark.parametrize("answer", [THROTTLED, Answer(429, {}, {"Retry-After": "60"})])
+def test_throttled_login(automatic: UpstreamClient, upstream: Upstream, answer: Answer) -> None:
+    """Nothing is sent while a throttled login has to wait, and a refused refresh token is never sent again."""
+    automatic.adopt(TokenPair("stale", "lost"))
+    upstream.answers["/login"] = answer
+    for number in (1, 2, 3):
+        for _ in range(3):
+            with pytest.raises(RefreshUnavailable) as caught:
+                UpstreamClient("up").get("orders/")
+            assert 50 < (caught.value.retry_after or 0) <= 60
+        assert (upstream.refreshes, len(upstream.calls("/login"))) == (1, number)
+        pass_time(61)
+    del upstream.answers["/login"]
+    assert automatic.get("orders/").status_code == 200
+    assert (upstream.refreshes, Credential.objects.get().failed_fingerprint) == (1, "")
+
+
+def test_refresh_token_of_another_login(automatic: UpstreamClient, upstream: Upstream) -> None:
+    """Only the very token that was refused is not sent again."""
+    automatic.adopt(TokenPair("stale", "lost"))
+    upstream.answers["/login"] = Answer(503)
+    with pytest.raises(RefreshUnavailable):
+        automatic.get("orders/")
+    upstream.refresh = "another"
+    automatic.adopt(TokenPair("stale", "another"))
+    assert automatic.get("orders/").status_code == 200
+    assert upstream.refreshes == 2
+
+
+def test_login_that_is_gone(automatic: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """Without LOGIN a refresh token that was refused is refused for good, and not sent to find that out."""
+    automatic.adopt(TokenPair("stale", "lost"))
+    upstream.answers["/login"] = Answer(503)
+    with pytest.raises(RefreshUnavailable):
+        automatic.get("orders/")
+    del settings.JWT_UPSTREAM["up"]["LOGIN"]
+    pass_time(5)
+    with pytest.raises(CredentialRejected, match="the refresh token was refused before"):
+        automatic.get("orders/")
+    assert upstream.refreshes == 1
+
+
+class Broken(Backend):
+    """A project's backend with a bug."""
+
+    def login(self, credentials: Mapping[str, str]) -> Outcome:
+        raise KeyError(credentials["password"])
+
+
+def test_bug_in_a_login(automatic: UpstreamClient, settings: Any) -> None:
+    """A bug in a backend's login is a failure like any other, which shows no secret and leaves no lease behind."""
+    settings.JWT_UPSTREAM["up"]["BACKEND"] = f"{__name__}.Broken"
+    with pytest.raises(RefreshUnavailable, match=r"automatic login: KeyError in Broken\.login\)") as caught:
+        automatic.get("orders/")
+    assert "correct horse" not in str(caught.value)
+    assert Credential.objects.get().lease == ""
+
+
+def test_url_of_a_refresh_that_fails(client: UpstreamClient, upstream: Upstream) -> None:
+    """A wrong path is told with the URL and with the command that shows what is sent."""
+    upstream.expire()
+    upstream.answers["/refresh"] = Answer(404, b"<!doctype html>", {"Content-Type": "text/html"})
+    with pytest.raises(UpstreamMisconfigured) as caught:
+        client.get("orders/")
+    assert f"(HTTP 404: an HTML page (POST {upstream.url}refresh)); next attempt in" in str(caught.value)
+    assert str(caught.value).endswith("; manage.py upstream_probe up shows what is sent")
 
 
 def test_trouble_at_login(automatic: UpstreamClient, upstream: Upstream) -> None:

@@ -21,6 +21,7 @@ from jwt_upstream.formatting import time_left, timestamp
 from jwt_upstream.login import adopt, login
 from jwt_upstream.management import prompts
 from jwt_upstream.models import Credential
+from jwt_upstream.refresh import is_renewable
 from jwt_upstream.tokens import TokenPair, expiry_at, fingerprint
 
 _TOKENS = {"access": ("access", "access_token", "token"), "refresh": ("refresh", "refresh_token")}
@@ -65,6 +66,8 @@ class Command(BaseCommand):
             text = f"The database failed ({type(error).__name__}); nothing was stored. Run manage.py migrate."
             raise CommandError(text) from error
         self.stdout.write("\n".join(_summary(credential)))
+        if not is_renewable(get_backend(alias), credential):
+            self.stdout.write(self.style.WARNING(_warning(credential)))
 
     @sensitive_variables()
     def _log_in(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
@@ -136,3 +139,13 @@ def _summary(credential: Credential) -> Iterable[str]:
         validity = f"expires {timestamp(expiry)} ({time_left(expiry, now)})" if expiry else "unknown expiry"
         yield f"  {name + ' token':<14} " + (f"{validity}, fingerprint {fingerprint(token)}" if token else "none")
     yield "The tokens are stored encrypted. The admin and the history show their fingerprints instead."
+
+
+def _warning(credential: Credential) -> str:
+    # The event of the login says what was missing in the answer.
+    said = "".join(credential.events.values_list("reason", flat=True)[:1])
+    look = "If the answer has a refresh token under another name, add that to refresh_paths in OPTIONS; otherwise "
+    return (
+        f"This credential can't be renewed: {said}. Once the access token has expired, calls fail until somebody logs "
+        f"in again. {look if 'the answer holds' in said else ''}LOGIN in the settings lets the app log in by itself."
+    )

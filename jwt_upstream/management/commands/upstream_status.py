@@ -20,6 +20,7 @@ from jwt_upstream.conf import conf
 from jwt_upstream.formatting import duration, paragraph, time_left, timestamp
 from jwt_upstream.management.status import Report, Status, Tally
 from jwt_upstream.models import Credential, Incident
+from jwt_upstream.refresh import NOT_RENEWABLE
 from jwt_upstream.store import queries
 
 State = Credential.State
@@ -135,17 +136,27 @@ def _cells(status: Status, now: datetime) -> tuple[str, ...]:
         status.state.replace("_", " "),
         f"{status.since:%Y-%m-%d %H:%M}Z" if status.since else "-",
         time_left(status.access_expires_at, now) if has_token else "-",
-        "-" if status.needs_human else "failing" if status.failures else "ok",
+        "-" if status.needs_human else _refreshing(status),
     )
+
+
+def _refreshing(status: Status) -> str:
+    if not status.can_be_renewed:
+        return "none"
+    return "failing" if status.failures else "ok"
 
 
 def _details(status: Status, now: datetime) -> Iterator[str]:
     if status.reason and status.state != State.LOGGED_OUT:
         yield status.reason
-    if status.remedy:
+    if not status.can_be_renewed:
+        yield f"{NOT_RENEWABLE}; once the access token has expired, {status.remedy}"
+    elif status.remedy:
         yield status.remedy
     if status.failures:
         yield f"failing since {timestamp(status.failing_since)}: {status.failure}; {_next_attempt(status, now)}"
+    if status.failures and status.failure_verdict == "config":
+        yield f"to see what is sent: manage.py upstream_probe {status.upstream}"
     if status.upstream not in conf.upstreams:
         yield "this upstream is not in JWT_UPSTREAM"
 
