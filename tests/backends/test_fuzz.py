@@ -184,8 +184,22 @@ def known_words_of_a_server_in_trouble(kind: type[Backend], data: st.DataObject)
     assert judge(backend, data.draw(st.sampled_from(rule.where)), response) not in GIVES_UP
 
 
+def known_words_in_answer_to_a_call(kind: type[Backend], data: st.DataObject) -> None:
+    """Say to a call, of somebody else, what a backend knows of our account and tokens."""
+    backend = made(kind)
+    rule = data.draw(st.sampled_from([rule for rule in rules(backend) if rule.verdict in GIVES_UP and rule.json]))
+    content = as_json(placed(data.draw(st.sampled_from(rule.json)), data.draw(words_of(rule.pattern))))
+    response = answer(data.draw(st.sampled_from([400, 404, 409, 410, 423])), {}, content)
+    assert judge(backend, "api", response) is Verdict.PASS
+
+
 Property = Callable[[type[Backend], st.DataObject], None]
-PROPERTIES: list[Property] = [garbage, page_in_place_of_an_answer, known_words_of_a_server_in_trouble]
+PROPERTIES: list[Property] = [
+    garbage,
+    page_in_place_of_an_answer,
+    known_words_of_a_server_in_trouble,
+    known_words_in_answer_to_a_call,
+]
 
 
 def check(holds: Property, kind: type[Backend], profile: settings) -> None:
