@@ -99,8 +99,8 @@ def _is_due(incident: Incident, row: Credential, moment: datetime, using: str) -
         return True
     if row.failure_verdict != "config":
         return False
-    if incident.account:  # what began longer ago was part of the upstream's incident, and has been told
-        return row.failing_since is not None and moment - row.failing_since < _RECENT
+    if incident.account:  # what began long before was part of the upstream's incident, and has been told
+        return bool(incident.opened_at < (row.failing_since or moment) + _RECENT)
     return not _others(row, using).filter(worked_at__gt=moment - _RECENT, failures=0).exists()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -13,13 +14,13 @@ from django.db import OperationalError, connections
 
 from jwt_upstream import signals
 from jwt_upstream.client import UpstreamClient
-from jwt_upstream.exceptions import AccountLocked, RefreshUnavailable
+from jwt_upstream.exceptions import AccountLocked, CredentialRejected, RefreshUnavailable
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.refresh import try_again
-from jwt_upstream.store import queries, transitions
+from jwt_upstream.store import incidents, queries, transitions
 from tests.support.upstream import Answer, Upstream
 
-Lose = Callable[[str], None]
+Lose = Callable[..., None]
 LOGIN = {"username": "bob", "password": "correct horse"}
 LOCKED = Answer(401, {"message": "User account is locked."})
 
@@ -28,8 +29,8 @@ LOCKED = Answer(401, {"message": "User account is locked."})
 def lose(monkeypatch: pytest.MonkeyPatch) -> Lose:
     """Has the first commit of a transition go unacknowledged: it is written, and the connection is gone."""
 
-    def lose(name: str) -> None:
-        write, done = getattr(transitions, name), list[str]()
+    def lose(name: str, writes: ModuleType = transitions) -> None:
+        write, done = getattr(writes, name), list[str]()
 
         def unacknowledged(*args: Any, **kwargs: Any) -> Any:
             result = write(*args, **kwargs)
@@ -39,7 +40,7 @@ def lose(monkeypatch: pytest.MonkeyPatch) -> Lose:
                 raise OperationalError("server closed the connection unexpectedly")
             return result
 
-        monkeypatch.setattr(transitions, name, unacknowledged)
+        monkeypatch.setattr(writes, name, unacknowledged)
 
     return lose
 
@@ -143,6 +144,34 @@ def test_lease_after_an_interruption(client: UpstreamClient, upstream: Upstream,
         signals.refresh_interrupted.disconnect(receive)
     assert kinds() == ["interrupted", "refreshed"]
     assert len(interrupted) == 1
+
+
+def test_incident_of_an_upstream(
+    client: UpstreamClient, upstream: Upstream, settings: Any, lose: Lose, mailoutbox: list[mail.EmailMessage]
+) -> None:
+    """That an upstream is down, and that it works again, is told once, whichever acknowledgement is lost."""
+    settings.JWT_UPSTREAM_OUTAGE_SECONDS = 0
+    settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {"backoff": 0.0, "backoff_max": 0.0}
+    upstream.answers["/refresh"] = Answer(503)
+    lose("note_failure", incidents)
+    lose("close", incidents)
+    for _ in range(2):
+        with pytest.raises(RefreshUnavailable):
+            client.refresh()
+    del upstream.answers["/refresh"]
+    client.refresh()
+    client.refresh()
+    assert told(mailoutbox) == ["upstream up is down", "upstream up works again"]
+
+
+def test_refusal(client: UpstreamClient, upstream: Upstream, lose: Lose, mailoutbox: list[mail.EmailMessage]) -> None:
+    """A refused refresh is recorded once, with its incident, and the admins hear of it."""
+    upstream.refresh = "another"
+    lose("settle_refusal")
+    with pytest.raises(CredentialRejected):
+        client.refresh()
+    assert kinds() == ["rejected"]
+    assert told(mailoutbox) == ["up/default is rejected"]
 
 
 def test_commit_after_the_caller_gave_up(
