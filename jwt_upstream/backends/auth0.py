@@ -25,6 +25,7 @@ class Auth0Backend(OAuth2Backend):
         # A blocked user, or one refused by a rule, gets 401 ``unauthorized``, at a refresh 403 ``invalid_grant``, and
         # after too many wrong passwords 429.
         Rule(Verdict.LOCKED, TOKEN_REQUESTS, (400, 401, 403, 429), json="error_description", pattern=_BLOCKED),
+        Rule(Verdict.REJECTED, ("login",), (401,), json="error_description", pattern=r"\bverify your e-?mail\b"),
         Rule(Verdict.LOCKED, TOKEN_REQUESTS, (401,), json="error", pattern=r"^(unauthorized|password_leaked)$"),
         # Older tenants say ``access_denied``, which is about the application otherwise.
         Rule(Verdict.REJECTED, ("refresh",), (403,), json="error_description", pattern=r"^Unknown or invalid refresh"),

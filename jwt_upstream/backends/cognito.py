@@ -79,6 +79,7 @@ class CognitoBackend(Backend):
             json="message",
             pattern=r"^(Incorrect username or password|User does not exist)",
         ),
+        Rule(Verdict.REJECTED, ("login",), json="__type", pattern=r"\bUserNotFoundException$"),
         Rule(
             Verdict.REJECTED,
             ("refresh",),

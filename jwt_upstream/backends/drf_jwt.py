@@ -5,6 +5,8 @@ from __future__ import annotations
 from .base import Backend
 from .core import TOKEN_REQUESTS, Rule, Verdict
 
+_MESSAGES = ("detail", "non_field_errors")
+
 
 class DRFJWTBackend(Backend):
     """drf-jwt, and djangorestframework-jwt which it was forked from; checked against 1.19.2.
@@ -22,12 +24,9 @@ class DRFJWTBackend(Backend):
     rules = (
         # In answer to a call, a 401 "User account is disabled." locks by the default rules.
         Rule(
-            Verdict.LOCKED,
-            TOKEN_REQUESTS,
-            json=("detail", "non_field_errors"),
-            status=(400, 401, 403),
-            pattern=r"^User (account is disabled|doesn't exist)\.?$",
+            Verdict.LOCKED, TOKEN_REQUESTS, (400, 401, 403), json=_MESSAGES, pattern=r"^User account is disabled\.?$"
         ),
+        Rule(Verdict.LOCKED, ("refresh",), (400, 401, 403), json=_MESSAGES, pattern=r"^User doesn't exist\.?$"),
         Rule(
             Verdict.REJECTED,
             ("refresh",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .base import Backend
 from .core import TOKEN_REQUESTS, Rule, Verdict
 
-_REFUSED = r"^(INVALID_LOGIN_CREDENTIALS|INVALID_PASSWORD|INVALID_EMAIL|EMAIL_NOT_FOUND|INVALID_CUSTOM_TOKEN)\b"
+_REFUSED = r"^(INVALID_LOGIN_CREDENTIALS|INVALID_PASSWORD|INVALID_EMAIL|(EMAIL|USER)_NOT_FOUND|INVALID_CUSTOM_TOKEN)\b"
 _BUSY = r"^(TOO_MANY_ATTEMPTS_TRY_LATER|QUOTA_EXCEEDED|RESOURCE_EXHAUSTED)\b"
 _LIMITS = r"^(rateLimitExceeded|userRateLimitExceeded|dailyLimitExceeded\w*|quotaExceeded|backendError)$"
 

@@ -33,7 +33,9 @@ class GitHubBackend(Backend):
     retry_at_headers = ("X-RateLimit-Reset",)
     rules = (
         Rule(Verdict.REJECTED, ("login", "refresh"), json="error", pattern=_REFUSED),
-        Rule(Verdict.LOCKED, ("login", "refresh"), json="error", pattern=r"^unverified_user_email$"),
+        # At a login it is the address of whoever has just authorized the app.
+        Rule(Verdict.REJECTED, ("login",), json="error", pattern=r"^unverified_user_email$"),
+        Rule(Verdict.LOCKED, ("refresh",), json="error", pattern=r"^unverified_user_email$"),
         Rule(Verdict.CONFIG, ("login", "refresh"), json="error", pattern=_CLIENT),
         # The call requires the token of the app itself, or a password with a second factor.
         Rule(Verdict.PASS, ("api",), (401,), json="message", pattern=r"JSON web token|\bclaim\b"),

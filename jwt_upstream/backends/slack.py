@@ -34,7 +34,8 @@ class SlackBackend(Backend):
     rules = (
         # Of the token's own user or workspace, whatever the method.
         Rule(Verdict.LOCKED, status=(200,), json="error", pattern=r"^account_inactive$"),
-        Rule(Verdict.LOCKED, ("login",), json="error", pattern=r"^user_email_unverified$"),
+        # The address of whoever has just authorized the app.
+        Rule(Verdict.REJECTED, ("login",), json="error", pattern=r"^user_email_unverified$"),
         Rule(
             Verdict.REJECTED,
             ("login", "refresh"),

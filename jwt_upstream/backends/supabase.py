@@ -44,7 +44,7 @@ class SupabaseBackend(Backend):
         *_coded(Verdict.LOCKED, ("login", "refresh"), r"^user_banned$"),
         *_coded(Verdict.LOCKED, ("refresh",), r"^user_not_found$"),
         Rule(Verdict.LOCKED, ("api",), (403,), json=_MESSAGES, pattern=r"^User from sub claim in JWT does not exist$"),
-        *_coded(Verdict.LOCKED, ("login",), r"^((email|phone)_not_confirmed|provider_email_needs_verification)$"),
+        *_coded(Verdict.LOCKED, ("login",), r"^(email|phone)_not_confirmed$"),
         Rule(
             Verdict.LOCKED,
             ("login", "refresh"),
@@ -52,7 +52,9 @@ class SupabaseBackend(Backend):
             pattern=r"user (is )?banned|(email|phone) not confirmed",
         ),
         Rule(Verdict.CONFIG, ("login", "refresh"), json="msg", pattern=r"^unsupported_grant_type$"),
-        *_coded(Verdict.REJECTED, ("login",), r"^invalid_credentials$"),
+        *_coded(
+            Verdict.REJECTED, ("login",), r"^(invalid_credentials|user_not_found|provider_email_needs_verification)$"
+        ),
         *_coded(
             Verdict.REJECTED,
             ("refresh",),

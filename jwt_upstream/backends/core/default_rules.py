@@ -114,10 +114,19 @@ _UNCONFIRMED = (
     r"\b(e-?mail|account)\b[\w ]{0,40} not (been |yet )?(verified|confirmed|activated|active)\b"
     r"|(email|account|user)_not_(verified|confirmed|activated|active)\b|\b(confirm|verify) your e-?mail"
 )
+#: A name that the server doesn't know; not a field that the request lacks, nor a URL or a table.
+_WHO = r"(user([ _-]?(name|account))?|account|e-?mail([ _-]address)?)"
+_UNKNOWN_USER = (
+    r"^(?!.*(/|\b(field|column|table|page|route|url|(in|from) (the )?(request|body|payload))\b))(.*[^a-z])?("
+    rf"{_WHO}[^a-z](.{{0,80}}[^a-z])?(not[ _](be[ _])?(found|registered|exist)|(doesn't|cannot|can't|couldn't) (exist|be found))"
+    rf"|(could not|couldn't|cannot|can't|unable to) find (an? |the |your |any )?{_WHO}(?![a-z])"
+    rf"|(no such|unknown|unregistered)[ _]{_WHO}(?![ _]?agent|[a-z])"
+    rf"|no {_WHO} ((was )?found|exists|(registered )?(with|for|by|matching)) )"
+)
 _WRONG_PASSWORD = (
     r"\b(invalid|incorrect|wrong|bad)\b(?!.*\bclient)[\w ,/-]{0,60}\b(credentials?|password|login)\b"
     r"|unable to log ?in with|(bad|invalid|incorrect|wrong)_(login_|user_)?(credentials|password)"
-    r"|credentials do not match|\b(user|account) (was )?(not found|does( not|n't) exist)"
+    rf"|credentials do not match|{_UNKNOWN_USER}"
 )
 _REFRESH_TOKEN_INVALID = (
     r"^(?!.*\b(request|cookies?|body|headers?|payload)\b)"
