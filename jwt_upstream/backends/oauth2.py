@@ -28,8 +28,9 @@ class OAuth2Backend(Backend):
     first (section 2.3.1). With ``client_authentication="post"`` they are sent in the body: for servers that support
     nothing else or don't decode the special characters of a secret, and for clients without a secret.
 
-    ``invalid_grant`` rejects a refresh token, as does a message that is about the refresh token. Any other code, with
-    401 and 403 too, is about the client. Add ``rules`` for anything else that your server says.
+    ``invalid_grant`` rejects a refresh token, as does a message that the refresh token is dead, whatever code and
+    status stand beside it. Any other code, with 401 and 403 too, is about the client. Add ``rules`` for anything else
+    that your server says.
     """
 
     login_path = "token"

@@ -6,10 +6,12 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from jwt_upstream.backends import OAuth2Backend, Verdict
+from jwt_upstream.backends import Backend, OAuth2Backend, Verdict, make_backend
 from jwt_upstream.tokens import TokenPair
+from tests.backends.test_documented_settings import documented
 from tests.support.exchanges import API, CLIENT, exchange, form, minutes, tokens
 from tests.support.upstream import Answer, Upstream
+from tests.support.wire_cases import CASES_BY_FILE, Case, answer, failures, right
 
 
 def test_login() -> None:
@@ -81,6 +83,33 @@ def test_invalid_grant_that_means_something_else(description: str, verdict: Verd
     body = {"error": "invalid_grant", "error_description": description}
     _, outcome = exchange(OAuth2Backend("erp", API, **CLIENT), "refresh", body, 400)
     assert outcome.verdict is verdict
+
+
+@pytest.mark.parametrize("server", ["zoho", "servicenow"])
+def test_codes_of_their_own(server: str) -> None:
+    """With the documented rules, servers are understood that have codes of their own for a dead refresh token."""
+    backend = make_backend(server, documented("oauth2.rst")[server])
+
+    def check(case: Case) -> None:
+        assert backend.verdict(case["where"], answer(case)).name in right(case)
+
+    assert failures(CASES_BY_FILE[server], check) == []
+    assert own_words(backend) == {"REJECTED"}
+    assert own_words(OAuth2Backend(server, API)).isdisjoint({"REJECTED", "LOCKED"})
+
+
+def own_words(backend: Backend) -> set[str]:
+    """Return what a backend makes of the refusals of these servers."""
+    refused = (case for case in CASES_BY_FILE[backend.alias] if case["event"] == "refresh_rejected")
+    return {backend.verdict("refresh", answer(case)).name for case in refused}
+
+
+def test_league_without_its_class() -> None:
+    """The words of league/oauth2-server 8 about the refresh token outrank its code, which is about the request."""
+    cases = [case for case in CASES_BY_FILE["league-oauth2-server"] if case["event"] == "refresh_rejected"]
+    assert len(cases) > 5
+    backend = OAuth2Backend("erp", API)
+    assert {backend.verdict("refresh", answer(case)) for case in cases} == {Verdict.REJECTED}
 
 
 def test_wrong_grant() -> None:

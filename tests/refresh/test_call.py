@@ -77,6 +77,31 @@ def test_token_that_is_too_long(client: UpstreamClient, upstream: Upstream) -> N
     assert Credential.objects.get().state == "active"
 
 
+DEAD = {
+    "Jira": (403, {"error": "unauthorized_client", "error_description": "refresh_token is invalid"}),
+    "league": (401, {"error": "invalid_request", "error_description": "The refresh token is invalid."}),
+    "a success": (200, {"error": "invalid_grant"}),
+    "words in a success": (200, {"success": False, "message": "Invalid refresh token"}),
+    "text": (404, b"Refresh token not found"),
+}
+
+
+@pytest.mark.parametrize("said", DEAD)
+@pytest.mark.parametrize("backend", ["Backend", "OAuth2Backend"])
+def test_dead_refresh_token(
+    automatic: UpstreamClient, upstream: Upstream, settings: Any, backend: str, said: str
+) -> None:
+    """However a server says that the refresh token is dead, a login heals what it can and nothing is tried again."""
+    automatic.get("orders/")
+    settings.JWT_UPSTREAM["up"]["BACKEND"] = f"jwt_upstream.backends.{backend}"
+    options = {"access_paths": ["access"], "refresh_paths": ["refresh"], "client_id": "us", "body_format": "json"}
+    settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {**options, "login_path": "login", "refresh_path": "refresh"}
+    upstream.answers["/refresh"] = Answer(*DEAD[said])
+    upstream.expire()
+    assert automatic.get("orders/").json()["token"] == "access-2"
+    assert (upstream.refreshes, Credential.objects.get().state) == (1, "active")
+
+
 def test_missing_refresh_token(automatic: UpstreamClient, upstream: Upstream) -> None:
     """A missing refresh token leads to one login, and nobody is woken."""
     automatic.adopt(TokenPair("stale"))

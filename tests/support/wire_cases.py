@@ -85,7 +85,7 @@ LEFT_TO_A_REFRESH = {
 }
 _OAUTH2 = (
     *("rfc", "oidc-provider", "duende-identityserver", "doorkeeper", "openiddict", "spring-authorization-server"),
-    *("xero", "quickbooks"),
+    *("xero", "quickbooks", "atlassian"),
 )
 #: Gateways, and servers without a class of their own.
 _PLAIN = (

@@ -11,6 +11,8 @@ from __future__ import annotations
 from .verdicts import CALLS, TOKEN_REQUESTS, Rule, Verdict
 
 _REFUSAL_STATUSES = (400, 401, 403, 422, 423)
+#: Where a refusal may stand that leaves no doubt. Some servers refuse with 200, or with 500 by an exception of theirs.
+_ANY_REFUSAL = (200, 400, 401, 403, 404, 409, 410, 419, 422, 423, 440, 498, 500)
 
 #: Where servers state an error, as a sentence or a code.
 ERROR_PATHS = (
@@ -36,6 +38,13 @@ ERROR_PATHS = (
     "errors.0.extensions.code",
     "fault.faultstring",
     "fault.detail.errorcode",
+)
+#: The same of token endpoints; the last are those of ArcGIS, league/oauth2-server and of field errors.
+TOKEN_ERROR_PATHS = (
+    *ERROR_PATHS,
+    *("error_message", "errorMessage", "error_msg", "err", "description", "status", "data.message", "data.error"),
+    *("error.error", "error.error_description", "hint", "error_hint"),
+    *("refresh_token", "refresh", "errors.refresh_token"),
 )
 #: A challenge that no token can satisfy, such as a proxy's Basic authentication (RFC 9110, section 11.6.1).
 _OTHER_CHALLENGE = r"^(?!.*\b(Bearer|DPoP|jwt)\b)\s*(Basic|Digest|Negotiate|NTLM|Key|ApiKey)\b"
@@ -128,15 +137,72 @@ _WRONG_PASSWORD = (
     r"|unable to log ?in with|(bad|invalid|incorrect|wrong)_(login_|user_)?(credentials|password)"
     rf"|credentials do not match|{_UNKNOWN_USER}"
 )
-_REFRESH_TOKEN_INVALID = (
-    r"^(?!.*\b(request|cookies?|body|headers?|payload)\b)"
-    r"(.*\b(invalid|expired|revoked|unknown|bad)[ _]refresh[ _]?token"
-    r"|.*\brefresh[ _]?token.{0,20}(invalid|expired|revoked|blacklisted|already[ _]used|not[ _](valid|found|exist)))"
+# -- a refresh token that is dead, in sentences and codes: "Unauthorized: the refresh token has expired, log in again",
+# "InvalidRefreshTokenException". The whole message must be about that, and what follows may only explain it.
+_REFRESH_TOKEN = r"refresh[ _.-]?(token|jwt)"
+_BEGINNING = (
+    r"(^|[.:;,!?)\]>/\"-] ?|\b(err(or)?|e|auth|oauth2?|code|exception)[ _.-])"
+    r"((the|your|this|that|an?|provided|given|supplied|submitted|current|stored|old|user'?s?|jwt|oauth2?)[ _-]){0,4}"
 )
+_FILLING = (
+    r"([ _.-]?(is|was|has|had|been|already|now|that|which|you|sent|provided|supplied|given|submitted|presented|used"
+    r"|passed|string|value|seems|appears|to|be|could)(?![a-z])){0,7}[ _.-]?"
+)
+_DEAD_ADJECTIVE = (
+    r"(invalid(ated)?|inactive|expired|revoked|(black|block|deny)[ -]?listed|unknown|unrecogni[sz]ed|malformed"
+    r"|consumed|rotated|replaced|superseded|deleted|reused|bad)"
+)
+_DEAD_PREDICATE = (
+    rf"({_DEAD_ADJECTIVE}|already[ _-]?(been[ _-])?used|(?<=been)[ _-]used|re-?use[ _-]?detect(ed|ion)|reuse"
+    r"|(not|no longer)[ _-]?(be[ _-]found|valid|found|exist(s|ing)?|recogni[sz]ed|active|in (the )?database)"
+    r"|does(n't| ?not)[ _-]exist)"
+)
+_END = (
+    r"(?=\W*$|[.,;:!)\]]|exception|error"
+    r"|[ _-]+(or|and|by|due|because|since|please|for user|provided|supplied|given|sent|found|error|exception|-|–|\())"
+)
+#: What makes a message one about the request, the client, or a server that could not find out.
+_OTHER_CAUSE = (
+    r"\b(?<!bad )(?<!sign-in )(?<!signin )(?<!login )requests?\b|\b(?<!login )(?<!authentication )required\b"
+    r"|\b(requires?|missing|cookies?|body|headers?|payload|parameters?|fields?|client([ _-]?\w{1,12})?|clients"
+    r"|api[ _-]?key|applications?|issuer|audience|scopes?|tenant"
+    r"|realm|region|environment|origin|ip|\w{0,12}mismatch\w{0,3}|match(es)?|whether|if|unless|until|before|when"
+    r"|services?|servers?|redis|cache|backend|network|connection|timeout|timed|unavailable|internal|temporar\w{1,4}"
+    r"|maintenance|overload(ed)?|retry|rate|limit(s|ed)?|quota|too many|(try|retry) (again )?(in|later|after)"
+    r"|configur\w{1,6})\b|(?<!not in )(?<!not in the )\bdatabase\b"
+)
+_IN_ENGLISH = (
+    rf"^(?=.*refresh)(?!.*({_OTHER_CAUSE})).*{_BEGINNING}("
+    rf"{_DEAD_ADJECTIVE}([ ,_/-]{{1,2}}((or|and)[ _-])?{_DEAD_ADJECTIVE}){{0,3}}[ _.-]?((jwt|oauth2?)[ _-])?"
+    rf"{_REFRESH_TOKEN}{_END}|{_REFRESH_TOKEN}s?{_FILLING}{_DEAD_PREDICATE}{_END}|no such {_REFRESH_TOKEN})"
+)
+#: The same from servers that answer in their own language although English is requested.
+_TRANSLATED = (
+    r"^(ungültiges|abgelaufenes) refresh[- ]?token\W*$"
+    r"|^(das |der |dein |ihr )?(refresh|aktualisierungs)[- ]?token (ist |wurde )?"
+    r"(ungültig|abgelaufen|widerrufen|gesperrt|nicht gefunden|nicht gültig)\b"
+    r"|^(le )?(refresh[- ]?token|jeton (de )?(rafra[iî]chissement|renouvellement|d'actualisation)) ((est|a|a été) )?"
+    r"(invalide|expiré|révoqué|introuvable)\b"
+    r"|^(el |o |il )?(refresh[- ]?token|token (de (actualización|refresco|renovación|atualização)|di aggiornamento)) "
+    r"((es|está|fue|ha|é|foi|è|è stato) )?((no es|não é|não|non è|non) v[áa]lido|inv[áa]lido|expirado|expirou|caducado"
+    r"|scaduto|revocado|revogado|revocato)\b"
+    r"|^refresh[- ]?token is (ongeldig|verlopen|ingetrokken)\b"
+    r"|^(刷新|refresh ?)(令牌|token) ?(已|无效|過期|过期|失效|不存在)"
+    r"|^(リフレッシュ|refresh ?)(トークン|token)[がはの]?(無効|期限|失効)"
+    r"|^(refresh[- ]?token|токен обновления) (недействителен|ист[её]к|отозван|не найден)\b"
+)
+_REFRESH_TOKEN_DEAD = f"{_IN_ENGLISH}|{_TRANSLATED}"
 #: The state of our token; messages about another one (of a form, a device, a password reset) name it.
 _KINDS = r"((the|your|provided|given|incoming|access|auth|authentication|authorization|bearer|session|jwt)[ _-]?)*"
 _TOKEN = rf"{_KINDS}(token|jwt|session)( provided)?[ _-]?((is|has|was|has been)[ _])?"
-_TOKEN_EXPIRED = rf"^({_TOKEN}|refresh has )(expired|revoked|blacklisted)\b"
+_TOKEN_EXPIRED = (
+    rf"^({_TOKEN}|refresh has )(expired|revoked|blacklisted|invalid or expired|expired or invalid)\b"
+    rf"|^(invalid or expired|expired or invalid) {_KINDS}(token|jwt|session)[.!]?$"
+)
+_SESSION_GONE = (
+    r"^((the|your|user) )?(session|grant)[ _-]((is|was|has|has been)[ _])?"
+    r"(not[ _-]found|expired|revoked|terminated|no longer (valid|active)|does not exist)[.!]?$"
+)
 # A gateway that found no API key, or no credentials in the request at all.
 _GATEWAY = (
     r"\bapi[ _-]?key\b|subscription key|not configured"
@@ -178,19 +244,31 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         pattern=r"^Account is disabled\.?$",
         status=(400, 401, 403, 423),
     ),
-    # The error codes of OAuth 2 (RFC 6749, section 5.2).
+    # The error codes of OAuth 2 (RFC 6749, section 5.2), by whatever status.
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, json="error", pattern=_SERVER_ERRORS),
-    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (400, 401, 403), json="error_description", pattern=_SERVER_FAILURE),
-    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (400, 401, 403), json="error_description", pattern=_WRONG_CLIENT),
-    Rule(Verdict.REJECTED, TOKEN_REQUESTS, (400, 401, 403), json="error", pattern=r"^invalid_grant$"),
-    # 501 is Auth0's status for an unknown grant type.
-    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (400, 401, 403, 501), json=ERROR_PATHS, pattern=_CLIENT_ERRORS),
+    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _ANY_REFUSAL, json="error_description", pattern=_SERVER_FAILURE),
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, _ANY_REFUSAL, json="error_description", pattern=_WRONG_CLIENT),
+    Rule(Verdict.REJECTED, TOKEN_REQUESTS, _ANY_REFUSAL, json=TOKEN_ERROR_PATHS, pattern=r"^invalid_grant$"),
     # Rate limits in the form of a refusal; further attempts would prolong them.
-    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSAL_STATUSES, header="Retry-After"),
+    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _ANY_REFUSAL, header="Retry-After"),
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (401, 403), header="X-RateLimit-Remaining", pattern=r"^0$"),
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (401, 403), header="RateLimit-Remaining", pattern=r"^0$"),
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSAL_STATUSES, pattern=_BUSY),
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSAL_STATUSES, json=ERROR_PATHS, pattern=_BUSY_TRANSLATED),
+    # Words about the refresh token outrank a code that is about the client (Jira's, that of league/oauth2-server 8).
+    Rule(
+        Verdict.REJECTED,
+        ("refresh",),
+        _ANY_REFUSAL,
+        json=TOKEN_ERROR_PATHS,
+        pattern=_REFRESH_TOKEN_DEAD,
+    ),
+    # A text and nothing else, as Express sends it.
+    Rule(
+        Verdict.REJECTED, ("refresh",), _ANY_REFUSAL, pattern=rf"^(?=[^<>{{}}\n]{{1,200}}\n?$)({_REFRESH_TOKEN_DEAD})"
+    ),
+    # 501 is Auth0's status for an unknown grant type.
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (200, 400, 401, 403, 501), json=ERROR_PATHS, pattern=_CLIENT_ERRORS),
     # Answers of gateways: AWS; Kong, by a header which answers from behind it don't have; Cloudflare; the bot
     # protection of DataDome and PerimeterX. A resource that names its metadata (RFC 9728) is not a token endpoint.
     Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), header="x-amzn-ErrorType"),
@@ -211,8 +289,14 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         json=ERROR_PATHS,
         pattern=f"{ACCOUNT}|{_UNCONFIRMED}",
     ),
-    Rule(Verdict.REJECTED, ("refresh",), (400, 401, 403, 422), json=ERROR_PATHS, pattern=_REFRESH_TOKEN_INVALID),
-    Rule(Verdict.REJECTED, ("refresh",), (400, 422), json=ERROR_PATHS, pattern=_TOKEN_EXPIRED),
+    # No token but the refresh token was sent.
+    Rule(
+        Verdict.REJECTED,
+        ("refresh",),
+        (400, 401, 403, 404, 410, 422, 440, 498),
+        json=TOKEN_ERROR_PATHS,
+        pattern=f"{_TOKEN_EXPIRED}|{_SESSION_GONE}",
+    ),
     Rule(Verdict.REJECTED, ("login",), (400, 404, 422), json=ERROR_PATHS, pattern=_WRONG_PASSWORD),
     Rule(Verdict.REJECTED, ("login",), (401, 403), json=ERROR_PATHS, pattern=_STEP_UP),
     Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), pattern=_GATEWAY),
