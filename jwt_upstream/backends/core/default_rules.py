@@ -127,7 +127,8 @@ _UNCONFIRMED = (
 _WHO = r"(user([ _-]?(name|account))?|account|e-?mail([ _-]address)?)"
 _UNKNOWN_USER = (
     r"^(?!.*(/|\b(field|column|table|page|route|url|(in|from) (the )?(request|body|payload))\b))(.*[^a-z])?("
-    rf"{_WHO}[^a-z](.{{0,80}}[^a-z])?(not[ _](be[ _])?(found|registered|exist)|(doesn't|cannot|can't|couldn't) (exist|be found))"
+    rf"{_WHO}[^a-z](.{{0,80}}[^a-z])?"
+    r"(not[ _](be[ _])?(found|registered|exist)|(doesn't|cannot|can't|couldn't) (exist|be found))"
     rf"|(could not|couldn't|cannot|can't|unable to) find (an? |the |your |any )?{_WHO}(?![a-z])"
     rf"|(no such|unknown|unregistered)[ _]{_WHO}(?![ _]?agent|[a-z])"
     rf"|no {_WHO} ((was )?found|exists|(registered )?(with|for|by|matching)) )"
