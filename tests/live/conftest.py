@@ -92,7 +92,9 @@ class Account:
 
     def wait_until_ended(self) -> None:
         """Wait until the app thinks so too; clocks are compared by whole seconds at some servers."""
+        give_up_at = time.monotonic() + END_SECONDS
         while not self.credential.has_expired(timezone.now()):
+            assert time.monotonic() < give_up_at, "the app doesn't know that the token has expired"
             time.sleep(0.1)
 
     def bare_call(self, pair: TokenPair) -> Response:
