@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from textwrap import fill
 from typing import Any
 from urllib.parse import urlencode
 
@@ -69,6 +70,7 @@ def _credential_fails(credential: Any, event: Any, **_: Any) -> None:
         return
     body = f"""\
 The credential {credential} gets no new token, while others at {credential.upstream} do.
+Refreshing tokens fails for {incident.concerns}.
 
 {_facts(incident)}
 Admin:   {_link("credential_change", credential.pk)}
@@ -108,8 +110,9 @@ _REMEDIES = {
 
 def _upstream_failed(incident: Any, **_: Any) -> None:
     what = incident.get_kind_display()
+    failing = f"The upstream {incident.upstream} is {what}: refreshing tokens fails for {incident.concerns}."
     body = f"""\
-The upstream {incident.upstream} is {what}: it gives no new tokens.
+{fill(failing, 78)}
 
 {_facts(incident)}
 Admin:   {_link("credential_changelist", upstream=incident.upstream)}
@@ -136,8 +139,8 @@ Admin:   {_link("credential_changelist", upstream=incident.upstream)}
 
 
 def _facts(incident: Any) -> str:
-    facts = {"Whose": incident.concerns, "Since": timestamp(incident.since), "URL": incident.url}
-    return "\n".join(f"{name + ':':<9}{fact}" for name, fact in (facts | {"Reason": incident.reason}).items() if fact)
+    asked = f"\nURL:     {incident.url}" if incident.url else ""
+    return f"Since:   {timestamp(incident.since)}{asked}\nReason:  {incident.reason}"
 
 
 def _link(page: str, *args: Any, **query: str) -> str:

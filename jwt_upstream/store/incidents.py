@@ -28,8 +28,7 @@ _MOST_NAMES = 3
 
 def find(row: Credential, using: str) -> list[Incident]:
     """Return the open incidents of a credential and of its upstream, by one look at an index."""
-    rows = Incident.objects.using(using).filter(upstream=row.upstream, account__in=["", row.account], is_open=True)
-    return list(rows.select_related("credential").order_by())
+    return list(_of(row, ["", row.account], using).select_related("credential").order_by())
 
 
 # -- opening
@@ -41,18 +40,14 @@ def need_human(row: Credential, using: str) -> Incident | None:
     Returns it if admins are to be told: it is new, or they know of nothing that they must act upon.
     """
     now = row.now()
-    columns: dict[str, Any] = {
-        "kind": row.state,
-        "reason": row.reason,
-        "credential": row,
-        "generation": row.generation,
-    }
-    incident, is_new = _open(row, row.account, using, **columns, since=row.since, opened_at=now, notified_at=now)
-    if is_new:
-        return incident
-    is_known = incident.notified_at is not None and incident.kind in Incident.NEEDS_HUMAN
-    _update(incident, using, **columns, notified_at=incident.notified_at if is_known else now)
-    return None if is_known else incident
+    columns: dict[str, Any] = {"kind": row.state, "reason": row.reason, "generation": row.generation}
+    if _of(row, [row.account], using).filter(kind__in=Incident.NEEDS_HUMAN).update(**columns):
+        return None
+    begun = {"credential": row, "since": row.since, "opened_at": now, "notified_at": now}
+    incident, is_new = _open(row, row.account, using, **columns, **begun)
+    if not is_new:
+        _update(incident, using, **columns, notified_at=now)
+    return incident
 
 
 def note_failure(row: Credential, url: str, moment: datetime, using: str) -> Incident | None:
@@ -62,7 +57,7 @@ def note_failure(row: Credential, url: str, moment: datetime, using: str) -> Inc
     misconfiguration is told at once, unless others that worked a moment ago have yet to show whose it is; all else
     once it has lasted for JWT_UPSTREAM_OUTAGE_SECONDS.
     """
-    incident = _of_failure(row, url, moment, using)
+    incident = _of_failure(row, moment, using)
     if incident.kind in Incident.NEEDS_HUMAN:  # told already, and it was only tried again
         return None
     kind = Kind.MISCONFIGURED if row.failure_verdict == "config" else Kind.DOWN
@@ -74,7 +69,8 @@ def note_failure(row: Credential, url: str, moment: datetime, using: str) -> Inc
     return None if is_told or not _is_due(incident, row, moment, using) else _claim(incident, row, moment, using)
 
 
-def _of_failure(row: Credential, url: str, moment: datetime, using: str) -> Incident:
+def _of_failure(row: Credential, moment: datetime, using: str) -> Incident:
+    """Return the open incident that a failure belongs to: the credential's own or the upstream's."""
     found = {incident.account: incident for incident in find(row, using)}
     own, whole = found.get(row.account), found.get("")
     is_failing = own is not None and own.kind == Kind.FAILING
@@ -90,7 +86,11 @@ def _of_failure(row: Credential, url: str, moment: datetime, using: str) -> Inci
 
 
 def _begin(row: Credential, account: str, moment: datetime, using: str) -> Incident:
-    columns = {"kind": Kind.FAILING, "since": row.failing_since or moment, "opened_at": moment}
+    columns = {
+        "kind": Kind.FAILING if account else Kind.DOWN,
+        "since": row.failing_since or moment,
+        "opened_at": moment,
+    }
     return _open(row, account, using, **columns, credential=row, generation=row.generation)[0]
 
 
@@ -119,7 +119,7 @@ def _concerns(row: Credential, using: str) -> str:
     others = failing.exclude(pk=row.pk).order_by().values_list("account", flat=True)[: _MOST_NAMES - 1]
     names = ", ".join([row.account, *others])
     if total <= 1:
-        return storable(f"the only account at {row.upstream}, {names}")
+        return storable(f"the only account at {row.upstream} ({names})")
     among = f": {names}" if number <= 1 else f", among them {names}"
     return storable(f"{max(number, 1)} of {total} accounts at {row.upstream}{among}")
 
@@ -174,6 +174,10 @@ def _end(
 
 
 # -- rows
+
+
+def _of(row: Credential, accounts: list[str], using: str) -> QuerySet[Incident]:
+    return Incident.objects.using(using).filter(upstream=row.upstream, account__in=accounts, is_open=True)
 
 
 def _others(row: Credential, using: str) -> QuerySet[Credential]:

@@ -164,16 +164,13 @@ def mark(row: Credential, state: str, using: str, details: EventDetails) -> Even
 
 def mark_unreadable(row: Credential, seconds: float, using: str, details: EventDetails) -> Event | None:
     """Record that no key decrypts the tokens as they were read, once that has been so for a number of seconds."""
-    with _locked(row, using, state=State.ACTIVE, **_tokens(row)) as there:
-        if there is None:
-            return None
-        since = there.unreadable_since or there.now()
-        if _is_past(there, since, seconds):
-            columns = {**_failed(there, State.UNREADABLE, details.reason), "since": since}
-            return _write(there, using, Kind.UNREADABLE, columns, details)
-        if there.unreadable_since is None:
+    since = row.unreadable_since or row.now()
+    with _locked(row, using, state=State.ACTIVE, unreadable_since=row.unreadable_since, **_tokens(row)) as there:
+        if there and there.now() - since < timedelta(seconds=seconds):
             _update(there, using, {"unreadable_since": since})
-        return None
+            return None
+        columns = {**_failed(there or row, State.UNREADABLE, details.reason), "since": since}
+        return _write(there, using, Kind.UNREADABLE, columns, details)
 
 
 def note_readable(row: Credential, using: str) -> None:
@@ -268,10 +265,6 @@ def _failed(row: Credential, state: str, reason: str) -> dict[str, Any]:
 
 def _tokens(row: Credential) -> dict[str, Any]:
     return {"access_token": row.access_token, "refresh_token": row.refresh_token}
-
-
-def _is_past(row: Credential, since: datetime, seconds: float) -> bool:
-    return row.now() - since >= timedelta(seconds=seconds)
 
 
 def _after(row: Credential, seconds: float) -> datetime:

@@ -181,7 +181,9 @@ def test_mails_about_an_upstream(client: UpstreamClient, upstream: Upstream, mai
     fail(upstream, MISCONFIGURED)
     fail(upstream, None)
     began, ended = (str(message.body) for message in mailoutbox)
-    assert began.startswith("The upstream up is misconfigured: it gives no new tokens.\n\nWhose:   the only account")
+    assert began.startswith(
+        "The upstream up is misconfigured: refreshing tokens fails for the only account\nat up (default).\n\n"
+    )
     assert f"\nURL:     {upstream.url}refresh\nReason:  HTTP 404: Not found.\n" in began
     assert "\nAdmin:   /admin/jwt_upstream/credential/?upstream=up\n" in began
     assert "    Check the settings of this upstream in JWT_UPSTREAM" in began

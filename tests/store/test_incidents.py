@@ -171,7 +171,7 @@ def test_locked_one_that_was_tried_again_alone(transactional_db: None, settings:
 
 
 @pytest.mark.parametrize(
-    ("others", "concerns"), [(0, "the only account at up, ann"), (1, "1 of 2 accounts at up: ann")]
+    ("others", "concerns"), [(0, "the only account at up (ann)"), (1, "1 of 2 accounts at up: ann")]
 )
 def test_whom_it_concerns(transactional_db: None, others: int, concerns: str) -> None:
     """An incident says how many of how many accounts it concerned when it was told."""

@@ -38,6 +38,8 @@ STALE: dict[str, Callable[[Credential], Any]] = {
     ),
     "release_lease": lambda row: transitions.release_lease(row, USING),
     "mark": lambda row: transitions.mark(row, State.LOCKED, USING, EventDetails("no")),
+    "mark_unreadable": lambda row: transitions.mark_unreadable(row, 60.0, USING, EventDetails("no")),
+    "note_readable": lambda row: transitions.note_readable(row, USING),
     "restore": lambda row: transitions.restore(row, USING, EventDetails("no")),
     "suppress_refresh": lambda row: transitions.suppress_refresh(row, 60.0, USING),
     "log_out": lambda row: transitions.log_out(row, USING, EventDetails()),
