@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connection
 
 from jwt_upstream.fields import Encrypted
+from jwt_upstream.models import Incident
 from jwt_upstream.tokens import fingerprint
 from tests.chaos.logs import Log
 
@@ -89,3 +90,18 @@ def _copy(log: Log, row: dict[str, Any], boot_to_epoch: float) -> None:
     number, at = row.pop("id"), float(row.pop("at")) - boot_to_epoch
     account = f"{row.pop('upstream')}/{row.pop('account')}"
     log.write("audit", number=number, at=at, account=account, access=access, refresh=refresh, **row)
+
+
+def copy_incidents_to(log: Log, boot_to_epoch: float) -> None:
+    """Write the incidents, as they are in the end, to the logs."""
+    for incident in Incident.objects.all():
+        closed = incident.closed_at.timestamp() - boot_to_epoch if incident.closed_at else float("inf")
+        log.write(
+            "incident row",
+            subject=incident.subject,
+            mailed_as=incident.subject if incident.account else f"upstream {incident.upstream}",
+            opened=incident.opened_at.timestamp() - boot_to_epoch,
+            closed=closed,
+            notified=incident.notified_at is not None,
+            recovered=incident.recovery_notified_at is not None,
+        )

@@ -96,7 +96,7 @@ def _play(log: Log, fleet: Fleet, nemesis: Nemesis, database: databases.Database
 
 
 def _look_afterwards(log: Log, database: databases.Database) -> None:
-    """Note what is left: connections, credentials, and the audit."""
+    """Note what is left: connections, credentials, incidents, and the audit."""
     from django.conf import settings
     from django.db import connections
 
@@ -110,6 +110,7 @@ def _look_afterwards(log: Log, database: databases.Database) -> None:
         time.sleep(0.5)
     log.write("connections left", count=left)
     audit.copy_to(log, time.time() - now())
+    audit.copy_incidents_to(log, time.time() - now())
     for row in Credential.objects.all():
         log.write("at the end", account=str(row), state=row.state, lease=row.lease, failures=row.failures)
     connections.close_all()

@@ -52,6 +52,7 @@ def good() -> list[Record]:
         at(45.0, "phase", STAGE, name="end"),
         at(46.0, "left", STAGE, target=WORKER, status=0),
         at(47.0, "connections left", STAGE, count=0),
+        at(48.0, "incident row", STAGE, **incident(opened=3.0, closed=4.0)),
     ]
 
 
@@ -70,6 +71,11 @@ def event(number: int, kind: str, before: str, state: str, access: str, refresh:
     """Return the audit of an event that the worker recorded, but for when and which."""
     told = {"kind": kind, "row_id": number, "account": ACCOUNT, "state_before": before, "state": state}
     return {**told, "access": access, "refresh": refresh, "by_whom": f"host:{WORKER}", "at": 0.0}
+
+
+def incident(**fields: Any) -> Record:
+    """Return an incident of the account that was told, and its end as well."""
+    return {"subject": ACCOUNT, "mailed_as": ACCOUNT, "notified": True, "recovered": True, **fields}
 
 
 def delivered(token: str, status: int) -> Record:
@@ -154,10 +160,20 @@ VIOLATIONS: list[tuple[str, Callable[[Story], Result], Change]] = [
         events.incidents_are_mailed_once,
         put(at(8.0, "mail", WORKER, subject=f"{ACCOUNT} is locked")),
     ),
+    ("a trouble without an incident", events.troubles_have_incidents, edit("incident row", {}, opened=99.0)),
     (
-        "outages told twice",
+        "an end of nothing",
         events.incidents_are_mailed_once,
-        put(*[at(8.0, "mail", subject="upstream rotating is down")] * 3),
+        put(at(8.0, "mail", subject="upstream rotating works again")),
+    ),
+    (
+        "an upstream told twice",
+        events.incidents_are_mailed_once,
+        put(
+            at(48.0, "incident row", STAGE, **incident(mailed_as="upstream rotating", opened=1.0, closed=9.0)),
+            *[at(8.0, "mail", subject="upstream rotating is down")] * 2,
+            at(9.0, "mail", subject="upstream rotating works again"),
+        ),
     ),
     ("a long wait", bounds.waits_are_bounded, edit("ended", {}, t=40.0)),
     ("blocked late", bounds.blocked_soon, edit("ended", {}, t=6.0, outcome=BLOCKED)),

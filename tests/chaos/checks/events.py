@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Callable
 
 from tests.chaos.checks.story import Result, Story
 from tests.chaos.logs import Record
@@ -10,6 +11,8 @@ from tests.chaos.logs import Record
 #: The events of a new pair, and of tokens that were forgotten.
 _PAIRS = {"refreshed", "logged_in", "logged_out"}
 _FAILING = {"rejected", "locked", "unreadable"}
+#: A worker may be stopped for so long between an event and its incident.
+_SLACK = 60.0
 
 
 def changes_have_events(story: Story) -> Result:
@@ -55,44 +58,32 @@ def events_are_told(story: Story) -> Result:
     return result
 
 
-def incidents_are_mailed_once(story: Story) -> Result:
-    """There is one mail for each credential that needs a human, and one when it works again."""
-    result = Result("one message per incident")
-    expected, optional = _messages(story)
-    sent = Counter(mail["subject"] for mail in story.all("mail"))
-    for subject in sorted({*expected, *optional, *sent}):
-        if subject.startswith("upstream "):
-            continue
-        least, most = expected[subject], expected[subject] + optional[subject]
-        is_well = least <= sent[subject] <= most
-        records = [mail for mail in story.all("mail") if mail["subject"] == subject]
-        result.expect(is_well, f"{sent[subject]} mails “{subject}” for {least} to {most} incidents", *records[:6])
-    _outages(story, sent, result)
+def troubles_have_incidents(story: Story) -> Result:
+    """Each event of a credential that needs a human lies within an incident of that credential."""
+    result = Result("each trouble has its incident")
+    for event in story.events:
+        if event["kind"] in _FAILING:
+            rows = [row for row in story.all("incident row") if row["subject"] == event["account"]]
+            is_well = any(row["opened"] - _SLACK <= event["at"] <= row["closed"] + _SLACK for row in rows)
+            result.expect(is_well, "a trouble without an incident", event, *rows[:6])
     return result
 
 
-def _messages(story: Story) -> tuple[Counter[str], Counter[str]]:
-    """Return how many mails of each subject there must be, and how many more there may be."""
-    expected, optional = Counter[str](), Counter[str]()
-    for event in story.events:
-        subject = ""
-        if event["kind"] in _FAILING:
-            subject = f"{event['account']} is {event['state']}"
-        elif event["kind"] in {"logged_in", "refreshed", "restored"} and event["state_before"] in _FAILING:
-            subject = f"{event['account']} works again"
-        if subject:
-            (optional if story.recorder(event) in story.killed else expected)[subject] += 1
-    return expected, optional
+def incidents_are_mailed_once(story: Story) -> Result:
+    """There is one mail for each incident that was told, and one for its end; those of killed workers may lack."""
+    result = Result("one message per incident")
+    _compare(story, result, "notified", lambda subject: subject.rpartition(" is ")[0])
+    _compare(story, result, "recovered", lambda subject: subject.removesuffix(" works again"))
+    return result
 
 
-def _outages(story: Story, sent: Counter[str], result: Result) -> None:
-    opened: dict[str, int] = defaultdict(int)
-    closed: dict[str, int] = defaultdict(int)
-    for subject, count in sent.items():
-        if subject.startswith("upstream "):
-            (closed if subject.endswith("works again") else opened)[subject.split()[1]] += count
-    for upstream in {*opened, *closed}:
-        # The last one may be open, and the mail of either may have died with a worker.
-        slack = 1 + len(story.killed)
-        is_well = closed[upstream] - len(story.killed) <= opened[upstream] <= closed[upstream] + slack
-        result.expect(is_well, f"{opened[upstream]} outages of {upstream} were told, {closed[upstream]} ends")
+def _compare(story: Story, result: Result, told: str, subject_of: Callable[[str], str]) -> None:
+    subjects = [str(mail["subject"]) for mail in story.all("mail")]
+    sent = Counter(subject_of(subject) for subject in subjects if (told == "recovered") == subject.endswith(" again"))
+    rows = Counter(row["mailed_as"] for row in story.all("incident row") if row[told])
+    for subject in sorted({*sent, *rows}):
+        # One that needs a human after it only failed is told a second time.
+        most = rows[subject] + (subjects.count(f"{subject} is failing") if told == "notified" else 0)
+        is_well = rows[subject] - len(story.killed) <= sent[subject] <= most
+        records = [mail for mail in story.all("mail") if str(mail["subject"]).startswith(f"{subject} ")]
+        result.expect(is_well, f"{sent[subject]} mails, {rows[subject]} incidents {told}: {subject}", *records[:6])

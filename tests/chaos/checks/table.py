@@ -21,6 +21,7 @@ CHECKS: tuple[Callable[[Story], Result], ...] = (
     calls.contention_fails_nobody,
     events.changes_have_events,
     events.events_are_told,
+    events.troubles_have_incidents,
     events.incidents_are_mailed_once,
     bounds.waits_are_bounded,
     bounds.blocked_soon,
