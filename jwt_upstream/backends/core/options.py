@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -22,7 +23,8 @@ class Configurable:
             setattr(self, name, tuple(value) if isinstance(value, list) else value)
 
     @classmethod
-    def option_types(cls) -> dict[str, Any]:
+    @cache  # resolving the hints takes a millisecond
+    def option_types(cls) -> Mapping[str, Any]:
         """Return the annotated type of every option by its name."""
         return {name: hint for name, hint in get_type_hints(cls).items() if not name.startswith("_")}
 
