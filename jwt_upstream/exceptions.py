@@ -8,7 +8,7 @@ The tree::
     │   ├── CredentialRejected      the refresh token was refused
     │   ├── AccountLocked           the account is locked, disabled or suspended
     │   └── CredentialUnreadable    no key decrypts the stored tokens
-    ├── LoginRejected               wrong username or password (login only)
+    ├── LoginRejected               wrong username or password, unknown user (login only)
     ├── RefreshUnavailable          try again later; .retry_after, .since, .reason
     │   ├── RefreshBusy             another worker's refresh took too long
     │   └── RefreshBlocked          the caller's own transaction holds the row; no token was spent
@@ -90,7 +90,7 @@ class CredentialUnreadable(CredentialError):
 
 
 class LoginRejected(UpstreamError):
-    """The upstream refused the username or password; stored tokens are kept."""
+    """The upstream refused this login, mostly for a wrong username or password; stored tokens are kept."""
 
 
 class RefreshUnavailable(UpstreamError):

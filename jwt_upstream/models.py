@@ -24,8 +24,9 @@ __all__ = [
 
 #: What a reason says of a user that was deleted, in English and in the other languages of ``LexikBackend``.
 _DELETED = re.compile(
-    r"not[ _](be )?found|no longer exist|(does not|doesn't) exist|deleted|error loading the user|nil user|être trouvé"
-    r"|nicht gefunden|no se encontró|non trovato|niet worden gevonden|nie istnieje|não encontrado",
+    r"(user|account|benutzer|gebruiker|utilisateur|usuário|utilizador|użytkownik)[^;]{0,60}"
+    r"(not[ _](be )?found|no longer exist|(not|n't) exist|deleted|être trouvé|nicht gefunden|non trovato"
+    r"|niet worden gevonden|nie istnieje|não encontrado)|no se encontró el nombre|error loading the user|nil user",
     re.IGNORECASE,
 )
 

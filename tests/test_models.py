@@ -184,6 +184,13 @@ def test_remedy_for_a_deleted_user(reason: str) -> None:
     )
 
 
+def test_remedy_for_a_locked_user_whose_token_is_gone() -> None:
+    """What was not found may be the refresh token; the user is locked."""
+    reason = "automatic login: HTTP 401: Your account is locked.; refresh: HTTP 401: JWT Refresh Token Not Found"
+    credential = Credential(upstream="crm", state="locked", reason=reason)
+    assert credential.remedy.startswith("have the account unlocked")
+
+
 # -- times
 
 

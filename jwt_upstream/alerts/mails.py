@@ -104,7 +104,8 @@ Admin:   {_link("credential_change", credential.pk)}
 
 _REMEDIES = {
     "down": "Nothing, unless the upstream stays down.",
-    "misconfigured": "Check the settings of this upstream in JWT_UPSTREAM: client, paths, certificates.",
+    "misconfigured": "Check the settings of this upstream in JWT_UPSTREAM: client, paths, certificates. "
+    "To see what is sent: manage.py upstream_probe {}",
 }
 
 
@@ -118,7 +119,7 @@ def _upstream_failed(incident: Any, **_: Any) -> None:
 Admin:   {_link("credential_changelist", upstream=incident.upstream)}
 
 What to do:
-{paragraph(_REMEDIES[incident.kind], 78)}
+{paragraph(_REMEDIES[incident.kind].format(incident.upstream), 78)}
 
 Refreshes are retried with a growing backoff, and no credential is lost.
 There will be no further mail about this upstream until it works again.

@@ -11,7 +11,7 @@ _KEPT = "What was stored before is kept."
 _MAIL = "calls fail at once, nothing is sent, and the admins get one mail"
 _LOGIN = {
     Verdict.OK: "The pair is stored, and the credential is active.",
-    Verdict.REJECTED: f"LoginRejected is raised: wrong username or password. {_KEPT}",
+    Verdict.REJECTED: f"LoginRejected is raised: wrong username or password, or another step is needed. {_KEPT}",
     Verdict.LOCKED: f"AccountLocked is raised. {_KEPT}",
     Verdict.CONFIG: f"UpstreamMisconfigured is raised: the settings are wrong. {_KEPT}",
 }

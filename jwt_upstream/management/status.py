@@ -146,14 +146,15 @@ def _every(alias: str | None) -> Iterator[Status]:
 
 def _in_trouble(tallies: Sequence[Tally], limit: int) -> Iterator[Status]:
     # Those that need a human come first, then those that can't be refreshed. Before them, and not counted in the
-    # limit, come those of a sample of active ones that no key decrypts: there may have been no call since the key was
-    # lost.
+    # limit, come those of a sample of active ones that no key decrypts (there may have been no call since the key was
+    # lost) or that can't be renewed, which is mostly so for all of an upstream.
     need_human = (_rows(tally.upstream).filter(state__in=_INACTIVE_STATES) for tally in tallies if tally.need_human)
     failing = (queries.failing(_rows(None), [tally.upstream]) for tally in tallies if tally.failing)
     found = (rows.order_by("account")[:limit] for rows in chain(need_human, failing))
     samples = (_rows(tally.upstream).filter(state=State.ACTIVE).order_by()[:_SAMPLE_ROWS] for tally in tallies)
-    unreadable = (status for status in map(_status, chain.from_iterable(samples)) if status.needs_human)
-    return chain(unreadable, map(_status, islice(chain.from_iterable(found), limit)))
+    sampled = map(_status, chain.from_iterable(samples))
+    ailing = (each for each in sampled if each.needs_human or not (each.can_be_renewed or each.failures))
+    return chain(ailing, map(_status, islice(chain.from_iterable(found), limit)))
 
 
 def _incidents(alias: str | None) -> list[Incident]:

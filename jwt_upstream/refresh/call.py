@@ -59,12 +59,12 @@ def needs_login_soon(row: Credential) -> bool:
 def attempt(backend: Backend, row: Credential, pair: TokenPair, give_up_at: float) -> Attempt:
     """Spend the refresh token; if it is refused, or there is none, log in where that may be done without a person.
 
-    Sends nothing that could still be under way at ``give_up_at`` (by ``clock.elapsed``). A refresh token or login that
-    was refused is not sent twice, and for a locked account there is no login: repeated attempts lock accounts.
+    Sends nothing that could still be under way at ``give_up_at`` (by ``clock.elapsed``). A refresh token that was
+    refused is not sent twice, and for a locked account there is no login: repeated attempts lock accounts.
     """
     login = login_fingerprint(backend, row)
     outcome = _with_refresh_token(_refresh(backend, row, pair), pair)
-    if outcome.verdict is not Verdict.REJECTED or not login or login == row.failed_login:
+    if outcome.verdict is not Verdict.REJECTED or not login:
         return Attempt(outcome)
     if elapsed() + backend.deadline > give_up_at:
         return Attempt(replace(outcome, verdict=Verdict.TRANSIENT), is_refused=True)

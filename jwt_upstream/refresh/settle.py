@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from functools import partial
-from urllib.parse import quote
 
 from django.db import Error
 
 from jwt_upstream.backends import Backend, Outcome, Verdict
+from jwt_upstream.backends.core import shown_url
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import RefreshUnavailable
 from jwt_upstream.models import Credential, Event
@@ -90,10 +90,7 @@ def _details(attempt: Attempt) -> EventDetails:
 
 def _asked(backend: Backend, attempt: Attempt) -> str:
     path = backend.login_path if attempt.login else backend.refresh_path or backend.login_path
-    url = backend.url(path).partition("?")[0]
-    for secret in filter(None, backend.own_secrets):  # a path may hold any option
-        url = url.replace(quote(secret, safe=""), "[…]")
-    return url
+    return shown_url(backend.url(path), backend.own_secrets)
 
 
 def _with_interruption(reason: str, row: Credential) -> str:

@@ -187,6 +187,7 @@ def test_mails_about_an_upstream(client: UpstreamClient, upstream: Upstream, mai
     assert f"\nURL:     {upstream.url}refresh\nReason:  HTTP 404: Not found.\n" in began
     assert "\nAdmin:   /admin/jwt_upstream/credential/?upstream=up\n" in began
     assert "    Check the settings of this upstream in JWT_UPSTREAM" in began
+    assert " manage.py upstream_probe up\n" in began
     assert ended.startswith("The upstream up works again. It was misconfigured.\n\nFrom:    2")
     assert "\nReason:  HTTP 404: Not found.\n" in ended
 

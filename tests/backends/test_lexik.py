@@ -14,6 +14,7 @@ import pytest
 from requests import Request
 
 from jwt_upstream.backends import LexikBackend, Outcome, Verdict, Where
+from jwt_upstream.models import Credential
 from jwt_upstream.testing import answer
 from jwt_upstream.tokens import TokenPair
 from tests.support.exchanges import API, exchange, fields, replay, tokens
@@ -90,6 +91,13 @@ def test_languages() -> None:
         for kind, meanings in MEANINGS.items():
             for text, (where, verdict) in product(texts[kind], meanings.items()):
                 assert BACKEND.verdict(where, answer(401, body={"message": text})).name == verdict, (where, text)
+
+
+def test_remedy_for_a_deleted_user_in_each_language() -> None:
+    """Who reads that a user is not found also reads that it has to be created again, whatever the language."""
+    for text in (text for texts in TEXTS.values() for text in texts["no user"]):
+        credential = Credential(upstream="crm", state="locked", reason=f"HTTP 401: {text}")
+        assert credential.remedy.startswith("have the user created again"), text
 
 
 def test_throttled_login_in_each_language() -> None:

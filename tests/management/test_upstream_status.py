@@ -302,6 +302,15 @@ def test_lost_key_of_many(settings: Any) -> None:
     assert error == "5 of 5 need a human."
 
 
+def test_many_that_can_not_be_renewed(settings: Any) -> None:
+    """If an upstream gives no refresh tokens, a sample of many credentials shows it."""
+    put_many("crm", 5, refresh_token=Encrypted.seal(""))
+    put("crm", "tenant-0", refresh_token=Encrypted.seal(""))
+    out, error = status("crm", "--limit=4")
+    assert out.count("can't be renewed") == 5
+    assert error == ""
+
+
 def test_json_of_many() -> None:
     """JSON has the sum, and says whether it has every credential."""
     put_many("crm", 5)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import (
     AccountLocked,
+    CredentialRejected,
     NotLoggedIn,
     RefreshUnavailable,
 )
@@ -32,6 +35,19 @@ def test_try_again_does_not_wait(client: UpstreamClient, upstream: Upstream) -> 
     with pytest.raises(RefreshUnavailable):
         client.refresh()
     del upstream.answers["/refresh"]
+    assert try_again(Credential.objects.get()).access == "access-2"
+
+
+def test_try_again_with_the_login_in_settings(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """A login that was refused is tried once more on a person's word: what was wrong may be mended at the upstream."""
+    settings.JWT_UPSTREAM["up"]["LOGIN"] = {"username": upstream.user, "password": "new"}
+    upstream.expire()
+    upstream.refresh = "lost"
+    for _ in range(2):
+        with pytest.raises(CredentialRejected):
+            client.get("orders/")
+    assert len(upstream.calls("/login")) == 1
+    upstream.password = "new"
     assert try_again(Credential.objects.get()).access == "access-2"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from . import options, transport
 from .bodies import MAX_BODY_BYTES, body, document, drain, is_html, lookup, media_type
 from .default_rules import ACCOUNT
-from .diagnosis import asked, leaves, without_token
+from .diagnosis import asked, leaves, shown_url, without_token
 from .redaction import cause, error_chain, masked, shown
 from .requests import Requests
 from .responses import Responses, Which
@@ -47,6 +47,7 @@ __all__ = [
     "placeholders",
     "retry_after",
     "shown",
+    "shown_url",
     "stated_wait",
     "transport",
     "use_connections",

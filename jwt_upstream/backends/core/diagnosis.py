@@ -51,25 +51,23 @@ def _names(response: Response) -> Iterator[str]:
 
 
 def asked(response: Response, secrets: Iterable[str]) -> str:
-    """Return the method and URL that a response answers, and where it redirects to; "" for a saved one.
-
-    Queries and user names are left out, and a path's secrets are replaced.
-    """
+    """Return the method and URL that a response answers, and where it redirects to; "" for a saved one."""
     if response.request is None or not response.request.url:
         return ""
     known, url = [secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARACTERS], response.request.url
-    text = f"{response.request.method} {_shown_url(url, known)}"
+    text = f"{response.request.method} {shown_url(url, known)}"
     if not response.is_redirect:
         return text
     try:
-        return f"{text} redirects to {_shown_url(urljoin(url, response.headers['Location']), known)}"
+        return f"{text} redirects to {shown_url(urljoin(url, response.headers['Location']), known)}"
     except ValueError:
         return f"{text} redirects to what is no URL"
 
 
-def _shown_url(url: str, secrets: list[str]) -> str:
-    parts = urlsplit(url)
-    path = "/".join(_shown_part(part, secrets) for part in parts.path.split("/"))
+def shown_url(url: str, secrets: Iterable[str]) -> str:
+    """Return a URL without its query, user and fragment, and with "[…]" for parts of the path that may be secret."""
+    parts, known = urlsplit(url), list(filter(None, secrets))
+    path = "/".join(_shown_part(part, known) for part in parts.path.split("/"))
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{path}"
 
 
