@@ -50,7 +50,7 @@ class Conf:
 
     @property
     def outage_seconds(self) -> float:
-        """How long refreshes must have failed before the admins are told that an upstream is down."""
+        """How long refreshes must have failed, or tokens been unreadable, before the admins are told."""
         return self._seconds("JWT_UPSTREAM_OUTAGE_SECONDS")
 
     def _seconds(self, name: str) -> float:

@@ -153,7 +153,9 @@ def _raise_unreadable(row: Credential) -> NoReturn:
     if row.unreadable_since is None or row.now() - row.unreadable_since >= timedelta(seconds=seconds):
         mark = partial(transitions.mark_unreadable, row, seconds, queries.database(), _UNREADABLE)
         event = record_if_possible(mark)
-    raise by_state(_after(event, row, State.UNREADABLE, _UNREADABLE.reason))
+    found = _after(event, row, State.UNREADABLE, _UNREADABLE.reason)
+    found.since = row.unreadable_since or found.since
+    raise by_state(found)
 
 
 def _note_readable(row: Credential, since: datetime) -> None:

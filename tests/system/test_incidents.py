@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.core import mail
+from django.db.backends.signals import connection_created
 from django.test import Client
 
 from jwt_upstream.client import UpstreamClient
@@ -262,6 +263,43 @@ def test_credential_that_is_deleted(fleet: Fleet, mailoutbox: Mails) -> None:
     assert Incident.objects.filter(account="acme", recovery_notified_at=None).count() == 2
 
 
+# -- what it costs
+
+
+def test_queries(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """A refresh that works looks once for open incidents, and a call never does."""
+    asked: list[str] = []
+
+    def listen(execute: Any, sql: str, *arguments: Any) -> Any:
+        asked.append(sql)
+        return execute(sql, *arguments)
+
+    def connected(connection: Any, **_: Any) -> None:
+        connection.execute_wrappers.append(listen)
+
+    connection_created.connect(connected)
+    try:
+        client.get("orders/")
+        upstream.expire()
+        client.get("orders/")
+    finally:
+        connection_created.disconnect(connected)
+    assert upstream.refreshes == 1
+    assert sum("jwt_upstream_incident" in sql for sql in asked) == 1
+
+
+def test_url_shows_no_secret(upstream: Upstream, settings: Any, transactional_db: None, mailoutbox: Mails) -> None:
+    """The URL that a mail names has neither a query nor a secret that the settings put into its path."""
+    options = {"refresh_path": "v1/{client_secret}/refresh", "refresh_query": {"key": "{client_secret}"}}
+    settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {**options, "client_id": "us", "client_secret": "s3/cret"}
+    upstream.answers["/v1/s3%2Fcret/refresh"] = Answer(404)
+    fleet = Fleet(upstream, settings)
+    fleet.log_in("acme")
+    fleet.round("acme")
+    assert f"\nURL:     {upstream.url}v1/[…]/refresh\n" in str(mailoutbox[0].body)
+    assert "cret" not in str(mailoutbox[0].body)
+
+
 # -- keys
 
 
@@ -275,7 +313,10 @@ class Worker:
         self.settings, self.keys = settings, list(keys)
 
     def call(self) -> int | str:
-        self.settings.JWT_UPSTREAM_ENCRYPTION_KEYS = self.keys
+        if self.settings.JWT_UPSTREAM_ENCRYPTION_KEYS:
+            self.settings.JWT_UPSTREAM_ENCRYPTION_KEYS = self.keys
+        else:
+            self.settings.SECRET_KEY, *self.settings.SECRET_KEY_FALLBACKS = self.keys
         try:
             return UpstreamClient("up").get("orders/").status_code
         except CredentialUnreadable as error:
@@ -291,8 +332,14 @@ def old(upstream: Upstream, settings: Any, transactional_db: None) -> Worker:
     return Worker(settings, OLD)
 
 
-def test_new_key_behind_first(old: Worker, upstream: Upstream, settings: Any, mailoutbox: Mails) -> None:
+@pytest.mark.parametrize("derived", [False, True])
+def test_new_key_behind_first(
+    derived: bool, old: Worker, upstream: Upstream, settings: Any, mailoutbox: Mails
+) -> None:
     """A key that all workers know behind the old one before it comes first is rotated without one failed call."""
+    if derived:
+        settings.JWT_UPSTREAM_ENCRYPTION_KEYS, settings.SECRET_KEY = (), OLD
+        UpstreamClient("up").login(username=upstream.user, password=upstream.password)
     keys = [(OLD,), (OLD, NEW), (NEW, OLD), (NEW,)]
     for before, after in pairwise(keys):
         for _ in range(2):
