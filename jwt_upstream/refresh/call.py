@@ -77,7 +77,8 @@ def attempt(backend: Backend, row: Credential, pair: TokenPair, give_up_at: floa
 def _refresh(backend: Backend, row: Credential, pair: TokenPair) -> Outcome:
     if not backend.can_refresh(pair):
         return _NOTHING_TO_SPEND
-    if row.failed_fingerprint == pair.fingerprint:
+    # With a failure: whoever makes a locked credential active in the database wants it tried.
+    if row.failures and row.failed_fingerprint == pair.fingerprint:
         return _SPENT
     return _asked(backend, partial(backend.refresh, pair), "refresh")
 
