@@ -18,7 +18,6 @@ from jwt_upstream.tokens import TokenPair
 from tests.live.conftest import HOUR, Account
 from tests.live.products import PRODUCTS, REJECTED, RENEWED, SERVED, knowing, products
 
-
 #: The app takes the expiry of a token that lives a second for a mistake of the server's.
 CREDIBLE_SECONDS = 3
 
