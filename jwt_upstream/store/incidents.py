@@ -95,6 +95,8 @@ def _begin(row: Credential, account: str, moment: datetime, using: str) -> Incid
 
 
 def _is_due(incident: Incident, row: Credential, moment: datetime, using: str) -> bool:
+    if incident.account and _was_another_told(incident, moment, using):
+        return False
     if moment - incident.opened_at >= timedelta(seconds=conf.outage_seconds):
         return True
     if row.failure_verdict != "config":
@@ -102,6 +104,13 @@ def _is_due(incident: Incident, row: Credential, moment: datetime, using: str) -
     if incident.account:  # what began long before was part of the upstream's incident, and has been told
         return bool(incident.opened_at < (row.failing_since or moment) + _RECENT)
     return not _others(row, using).filter(worked_at__gt=moment - _RECENT, failures=0).exists()
+
+
+def _was_another_told(incident: Incident, moment: datetime, using: str) -> bool:
+    # Where many fail, some of them alone, as in a deployment that changes settings, one message names them.
+    lately = moment - timedelta(seconds=conf.outage_seconds)
+    own = Incident.objects.using(using).filter(upstream=incident.upstream, kind=Kind.FAILING)
+    return own.filter(notified_at__gt=lately).exclude(pk=incident.pk).exists()
 
 
 def _claim(incident: Incident, row: Credential, moment: datetime, using: str) -> Incident | None:

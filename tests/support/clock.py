@@ -28,4 +28,4 @@ def pass_time(seconds: float) -> None:
     # The clock of a running database can't be set; and this has every client of the process read its row again.
     past = timedelta(seconds=seconds)
     Credential.objects.update(**{name: F(name) - past for name in MOMENTS})
-    Incident.objects.update(since=F("since") - past, opened_at=F("opened_at") - past)
+    Incident.objects.update(**{name: F(name) - past for name in ("since", "opened_at", "notified_at")})
