@@ -79,7 +79,8 @@ def test_url_of_a_login_that_fails(upstream: Upstream, settings: Any, transactio
         (Answer(301, b"", {"Location": "/log-in/"}), f"HTTP 301 {url[:-1]} redirects to {upstream.url}log-in/)"),
         (
             Answer(200, {"jwt": "access-9", "user": {"id": 7}}),
-            f"HTTP 200; no access token at access_token, access, token; the answer holds jwt, user.id {url}",
+            "HTTP 200; no access token at access_token, access, token (access_paths); "
+            f"the answer holds jwt, user.id {url}",
         ),
     ]:
         upstream.answers["/log-in"] = answer
@@ -106,7 +107,7 @@ def test_login_without_a_refresh_token(
     """It is told at once: where the refresh token was looked for, and by name only what the answer holds instead."""
     upstream.answers["/login"] = Answer(200, {"access": "access-9", "refreshToken": "refresh-9", "user": {"id": 7}})
     UpstreamClient("up").login(**RIGHT)
-    said = "no refresh token at refresh_token, refresh; the answer holds access, refreshToken, user.id"
+    said = "no refresh token at refresh_token, refresh (refresh_paths); the answer holds access, refreshToken, user.id"
     (warning,) = (record for record in caplog.records if record.levelname == "WARNING")
     assert warning.getMessage() == f"up/default can't be renewed once its access token expires: {said}"
     assert Event.objects.get().reason == said

@@ -180,10 +180,10 @@ def test_no_refresh_token(environment: None, upstream: Upstream, settings: Any) 
     out = login("up")
     assert "  refresh token  none\n" in out
     assert out.splitlines()[-1] == (
-        "This credential can't be renewed: no refresh token at refresh_token, refresh; the answer holds access, "
-        "refreshToken. Once the access token has expired, calls fail until somebody logs in again. If the answer has "
-        "a refresh token under another name, add that to refresh_paths in OPTIONS; otherwise LOGIN in the settings "
-        "lets the app log in by itself."
+        "This credential can't be renewed: no refresh token at refresh_token, refresh (refresh_paths); the answer "
+        "holds access, refreshToken. Once the access token has expired, calls fail until somebody logs in again. If "
+        "the answer has a refresh token under another name, add that to refresh_paths in OPTIONS; otherwise LOGIN in "
+        "the settings lets the app log in by itself."
     )
     assert not any(secret in out for secret in SECRETS)
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["refresh_paths"] = ["refreshToken"]

@@ -282,6 +282,12 @@ def test_login_that_is_refused(
     assert not Credential.objects.exists()
 
 
+def test_login_at_a_wrong_path(known: Upstream) -> None:
+    """The reason names the URL that was asked if the answer is not a login's."""
+    known.answers["/login"] = Answer(404, b"<!doctype html>", {"Content-Type": "text/html"})
+    assert f"reason HTTP 404: an HTML page (POST {known.url}login)" in paragraphs(probe("up", "--login")[0])
+
+
 @pytest.mark.parametrize("store", [(), ("--store",)])
 def test_login_without_an_answer(
     known: Upstream, transactional_db: None, store: tuple[str, ...], settings: Any

@@ -37,7 +37,7 @@ def without_token(which: str, paths: Iterable[str], response: Response, secrets:
     known = list(secrets)
     names = [shown(name, known) for name in islice(_names(response), _MAX_NAMES + 1)]
     held = ", ".join(names[:_MAX_NAMES]) + (", …" if len(names) > _MAX_NAMES else "")
-    return f"no {which} token at {', '.join(paths)}; the answer holds {held or 'nothing'}"
+    return f"no {which} token at {', '.join(paths)} ({which}_paths); the answer holds {held or 'nothing'}"
 
 
 def _names(response: Response) -> Iterator[str]:

@@ -80,7 +80,7 @@ def read(backend: Backend, where: Where, response: Response, secrets: Iterable[s
         outcome.verdict,
         source if outcome.verdict is verdict else outcome.reason,
         explanation.rule if is_explained else None,
-        outcome.reason,
+        outcome.full_reason,
         outcome.retry_after,
         outcome.is_ambiguous,
         _found(backend, response, "access", pair.access, pair.access_expires_at, now) if pair else None,

@@ -32,7 +32,7 @@ def test_names_of_what_an_answer_holds(body: Any, headers: dict[str, str], held:
     """Names are told, also of cookies and of the header that may be a token; never a value."""
     response = answer(200, headers, b"" if body is None else body)
     told = without_token("refresh", ("a.b", "cookie:x"), response, ["s3cret-value"])
-    assert told == f"no refresh token at a.b, cookie:x; the answer holds {held}"
+    assert told == f"no refresh token at a.b, cookie:x (refresh_paths); the answer holds {held}"
 
 
 @pytest.mark.parametrize(
