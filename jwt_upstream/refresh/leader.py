@@ -88,9 +88,8 @@ def busy(row: Credential) -> RefreshBusy:
 
 def blocked(row: Credential, error: Exception) -> RefreshBlocked:
     """Return the error for a caller whose own transaction keeps the refresh from being recorded."""
-    text = (
-        f"{row}: not refreshed, and no token was used: the calling transaction holds a lock on its row; commit first"
-    )
+    holder = "the calling transaction, or another one, holds a lock on its row; commit first"
+    text = f"{row}: not refreshed, and no token was used: {holder}"
     return RefreshBlocked(text, credential=row, reason=type(error).__name__, retry_after=1.0)
 
 

@@ -47,7 +47,7 @@ def write_or_raise(write: Callable[[], T], what: str) -> T:
             raise
         if not in_transaction or not is_locked(error):
             raise database_away(what, error) from None
-        text = f"{what}: not stored: the calling transaction holds a lock on its row; commit first"
+        text = f"{what}: not stored: the calling transaction, or another one, holds a lock on its row; commit first"
         raise RefreshBlocked(text, reason=type(error).__name__) from None
 
 

@@ -24,6 +24,8 @@ BLOCKED_SECONDS = 0.5
 #: How long SQLite waits for another writer. Short, since taking the lease is tried again anyway, and a blocked caller
 #: should be told soon.
 SQLITE_TIMEOUT = 0.3
+#: How long SQLite's readers wait for a writer: as long as Django's own do by default.
+_SQLITE_READ_SECONDS = 5.0
 #: Seconds between two attempts to write while the database is away, growing from the first to the second. The second
 #: is well below the time that a successor waits before it takes over: whoever holds an answer writes first.
 _RETRY_SECONDS = (0.05, 0.25)
@@ -72,14 +74,19 @@ def _resolve(future: Future[T], work: Callable[[], T]) -> None:
         future.set_result(result)
 
 
-def run_on_own_connection(using: str, write: Callable[[], T], then: Callable[[T], None] = lambda _: None) -> T:
+def run_on_own_connection(
+    using: str,
+    write: Callable[[], T],
+    then: Callable[[T], None] = lambda _: None,
+    blocked_seconds: float = BLOCKED_SECONDS,
+) -> T:
     """Return what ``write()`` returns, done on a connection of its own unless a test's transaction must be joined.
 
-    ``then`` is told what was written, also if the caller has given up by then. Raises OperationalError within a second
-    if the calling transaction itself is in the way.
+    ``then`` is told what was written, also if the caller has given up by then. Raises OperationalError if the calling
+    transaction itself may have been in the way for ``blocked_seconds``.
     """
     joins_caller = must_join(using)
-    seconds = BLOCKED_SECONDS if in_transaction(using) else conf.wait_seconds
+    seconds = blocked_seconds if in_transaction(using) else conf.wait_seconds
 
     def work() -> T:
         written = write() if joins_caller else write_with_retry(write, using, seconds)
@@ -103,7 +110,8 @@ def read_without_lock(using: str, read: Callable[[], T]) -> T:
     """
     found = None
     if connections[using].vendor != "postgresql" and in_transaction(using) and not must_join(using):
-        found = run_on_own_connection(using, read)
+        # The calling transaction is hardly in the way: those that only wrote let others read until they commit.
+        found = run_on_own_connection(using, read, blocked_seconds=_SQLITE_READ_SECONDS)
     return read() if found is None else found  # it may be there but not committed
 
 

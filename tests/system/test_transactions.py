@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from types import TracebackType
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -80,6 +83,19 @@ def test_caller_has_written_something_else_on_sqlite(client: UpstreamClient, ups
         with pytest.raises(RefreshBlocked):
             client.get("orders/")
     assert upstream.refreshes == 0
+
+
+@pytest.mark.skipif(not is_sqlite, reason="only SQLite has readers wait for a writer")
+def test_reader_waits_for_another_writer_on_sqlite(client: UpstreamClient, settings: Any) -> None:
+    """A caller in a transaction that has done nothing waits, as any reader does, while another writer commits."""
+    settings.JWT_UPSTREAM_CACHE_SECONDS = 0
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        done = threading.Timer(1.0, other.rollback)
+        done.start()
+        with transaction.atomic():
+            assert client.get("orders/").status_code == 200
+        done.join()
 
 
 @pytest.mark.skipif(is_sqlite, reason="SQLite has but one writer")
