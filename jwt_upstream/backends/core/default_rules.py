@@ -126,7 +126,8 @@ _UNCONFIRMED = (
 #: A name that the server doesn't know; not a field that the request lacks, nor a URL or a table.
 _WHO = r"(user([ _-]?(name|account))?|account|e-?mail([ _-]address)?)"
 _UNKNOWN_USER = (
-    r"^(?!.*(/|\b(field|column|table|page|route|url|(in|from) (the )?(request|body|payload))\b))(.*[^a-z])?("
+    r"^(?=.{1,300}$)(?!.*(/|\b(field|column|table|page|route|url|(in|from) (the )?(request|body|payload))\b))"
+    r"(.*[^a-z])?("
     rf"{_WHO}[^a-z](.{{0,80}}[^a-z])?"
     r"(not[ _](be[ _])?(found|registered|exist)|(doesn't|cannot|can't|couldn't) (exist|be found))"
     rf"|(could not|couldn't|cannot|can't|unable to) find (an? |the |your |any )?{_WHO}(?![a-z])"
