@@ -20,8 +20,10 @@ from requests.utils import get_encoding_from_headers
 PEEK_BYTES = 64 * 1024
 #: The largest answer accepted from a token endpoint; some add all of a user's permissions to the tokens.
 MAX_BODY_BYTES = 1024 * 1024
-#: More fields than an answer has that is a form.
+#: More fields than an answer has that is a form, and more lists and objects than one that is JSON: the garbage
+#: collector makes them slow.
 _MAX_FIELDS = 100
+_MAX_CONTAINERS = 40_000
 
 _BLANKS = "\ufeff\x00 \t\r\n"
 _DECODER = json.JSONDecoder(strict=False)
@@ -140,7 +142,7 @@ def _salvage(response: Response) -> Any:
 def _parsed(response: Response) -> Any:
     for text in _texts(response):
         with suppress(ValueError, RecursionError):
-            return json.loads(text.strip(_BLANKS), strict=False)
+            return _DECODER.decode(_parsable(text).strip(_BLANKS))
     return form(_text(response)) if media_type(response) == "application/x-www-form-urlencoded" else None
 
 
@@ -194,8 +196,14 @@ def salvaged(text: str) -> Any:
         return None
     for match in islice(_OBJECT.finditer(text[:PEEK_BYTES]), 5 if len(text) <= PEEK_BYTES else 1):
         with suppress(ValueError, RecursionError):
-            return _DECODER.raw_decode(text, match.end() - 1)[0]
+            return _DECODER.raw_decode(_parsable(text), match.end() - 1)[0]
     return None
+
+
+def _parsable(text: str) -> str:
+    if text.count("[") + text.count("{") > _MAX_CONTAINERS:
+        raise ValueError("too many lists and objects")
+    return text
 
 
 def media_type(response: Response) -> str:

@@ -21,12 +21,14 @@ Where = Literal["api", "login", "refresh"]
 CALLS: tuple[Where, ...] = ("api",)
 TOKEN_REQUESTS: tuple[Where, ...] = ("login", "refresh")
 
-#: The statuses that servers refuse with. Rules for calls should name theirs, or every successful answer is read as well.
+#: The statuses that servers refuse with. A rule for calls should name its own, or every successful answer is read too.
 REFUSALS = (400, 401, 403, 404, 409, 422, 423)
 #: How much of a header or value, of a list, and of all values together a pattern searches; error messages are shorter.
 _MAX_CHARACTERS = 1000
 _MAX_ITEMS = 20
 _MAX_CHARACTERS_IN_ALL = 4000
+#: Those of every pattern, also when it is checked: Python keeps what it has compiled by both.
+_FLAGS = re.IGNORECASE | re.DOTALL
 
 #: A server, or a gateway in front of it, that can't answer at the moment; its message says nothing about an account.
 _UNAVAILABLE_STATUSES = {408, 425, 429, 502, 503, 504}
@@ -104,7 +106,7 @@ class Rule:
             if not isinstance(text := getattr(self, name), str):
                 raise ValueError(f"a rule's {name} must be a string, not {text!r}")
         try:
-            re.compile(self.pattern)
+            re.compile(self.pattern, _FLAGS)
         except re.error as error:
             raise ValueError(f"a rule's pattern is not a valid regular expression: {error}") from None
 
@@ -148,7 +150,7 @@ class Rule:
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
-        return re.compile(self.pattern, re.IGNORECASE | re.DOTALL)
+        return re.compile(self.pattern, _FLAGS)
 
 
 class Explanation(NamedTuple):

@@ -271,12 +271,14 @@ PAGES = [
     b'{"token": "trunc',
     b'{"data": 1}\n{"token": 2',
     b"a=1&" * 101 + b"token=x",
+    b'{"a": [' + b"[]," * 50_000 + b'[]], "token": "x"}',
+    b"<br>\n" + b'{"a": [' + b"[]," * 50_000 + b'[]], "token": "x"}',
 ]
 
 
-@pytest.mark.parametrize("content", PAGES)
+@pytest.mark.parametrize("content", PAGES, ids=lambda content: repr(content[:20]))
 def test_no_token_of_a_page(content: bytes) -> None:
-    """What stands in a page, a sentence or a broken answer is no token."""
+    """What stands in a page, a sentence, a broken answer or one that would take long to read is no token."""
     response = answer(200, {"Content-Type": "text/html"}, content)
     assert Backend("up", URL).verdict("refresh", response) is Verdict.TRANSIENT
 
