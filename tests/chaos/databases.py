@@ -1,4 +1,4 @@
-"""A database of the run's own: made, reached by a road, taken away for a while in each server's ways, and dropped."""
+"""A database of the run's own: made, reached by a relay, taken away for a while in each server's ways, and dropped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tests.chaos.road import Road
+from tests.support.relay import Relay
 
 Fault = Callable[[float], None]
 
@@ -19,13 +19,13 @@ _PASSWORD = "chaos"
 
 
 class Database:
-    """The database of a run. ``url`` leads to it directly, ``url_by_road`` as the processes of the run reach it.
+    """The database of a run. ``url`` leads to it directly, ``url_by_relay`` as the processes of the run reach it.
 
     ``faults`` are the ways in which it can be away, each called with how many seconds.
     """
 
     vendor = ""
-    url = url_by_road = ""
+    url = url_by_relay = ""
     faults: dict[str, Fault]
 
     def drop(self) -> None:
@@ -43,7 +43,7 @@ class SQLite(Database):
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "chaos.sqlite3"
-        self.url = self.url_by_road = f"sqlite:///{self.path}"
+        self.url = self.url_by_relay = f"sqlite:///{self.path}"
         self.faults = {"exclusive lock": self._lock, "write lock": self._lock_for_writers}
 
     def _lock(self, seconds: float) -> None:
@@ -63,7 +63,7 @@ class SQLite(Database):
 
 
 class _Server(Database):
-    """What the servers have in common: a road to them, and a user and a database of the run's own."""
+    """What the servers have in common: a relay to them, and a user and a database of the run's own."""
 
     scheme, port = "", 0
 
@@ -77,14 +77,14 @@ class _Server(Database):
             "database": told.path.strip("/"),
         }
         self.name = f"jwt_upstream_chaos_{os.getpid()}"
-        self.road = Road(self.admin["host"], self.admin["port"])
+        self.relay = Relay(self.admin["host"], self.admin["port"])
         login = f"{self.scheme}://{self.name}:{_PASSWORD}"
         self.url = f"{login}@{self.admin['host']}:{self.admin['port']}/{self.name}"
-        self.url_by_road = f"{login}@127.0.0.1:{self.road.port}/{self.name}"
+        self.url_by_relay = f"{login}@127.0.0.1:{self.relay.port}/{self.name}"
         self.faults = {
             "connections cut": self._cut,
-            "out of reach": self._close_road,
-            "network frozen": self._freeze_road,
+            "out of reach": self._close_relay,
+            "network frozen": self._freeze_relay,
             "backends ended": self._end_backends,
             "no connection left": self._exhaust,
         }
@@ -108,18 +108,18 @@ class _Server(Database):
 
     def _cut(self, seconds: float) -> None:
         for _ in range(int(min(seconds, 10))):
-            self.road.cut()
+            self.relay.cut()
             time.sleep(1)
 
-    def _close_road(self, seconds: float) -> None:
-        self.road.close()
+    def _close_relay(self, seconds: float) -> None:
+        self.relay.close()
         time.sleep(seconds)
-        self.road.open()
+        self.relay.open()
 
-    def _freeze_road(self, seconds: float) -> None:
-        self.road.flows.clear()
+    def _freeze_relay(self, seconds: float) -> None:
+        self.relay.flows.clear()
         time.sleep(seconds)
-        self.road.flows.set()
+        self.relay.flows.set()
 
     def _end_backends(self, seconds: float) -> None:
         for _ in range(int(min(seconds, 10))):
@@ -177,7 +177,7 @@ class PostgreSQL(_Server):
 
     def drop(self) -> None:
         """Drop the database and the role."""
-        self.road.close()
+        self.relay.close()
         self.execute(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)", f"DROP ROLE IF EXISTS {self.name}")
 
 
@@ -235,7 +235,7 @@ class MariaDB(_Server):
 
     def drop(self) -> None:
         """Drop the database and its users."""
-        self.road.close()
+        self.relay.close()
         self.execute(f"DROP DATABASE IF EXISTS {self.name}", *(f"DROP USER IF EXISTS {user}" for user in self._users))
 
 

@@ -33,7 +33,7 @@ def run(folder: Path, url: str, seconds: float, seed: int) -> None:
         server = upstreams.stdout.readline().strip()
         log.write("run", vendor=database.vendor, seed=seed, seconds=seconds)
         _prepare(folder, database, server)
-        fleet = Fleet(log, folder=str(folder), database=database.url_by_road, server=server, seed=seed)
+        fleet = Fleet(log, folder=str(folder), database=database.url_by_relay, server=server, seed=seed)
         try:
             _play(log, fleet, Nemesis(fleet, database, server, log), database, seconds, seed)
         finally:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import socketserver
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +26,7 @@ from jwt_upstream.tokens import TokenPair
 from tests.support import crash_workers, workers
 from tests.support.database import connections_to_the_server, cut, is_sqlite, lock_for, own_number
 from tests.support.mails import mailing_to, subjects
+from tests.support.relay import Relay
 from tests.support.rows import kinds_since_login
 from tests.support.upstream import Answer, Seen, Upstream
 from tests.support.workers import FOREVER, await_ready, go_on, line, until
@@ -311,69 +310,14 @@ def test_connection_cut_and_row_locked(start: Start, upstream: Upstream) -> None
     locks[0].join()
 
 
-class Road(socketserver.ThreadingTCPServer):
-    """The only way to a database server for those that take it, which can be closed for a while."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.target = host, port
-        self.is_open = True
-        self.ends: list[socket.socket] = []
-        super().__init__(("127.0.0.1", 0), Carrier)
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
-
-    def close(self) -> None:
-        """Cut those who are on it, and let nobody on."""
-        self.is_open = False
-        for end in self.ends:
-            shut(end)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of the cut ones."""
-
-
-class Carrier(socketserver.BaseRequestHandler):
-    """Carries what two connected sockets say to each other."""
-
-    server: Road
-
-    def handle(self) -> None:
-        if not self.server.is_open:
-            return
-        with socket.create_connection(self.server.target) as far:
-            self.server.ends += [self.request, far]
-            back = threading.Thread(target=self.carry, args=(far, self.request))
-            back.start()
-            self.carry(self.request, far)
-            back.join()
-
-    def carry(self, source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-        shut(source)
-        shut(target)
-
-
-def shut(end: socket.socket) -> None:
-    """End a connection in both directions."""
-    with suppress(OSError):
-        end.shutdown(socket.SHUT_RDWR)
-
-
 @pytest.fixture
-def road() -> Iterator[Road]:
+def relay() -> Iterator[Relay]:
     """The way to the suite's database server."""
     told = connection.settings_dict
-    with Road(told["HOST"], int(told["PORT"])) as road:
-        serving = threading.Thread(target=road.serve_forever, args=(0.05,))
-        serving.start()
-        yield road
-        road.close()
-        road.shutdown()
-        serving.join()
+    with Relay(told["HOST"], int(told["PORT"])) as relay:
+        yield relay
+        relay.close()
+        relay.shutdown()
 
 
 @pytest.mark.skipif(is_sqlite, reason="SQLite has no server")
@@ -381,28 +325,28 @@ def road() -> Iterator[Road]:
 def test_server_away(start: Start, upstream: Upstream, request: pytest.FixtureRequest, when: str) -> None:
     """A pair that comes while the database server is out of reach is stored as soon as it is back."""
     seconds = AWAY_SECONDS if when == "during the call" else 3.0
-    road: Road = request.getfixturevalue("road")
+    relay: Relay = request.getfixturevalue("relay")
     url = urlsplit(os.environ["DATABASE_URL"])
-    by_road = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{road.port}").geturl()
+    by_relay = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{relay.port}").geturl()
     upstream.expire()
-    worker = start("call", database_url=by_road, stop_at="" if when == "during the call" else "written")
+    worker = start("call", database_url=by_relay, stop_at="" if when == "during the call" else "written")
 
     def refreshing(_: Seen) -> None:
         if when == "during the call":
-            road.close()
+            relay.close()
 
     First(upstream, refreshing)
     await_ready(worker)
     go_on(worker)
     if when == "during the call":
-        until(lambda: not road.is_open)
+        until(lambda: not relay.is_open)
     else:
         await_stop(worker)
-        road.close()
+        relay.close()
         worker.send_signal(signal.SIGCONT)
     assert not threading.Event().wait(seconds)
     assert Credential.objects.get().generation == 1
-    road.is_open = True
+    relay.open()
     assert is_answer(workers.finish(worker), seconds)
     assert upstream.refreshes == 1
     assert Credential.objects.get().pair.refresh == "refresh-2"
@@ -415,20 +359,20 @@ def test_server_away_for_longer_than_the_lease(
     start: Start, upstream: Upstream, request: pytest.FixtureRequest, seconds: float
 ) -> None:
     """A pair in a live worker's hands is written when the server is back, before anybody spends the old token."""
-    road: Road = request.getfixturevalue("road")
+    relay: Relay = request.getfixturevalue("relay")
     url = urlsplit(os.environ["DATABASE_URL"])
-    by_road = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{road.port}").geturl()
+    by_relay = url._replace(netloc=f"{url.netloc.rpartition(':')[0]}:{relay.port}").geturl()
     upstream.expire()
-    holder, successor = start("call", database_url=by_road), start("call", database_url=by_road)
-    First(upstream, lambda _: road.close())
+    holder, successor = start("call", database_url=by_relay), start("call", database_url=by_relay)
+    First(upstream, lambda _: relay.close())
     await_ready(holder, successor)
     go_on(holder)
-    until(lambda: not road.is_open)
+    until(lambda: not relay.is_open)
     assert not threading.Event().wait(seconds)
     # Of another host, so that the successor can't see that the holder is alive.
     row = Credential.objects.get()
     Credential.objects.update(lease=row.lease.replace(" ", " another-host-", 1))
-    road.is_open = True
+    relay.open()
     go_on(successor)
     assert is_answer(workers.finish(holder), seconds)
     assert workers.finish(successor) == "access-2"

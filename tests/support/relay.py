@@ -1,4 +1,4 @@
-"""A TCP relay in front of the database server, which can be cut, closed or frozen for a while."""
+"""A TCP relay in front of a database server, which can be cut, closed or frozen for a while."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from contextlib import suppress
 from typing import Any
 
 
-class Road(socketserver.ThreadingTCPServer):
-    """The only way to the server for the processes of a run."""
+class Relay(socketserver.ThreadingTCPServer):
+    """The only way to a server for those who connect to it; serves until the process ends."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -61,9 +61,9 @@ class Road(socketserver.ThreadingTCPServer):
 
 
 class Carrier(socketserver.BaseRequestHandler):
-    """Carries what two connected sockets say to each other, unless the road is frozen."""
+    """Carries what two connected sockets say to each other, unless the relay is frozen."""
 
-    server: Road
+    server: Relay
 
     def handle(self) -> None:
         """Connect the two ends until either is gone."""
