@@ -205,6 +205,7 @@ _SESSION_GONE = (
     r"^((the|your|user) )?(session|grant)[ _-]((is|was|has|has been)[ _])?"
     r"(not[ _-]found|expired|revoked|terminated|no longer (valid|active)|does not exist)[.!]?$"
 )
+_TOKEN_NOT_VALID = r"^(given )?token (is )?(invalid|not valid)\b"
 # A gateway that found no API key, or no credentials in the request at all.
 _GATEWAY = (
     r"\bapi[ _-]?key\b|subscription key|not configured"
@@ -277,13 +278,7 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), header="X-Kong-Response-Latency"),
     Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), json="cloudflare_error"),
     Rule(Verdict.CONFIG, TOKEN_REQUESTS, (403,), json=("url", "blockScript"), pattern="captcha"),
-    Rule(
-        Verdict.CONFIG,
-        TOKEN_REQUESTS,
-        (401, 403),
-        header="WWW-Authenticate",
-        pattern=rf"resource_metadata|{_OTHER_CHALLENGE}",
-    ),
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), header="WWW-Authenticate", pattern="resource_metadata"),
     Rule(
         Verdict.LOCKED,
         TOKEN_REQUESTS,
@@ -299,6 +294,9 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         json=TOKEN_ERROR_PATHS,
         pattern=f"{_TOKEN_EXPIRED}|{_SESSION_GONE}",
     ),
+    # A challenge outranks no word about the token, as in answers to calls.
+    Rule(Verdict.REJECTED, ("refresh",), (401, 403), json=TOKEN_ERROR_PATHS, pattern=_TOKEN_NOT_VALID),
+    Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), header="WWW-Authenticate", pattern=_OTHER_CHALLENGE),
     Rule(Verdict.REJECTED, ("login",), (400, 404, 422), json=ERROR_PATHS, pattern=_WRONG_PASSWORD),
     Rule(Verdict.REJECTED, ("login",), (401, 403), json=ERROR_PATHS, pattern=_STEP_UP),
     Rule(Verdict.CONFIG, TOKEN_REQUESTS, (401, 403), pattern=_GATEWAY),

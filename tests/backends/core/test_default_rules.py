@@ -297,6 +297,12 @@ def test_wall_of_a_proxy_that_speaks_json() -> None:
     assert verdict("refresh", 401, {"error": "Unauthorized"}, WWW_Authenticate='Basic realm="x"') == "CONFIG"
 
 
+@pytest.mark.parametrize("said", ["Token is invalid or expired", "Token has expired.", "Invalid refresh token"])
+def test_dead_refresh_token_beside_another_challenge(said: str) -> None:
+    """Words about the token outrank the challenge of another way to authenticate, at a refresh as well."""
+    assert verdict("refresh", 401, {"detail": said}, WWW_Authenticate='Basic realm="api"') == "REJECTED"
+
+
 def test_wrong_password_please_try_again() -> None:
     """A phrase of politeness is no rate limit."""
     assert verdict("login", 401, {"message": "Wrong password, try again."}) == "REJECTED"
