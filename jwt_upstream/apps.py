@@ -21,3 +21,4 @@ class JwtUpstreamConfig(AppConfig):
         alerts.connect()
         register(checks.check_settings)
         register(checks.check_keys, Tags.security, deploy=True)
+        register(checks.check_verification, Tags.security, deploy=True)

@@ -4,7 +4,8 @@ E001 JWT_UPSTREAM is not a dict, or an alias is not valid · E002 an upstream's 
 unknown key · E003 BASE_URL · E004 BACKEND or LOGIN · E005 OPTIONS · E006 JWT_UPSTREAM_ENCRYPTION_KEYS · E007 an
 unknown setting · E008 not a number of seconds · E009 deadline and lease · E010 a missing option ·
 E011 urllib3-future · E012 schemas of tenants that can't be followed
-W001 http:// · W002 ADMINS is empty · W003 keys derived from SECRET_KEY (deploy only) · W004 an old Brotli
+W001 http:// · W002 ADMINS is empty · W003 keys derived from SECRET_KEY (deploy only) · W004 an old Brotli ·
+W005 certificates are not verified (deploy only)
 """
 
 from __future__ import annotations
@@ -48,6 +49,23 @@ def check_keys(**_: Any) -> list[CheckMessage]:
     hint = f"Set it to a list of keys, the first of which encrypts, and log in again. Create a key with: {_NEW_KEY}"
     text = "JWT_UPSTREAM_ENCRYPTION_KEYS is not set: tokens are encrypted with a key derived from SECRET_KEY."
     return [Warning(text, hint=hint, id="jwt_upstream.W003")]
+
+
+def check_verification(**_: Any) -> list[CheckMessage]:
+    """Warn, at deployment, of each upstream whose certificate is not verified."""
+    upstreams = conf.upstreams if isinstance(conf.upstreams, Mapping) else {}
+    return [warning for alias, written in upstreams.items() for warning in _unverified(alias, written)]
+
+
+def _unverified(alias: str, written: Any) -> Iterator[CheckMessage]:
+    try:
+        backend = make_backend(alias, written)
+    except UpstreamNotConfigured:  # of which check_settings tells
+        return
+    if backend.verify is False:
+        text = f"JWT_UPSTREAM[{alias!r}]: verify is False, so anybody on the way can read passwords and tokens."
+        hint = "Set OPTIONS['verify'] to the file of the CA that issued the upstream's certificate."
+        yield Warning(text, hint=hint, id="jwt_upstream.W005")
 
 
 def _names() -> Iterator[CheckMessage]:
@@ -165,8 +183,8 @@ def _token_requests(where: str, backend: Backend) -> Iterator[CheckMessage]:
         text = f"{where}: {name} is missing; logins and refreshes need it."
         yield Error(text, hint=f"Set OPTIONS[{name!r}].", id="jwt_upstream.E010")
     for name in ("login_path", "refresh_path"):
-        path = getattr(backend, name)
-        if "://" in path and _is_unencrypted(origin(backend.url(path))):
+        address = origin(backend.url(getattr(backend, name)))
+        if address != backend.origin and _is_unencrypted(address):
             text = f"{where}: {name} is http://, so passwords and tokens are sent unencrypted."
             yield Warning(text, hint="Use https://.", id="jwt_upstream.W001")
 

@@ -86,7 +86,13 @@ def test_nothing_configured(settings: Any) -> None:
         (upstream(OPTIONS={"deadline": 20}), ["E009"]),
         (upstream(BACKEND="jwt_upstream.backends.OAuth2Backend"), ["E010"]),
         (upstream(OPTIONS={"refresh_path": "http://sso.example.com/token"}), ["W001"]),
+        (upstream(OPTIONS={"refresh_path": "HTTP://sso.example.com/token"}), ["W001"]),
         (upstream(OPTIONS={"refresh_path": "https://sso.example.com/token"}), []),
+        (upstream(OPTIONS={"refresh_path": "//evil.example.com/token"}), ["E005"]),
+        (upstream(OPTIONS={"login_path": "//crm.example.com:8443/token"}), ["E005"]),
+        (upstream(OPTIONS={"refresh_path": "HTTP:token"}), ["E005"]),
+        (upstream(OPTIONS={"refresh_path": "ftp://crm.example.com/token"}), ["E005"]),
+        (upstream(OPTIONS={"refresh_path": "/token?next=https://crm.example.com/"}), []),
     ],
 )
 def test_upstreams(settings: Any, value: Any, ids: list[str]) -> None:
@@ -170,15 +176,32 @@ def test_derived_key(settings: Any) -> None:
     assert found(checks.check_keys()) == ["W003"]
 
 
+@pytest.mark.parametrize(
+    ("value", "ids"),
+    [
+        (upstream(OPTIONS={"verify": False}), ["W005"]),
+        (upstream(OPTIONS={"verify": True}), []),
+        (upstream(OPTIONS={"verify": "ca.pem"}), []),
+        (upstream(BASE_URL="nonsense"), []),
+        ([], []),
+    ],
+)
+def test_certificates_that_are_not_verified(settings: Any, value: Any, ids: list[str]) -> None:
+    """An upstream whose certificate is not verified is good enough to develop with, and a warning at deployment."""
+    settings.JWT_UPSTREAM = value
+    assert "W005" not in found(checks.check_settings())
+    assert found(checks.check_verification()) == ids
+
+
 def test_wiring(settings: Any) -> None:
-    """manage.py check finds what the checks find; --deploy adds the warning about derived keys."""
+    """manage.py check finds what the checks find; --deploy adds the warnings that are for deployments."""
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = []
-    settings.JWT_UPSTREAM = upstream(TIMEOUT=5)
+    settings.JWT_UPSTREAM = upstream(TIMEOUT=5, OPTIONS={"verify": False})
     errors = StringIO()
     with pytest.raises(SystemCheckError, match=r"jwt_upstream\.E002") as caught:
         call_command("check", stdout=errors, stderr=errors)
     assert "W003" not in str(caught.value)
-    with pytest.raises(SystemCheckError, match=r"jwt_upstream\.W003"):
+    with pytest.raises(SystemCheckError, match=r"(?s)jwt_upstream\.W003.*jwt_upstream\.W005"):
         call_command("check", deploy=True, stdout=errors, stderr=errors)
 
 

@@ -116,17 +116,25 @@ class OriginSession(AsyncVerbs):
 
         What is configured for the upstream comes before the environment's CA bundle.
         """
+        verify = self._verification(url, verify)
         if proxies or not self.trust_env:
             return super().merge_environment_settings(url, dict(proxies or {}), stream, verify, cert)
-        found = environment_for(url)
-        if verify is None or verify is True:
-            verify = found.verify if self.verify is True else self.verify
         return {
-            "proxies": {**found.proxies, **self.proxies},
+            "proxies": {**environment_for(url).proxies, **self.proxies},
             "stream": self.stream if stream is None else stream,
             "verify": verify,
             "cert": cert or self.cert,
         }
+
+    def _verification(self, url: str, verify: bool | str | None) -> bool | str | None:
+        """Return how to verify: a call's own wish comes first, and its True is kept where the upstream has False."""
+        if verify is None:
+            verify = self.verify
+        if verify is not True:
+            return verify
+        if isinstance(self.verify, str):
+            return self.verify
+        return environment_for(url).verify if self.trust_env else True
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
         """Note on each hop of a redirect whether it left the origin, after which no hop gets the token any more."""

@@ -189,6 +189,26 @@ def test_no_verification(secure: Upstream, settings: Any, monkeypatch: pytest.Mo
         UpstreamClient("other").get("orders/")
 
 
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+@pytest.mark.parametrize("proxies", [None, {"http": "http://127.0.0.1:1/"}])
+@pytest.mark.parametrize("trust_env", [True, False])
+def test_call_that_wants_verification(
+    secure: Upstream, settings: Any, bundle: str, monkeypatch: pytest.MonkeyPatch, trust_env: bool, proxies: Any
+) -> None:
+    """A call's ``verify=True`` is kept where the upstream's certificate is not verified by default."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["verify"] = False
+    client = UpstreamClient("up")
+    client.trust_env = trust_env
+    assert client.get("orders/", proxies=proxies).status_code == 200
+    with pytest.raises(requests.exceptions.SSLError):
+        client.get("orders/", verify=True, proxies=proxies)
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["verify"] = bundle
+    client = UpstreamClient("up")
+    client.trust_env = trust_env
+    assert client.get("orders/", verify=True, proxies=proxies).status_code == 200
+
+
 @pytest.mark.parametrize("as_written", [lambda both, _: both, lambda both, key: [both, key]], ids=["one", "two"])
 def test_client_certificate(
     secure: Upstream,

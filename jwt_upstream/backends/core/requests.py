@@ -17,8 +17,9 @@ from jwt_upstream.tokens import Secrets, TokenPair
 
 from .options import Configurable
 from .templates import filled, filled_within, placeholders, placeholders_within
-from .urls import is_web_address
+from .urls import is_web_address, origin
 
+_WEB_ADDRESS = re.compile("https?://", re.IGNORECASE)
 #: The header values that http.client and requests accept.
 _HEADER_VALUE = re.compile(r"(?! )[\x20-\x7e\x80-\xff]*")
 
@@ -73,12 +74,19 @@ class Requests(Configurable):
         if self.client_authentication not in {"none", "basic", "post"}:
             yield f"client_authentication must be 'none', 'basic' or 'post', not {self.client_authentication!r}"
         for name in ("login_path", "refresh_path"):
-            path, is_known = getattr(self, name), all(getattr(self, option) for option in self._located_by(name))
-            if "://" in path and is_known and not is_web_address(self.url(path)):
-                yield f"{name} is neither a path nor a valid http:// or https:// URL"
+            if all(getattr(self, option) for option in self._located_by(name)):
+                yield from self._check_path(name, getattr(self, name))
         yield from self._check_headers()
         for name in sorted(self._refresh_asks - {"refresh", "access"}):
             yield f"a refresh may contain {{refresh}}, {{access}} and text options, not {{{name}}}"
+
+    def _check_path(self, name: str, path: str) -> Iterable[str]:
+        # What counts is where the request goes: "//other.example.com/" and "HTTP:token" look like paths.
+        url = self.url(path)
+        if not is_web_address(url):
+            yield f"{name} is neither a path nor a valid http:// or https:// URL"
+        elif not _WEB_ADDRESS.match(path) and origin(url) != origin(self.base_url):
+            yield f"{name} leads to {origin(url)}; if that is meant, write the whole URL"
 
     def _check_headers(self) -> Iterable[str]:
         for name in ("headers", "login_headers", "refresh_headers", "api_headers"):
@@ -170,7 +178,7 @@ class Requests(Configurable):
     def url(self, path: str) -> str:
         """Return the URL of a path below ``BASE_URL``; an absolute URL, such as an identity provider's, is kept."""
         url = filled_within(path, self._texts, partial(quote, safe=""))
-        return url if "://" in url else urljoin(self.base_url, url)
+        return url if _WEB_ADDRESS.match(url) else urljoin(self.base_url, url)
 
     # -- calls
 
