@@ -22,10 +22,10 @@ class Auth0Backend(OAuth2Backend):
     retry_at_headers = ("X-RateLimit-Reset",)
     _grant_options = ("scope", "audience")
     rules = (
-        # A blocked user, or one refused by a rule, gets 401 ``unauthorized``, at a refresh 403 ``invalid_grant``, and
-        # after too many wrong passwords 429.
+        # A blocked user gets 401 ``unauthorized``, at a refresh 403 ``invalid_grant``, and after too many wrong
+        # passwords 429. ``unauthorized`` with other words is from a rule of the tenant, which refuses this login.
         Rule(Verdict.LOCKED, TOKEN_REQUESTS, (400, 401, 403, 429), json="error_description", pattern=_BLOCKED),
-        Rule(Verdict.REJECTED, ("login",), (401,), json="error_description", pattern=r"\bverify your e-?mail\b"),
+        Rule(Verdict.REJECTED, ("login",), (401,), json="error", pattern=r"^unauthorized$"),
         Rule(Verdict.LOCKED, TOKEN_REQUESTS, (401,), json="error", pattern=r"^(unauthorized|password_leaked)$"),
         # Older tenants say ``access_denied``, which is about the application otherwise.
         Rule(Verdict.REJECTED, ("refresh",), (403,), json="error_description", pattern=r"^Unknown or invalid refresh"),

@@ -71,7 +71,8 @@ def _clock(upstream: str, account: str) -> Clock:
 def _refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:
     error = _ERRORS.get(outcome.verdict, RefreshUnavailable)
     text = f"{upstream}/{account}: login failed: {outcome.full_reason}"
-    if error is UpstreamMisconfigured or outcome.asked:
+    is_down = (outcome.status_code or 0) >= 500
+    if error is UpstreamMisconfigured or (outcome.asked and not is_down):
         text += f"; manage.py upstream_probe {upstream} shows what is sent"
     return error(text, reason=outcome.full_reason, retry_after=outcome.retry_after)
 

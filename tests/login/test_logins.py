@@ -89,6 +89,14 @@ def test_url_of_a_login_that_fails(upstream: Upstream, settings: Any, transactio
         assert str(caught.value) == f"up/default: login failed: {said}; manage.py upstream_probe up shows what is sent"
 
 
+def test_page_of_an_upstream_that_is_down(upstream: Upstream, transactional_db: None) -> None:
+    """While an upstream is down there is nothing to look for in what is sent."""
+    upstream.answers["/login"] = Answer(503, b"<p>Back soon", {"Content-Type": "text/html"})
+    with pytest.raises(RefreshUnavailable) as caught:
+        UpstreamClient("up").login(**RIGHT)
+    assert str(caught.value) == f"up/default: login failed: HTTP 503: an HTML page (POST {upstream.url}login)"
+
+
 def test_throttled_login(upstream: Upstream, transactional_db: None) -> None:
     """How long the upstream wants to be left alone is known to the caller, also if only its words say so."""
     said = "Too many failed login attempts, please try again in 1 minute."
