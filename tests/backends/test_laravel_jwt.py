@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from requests import Request
 
 from jwt_upstream.backends import LaravelJWTBackend, Verdict
 from jwt_upstream.tokens import TokenPair
@@ -31,6 +32,16 @@ def test_middleware() -> None:
     """The jwt.refresh middleware gives the new token in a header, whatever the route answers."""
     _, outcome = exchange(BACKEND, "refresh", {"data": "ok"}, headers={"Authorization": "Bearer a2"})
     assert tokens(outcome) == ("a2", "")
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "sent"), [(None, "application/json"), ("*/*", "application/json"), ("text/csv",) * 2]
+)
+def test_calls_ask_for_json(asked_for: str | None, sent: str) -> None:
+    """A call that accepts anything asks for JSON, or a dead token would get a redirect to a page in place of a 401."""
+    request = Request("GET", f"{API}orders/", headers={"Accept": asked_for} if asked_for else {}).prepare()
+    BACKEND.authorize(request, TokenPair("a1"))
+    assert (request.headers["Authorization"], request.headers["Accept"]) == ("Bearer a1", sent)
 
 
 def test_what_a_refresh_takes() -> None:

@@ -113,11 +113,8 @@ ACCOUNT = (
 #: The same said to a call, as a whole sentence. A code or title, and a sentence that names an account or points at one
 #: ("user bob", "this account"), may be about another than ours.
 _OUR_ACCOUNT = rf"^(sorry[,.]? )?(your )?(user|account|user account) (is|has|has been|was) {_STATES}[.!]?$"
-#: Where the message of an answer to a call stands; a code or a title stands elsewhere.
-_MESSAGE_PATHS = (
-    *("message", "Message", "detail", "msg", "error_description"),
-    *("error.message", "errors.0.message", "errors.0.detail"),
-)
+#: Where the message of an answer to a call stands; codes, titles and what token endpoints say stand elsewhere.
+_MESSAGE_PATHS = ("message", "Message", "detail", "msg", "error.message", "errors.0.message", "errors.0.detail")
 _ABOUT_TOKEN = r"token|\bjwt\b|\bsession\b|\bsignature has expired\b"
 _UNCONFIRMED = (
     r"\b(e-?mail|account)\b[\w ]{0,40} not (been |yet )?(verified|confirmed|activated|active)\b"
