@@ -150,11 +150,19 @@ def test_events(browser: Client) -> None:
 
 
 def test_incidents(browser: Client) -> None:
-    """Upstreams in trouble are listed with whose fault it is, and why."""
+    """Incidents are listed with whose they are, why, and when admins were told; those that are open come first."""
+    now = timezone.now()
     Incident.objects.create(upstream="crm", kind="misconfigured", reason="invalid_client")
+    Incident.objects.create(
+        upstream="erp", account="acme", kind="failing", is_open=None, closed_at=now, notified_at=now
+    )
     html = page(browser, INCIDENTS)
-    assert 'jwt-upstream-bad">misconfigured</span>' in html
+    assert html.index('jwt-upstream-bad">misconfigured</span>') < html.index('jwt-upstream-off">failing</span>')
     assert "invalid_client" in html
+    assert "erp/acme" in html
+    only_open, only_over = (page(browser, f"{INCIDENTS}?open={choice}") for choice in ("yes", "no"))
+    assert ("invalid_client" in only_open, "erp/acme" in only_open) == (True, False)
+    assert ("invalid_client" in only_over, "erp/acme" in only_over) == (False, True)
 
 
 # -- what is refused
