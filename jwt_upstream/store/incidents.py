@@ -115,8 +115,8 @@ def _was_another_told(incident: Incident, moment: datetime, using: str) -> bool:
 
 def _claim(incident: Incident, row: Credential, moment: datetime, using: str) -> Incident | None:
     untold = Q(notified_at=None) | Q(notified_at=moment)
-    columns = {"notified_at": moment, "concerns": _concerns(row, using)}
-    return _update(incident, using, untold, is_open=True, **columns)
+    concerns = _concerns(row, using)
+    return _update(incident, using, untold & Q(is_open=True), notified_at=moment, concerns=concerns)
 
 
 def _concerns(row: Credential, using: str) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import pytest
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, connection, connections, transaction
 
 from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.store import EventDetails, incidents, queries, transitions
@@ -147,6 +147,21 @@ def test_incident_that_is_told_while_it_is_closed(transactional_db: None, settin
     (incident,) = incidents.find(after, USING)
     assert incidents.close(incident, event, after, after.now(), USING) == incident
     assert incident.recovery_notified_at == incident.closed_at
+
+
+def test_incident_that_is_closed_while_it_is_told(transactional_db: None, settings: Any) -> None:
+    """What another worker's success has closed is neither told nor opened again."""
+    settings.JWT_UPSTREAM_OUTAGE_SECONDS = 0
+    row = failing("ann")
+
+    def close(execute: Any, sql: str, *arguments: Any) -> Any:
+        if "COUNT(" in sql:
+            Incident.objects.update(is_open=None, closed_at=row.now())
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(close):
+        assert incidents.note_failure(row, URL, row.now(), USING) is None
+    assert (Incident.objects.get().is_open, Incident.objects.get().notified_at) == (None, None)
 
 
 def test_only_one_that_has_an_incident_of_its_own(transactional_db: None, settings: Any) -> None:
