@@ -155,7 +155,7 @@ class Backend(Requests, Responses):
             try:
                 response = self._post(request(), deadline)
             except (OSError, HTTPError, ValueError) as error:
-                outcome = self._unanswered(error, deadline)
+                outcome = self._unanswered(error, deadline, secrets)
             except Exception as error:
                 # A field that JSON can't hold, for example. The traceback is dropped: frames of requests hold secrets.
                 raise error.with_traceback(None) from None
@@ -177,14 +177,16 @@ class Backend(Requests, Responses):
             settings |= {"timeout": (min(3.05, self.deadline), self.deadline)}
             return session.send_within_deadline(prepared, **settings)
 
-    def _unanswered(self, error: Exception, deadline: transport.Deadline) -> Outcome:
+    @sensitive_variables()
+    def _unanswered(self, error: Exception, deadline: transport.Deadline, secrets: Iterable[str]) -> Outcome:
         is_ours = (
             isinstance(error, ValueError)  # in what was to be sent: a URL, a header
             or not isinstance(error, RequestException | HTTPError)  # a missing certificate file
             or any(isinstance(link, SSLCertVerificationError) for link in error_chain(error))
         )
         if is_ours:
-            return Outcome(Verdict.CONFIG, cause(error))
+            url = asked(getattr(error, "request", None), [*secrets, *self.own_secrets])
+            return Outcome(Verdict.CONFIG, cause(error), asked=url)
         return Outcome(Verdict.TRANSIENT, cause(error), is_ambiguous=deadline.is_connected)
 
     @sensitive_variables()
@@ -210,7 +212,7 @@ class Backend(Requests, Responses):
             self._wait(verdict, response, reason),
             # The token endpoint's own answer is unknown: a gateway's 502 or a maintenance page may hide a rotation.
             is_ambiguous=verdict is Verdict.TRANSIENT and (response.status_code >= 500 or response.ok),
-            asked=asked(response, secrets) if self._is_misdirected(verdict, response) else "",
+            asked=asked(response.request, secrets, response) if self._is_misdirected(verdict, response) else "",
             notice=self._notice(pair, response, secrets),
         )
 

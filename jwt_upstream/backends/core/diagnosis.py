@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
-from requests import Response
+from requests import PreparedRequest, Response
 
 from .bodies import document
 from .redaction import shown
@@ -50,16 +50,16 @@ def _names(response: Response) -> Iterator[str]:
     yield from (f"cookie:{name}" for name in cookies)
 
 
-def asked(response: Response, secrets: Iterable[str]) -> str:
-    """Return the method and URL that a response answers, and where it redirects to; "" for a saved one."""
-    if response.request is None or not response.request.url:
+def asked(request: PreparedRequest | None, secrets: Iterable[str], response: Response | None = None) -> str:
+    """Return the method and URL of a request, and where a response redirects it to; "" for none, as of saved ones."""
+    if request is None or not request.url:
         return ""
-    known, url = [secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARACTERS], response.request.url
-    text = f"{response.request.method} {shown_url(url, known)}"
-    if not response.is_redirect:
+    known = [secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARACTERS]
+    text = f"{request.method} {shown_url(request.url, known)}"
+    if response is None or not response.is_redirect:
         return text
     try:
-        return f"{text} redirects to {shown_url(urljoin(url, response.headers['Location']), known)}"
+        return f"{text} redirects to {shown_url(urljoin(request.url, response.headers['Location']), known)}"
     except ValueError:
         return f"{text} redirects to what is no URL"
 

@@ -54,9 +54,7 @@ def test_names_of_what_an_answer_holds(body: Any, headers: dict[str, str], held:
 )
 def test_url(url: str, shown: str) -> None:
     """The URL is told without a query, a user, and whatever in its path is or may be a secret."""
-    response = answer(404)
-    response.request = Request("POST", url).prepare()
-    assert asked(response, ["s3cret/key", "api"]) == f"POST {shown}"
+    assert asked(Request("POST", url).prepare(), ["s3cret/key", "api"]) == f"POST {shown}"
 
 
 @pytest.mark.parametrize(
@@ -70,10 +68,10 @@ def test_url(url: str, shown: str) -> None:
 def test_redirect(location: str, told: str) -> None:
     """A redirect is followed by nobody, but told: http in place of https, or a slash that is missing."""
     response = answer(301, {"Location": location})
-    response.request = Request("POST", "http://api.example.com/token").prepare()
-    assert asked(response, []) == f"POST http://api.example.com/token{told}"
+    request = Request("POST", "http://api.example.com/token").prepare()
+    assert asked(request, [], response) == f"POST http://api.example.com/token{told}"
 
 
 def test_saved_answer() -> None:
     """A saved answer answers no request that is known."""
-    assert asked(answer(404), []) == ""
+    assert asked(answer(404).request, []) == ""
