@@ -63,6 +63,7 @@ class UpstreamClient(OriginSession):
         """Log in with what the backend asks for, usually ``username`` and ``password``, and store the tokens.
 
         Raises LoginRejected, AccountLocked, UpstreamMisconfigured, RefreshUnavailable; what was stored before is kept.
+        Logs a warning if there is no refresh token, and no other way to renew what the login brought.
         """
         credentials = Secrets(credentials)  # in place of what a traceback's local variables would show
         login.login(self.alias, self.account, credentials, by=by)
