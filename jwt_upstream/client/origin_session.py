@@ -14,10 +14,11 @@ from requests.cookies import RequestsCookieJar
 from requests.exceptions import InvalidURL
 
 from jwt_upstream.backends import Backend, get_backend
-from jwt_upstream.backends.core import no_auth, origin
+from jwt_upstream.backends.core import is_below, no_auth, origin
 from jwt_upstream.exceptions import ForeignOrigin
 
 from .async_verbs import AsyncVerbs
+from .caller_headers import check_connection
 from .pool import for_this_process
 from .proxies import environment_for
 from .redirects import has_left, mark_as_left
@@ -73,6 +74,7 @@ class OriginSession(AsyncVerbs):
     def prepare_request(self, request: Request) -> PreparedRequest:
         """Join the path to BASE_URL and prepare as requests does; raises ForeignOrigin."""
         self._notice_fork()
+        check_connection([*(request.headers or ()), *self.headers])
         backend, located = self.backend, copy(request)
         located.url = url = self._joined(str(request.url or ""), backend)
         self._check_origin(url, backend)
@@ -94,15 +96,17 @@ class OriginSession(AsyncVerbs):
 
     def _check_origin(self, url: str, backend: Backend) -> None:
         if not self._is_ours(url, backend):
-            raise ForeignOrigin(f"not sent: the URL is not on {backend.origin}, the origin of upstream {self.alias!r}")
+            where = "below BASE_URL" if backend.within_base_url else f"on {backend.origin}, the origin"
+            raise ForeignOrigin(f"not sent: the URL is not {where} of upstream {self.alias!r}")
 
     def _is_ours(self, url: str | None, backend: Backend) -> bool:
-        if url and url.startswith(backend.base_url):
+        if url and url.startswith(backend.base_url) and not backend.within_base_url:
             return True
         try:
-            return origin(url or "") == backend.origin
+            is_there = origin(url or "") == backend.origin
         except ValueError:
             return False
+        return is_there and (not backend.within_base_url or is_below(str(url), backend.base_url))
 
     def merge_environment_settings(
         self,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from requests import PreparedRequest, Response
-from requests.exceptions import InvalidHeader, UnrewindableBodyError
+from requests.exceptions import UnrewindableBodyError
 from requests.hooks import default_hooks, dispatch_hook
 from requests.utils import resolve_proxies
 
@@ -17,6 +17,7 @@ from jwt_upstream.names import check_name
 from jwt_upstream.refresh import Token, TokenSource, refresh
 from jwt_upstream.tokens import Secrets, TokenPair
 
+from .caller_headers import check_prepared, drop_token
 from .first_use import first_uses
 from .origin_session import OriginSession
 from .redirects import has_left
@@ -116,8 +117,7 @@ class UpstreamClient(OriginSession):
             response = self._wire(request, None, kwargs)
         else:
             self._check_origin(request.url or "", backend)
-            if "Authorization" in request.headers:
-                raise InvalidHeader("UpstreamClient sets Authorization itself; remove yours, or use requests instead")
+            check_prepared(request.headers, backend)
             response = self._exchange(request, backend, kwargs)
         history = response.history
         response = dispatch_hook("response", request.hooks, response, **kwargs)
@@ -159,6 +159,7 @@ class UpstreamClient(OriginSession):
         if not can_be_repeated(sent):
             sent._body_position = None  # nor does requests end the call at a redirect that nobody may want to follow
         if token:
+            drop_token(sent.headers, token.backend)
             token.backend.authorize(sent, token.pair)
         try:
             response = super().send(sent, allow_redirects=False, **{**kwargs, "stream": True})

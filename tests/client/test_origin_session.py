@@ -15,7 +15,7 @@ from jwt_upstream.backends import make_backend
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import ForeignOrigin, UpstreamNotConfigured
 from tests.support.proxy import Proxy
-from tests.support.upstream import Upstream
+from tests.support.upstream import Answer, Upstream
 
 OWN = {
     "orders/": "http://api.x/v1/orders/",
@@ -104,6 +104,32 @@ def test_foreign_origin(proxy: Proxy, upstream: Upstream) -> None:
         with pytest.raises((ForeignOrigin, requests.exceptions.InvalidURL)):
             pytest.fail(f"{url!r} was sent: {client.get(url)}, {upstream.pop_tokens()}")
     assert (proxy.seen, upstream.seen) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "../", "%2e%2e/orders", "..%2Forders", "..;/orders", "a\\..\\..\\x", "/v1/../x"]
+)
+def test_path_that_leaves_the_base_url(proxy: Proxy, upstream: Upstream, settings: Any, path: str) -> None:
+    """With ``within_base_url`` nothing is sent to a path that is not below BASE_URL, however it is spelt."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["within_base_url"] = True
+    client = UpstreamClient("up")
+    with pytest.raises(ForeignOrigin, match="below BASE_URL"):
+        client.get(path)
+    request = requests.Request("GET", "http://api.x/v1/").prepare()
+    request.url = "http://api.x/v1/%2e%2e/orders"
+    with pytest.raises(ForeignOrigin, match="below BASE_URL"):
+        client.send(request)
+    assert (proxy.seen, upstream.seen) == ([], [])
+    assert client.get("orders/a/../b").status_code == 200
+
+
+def test_redirect_that_leaves_the_base_url(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """With ``within_base_url`` a redirect to another path of the host is followed without the token."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["within_base_url"] = True
+    settings.JWT_UPSTREAM["up"]["BASE_URL"] += "v1/"
+    upstream.answers["/v1/old/"] = Answer(302, b"", {"Location": "/other/"})
+    assert UpstreamClient("up").get("old/").status_code == 401
+    assert [(seen.path, seen.token) for seen in upstream.seen] == [("/v1/old/", "access-1"), ("/other/", "")]
 
 
 def test_url_of_two_readings(client: UpstreamClient, upstream: Upstream) -> None:

@@ -12,7 +12,7 @@ from .responses import Responses, Which
 from .retry_after import retry_after, stated_wait
 from .templates import filled, placeholders
 from .transport import no_auth, use_connections
-from .urls import is_web_address, origin
+from .urls import is_below, is_web_address, origin
 from .verdicts import CALLS, REFUSALS, TOKEN_REQUESTS, Outcome, Rule, Verdict, Where
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "drain",
     "error_chain",
     "filled",
+    "is_below",
     "is_html",
     "is_web_address",
     "leaves",

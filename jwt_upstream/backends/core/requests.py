@@ -43,6 +43,10 @@ class Requests(Configurable):
     refresh_headers: Mapping[str, str] = {}
     headers: Mapping[str, str] = {}  # of logins and refreshes
     api_headers: Mapping[str, str] = {"Authorization": "Bearer {access}"}
+    #: What happens to a caller's own header that ``api_headers`` sets as well: "refuse" or "replace".
+    caller_authorization: str = "refuse"
+    #: Whether calls may not leave the path of ``BASE_URL``.
+    within_base_url: bool = False
     #: "json" or "form"; ``refresh_format`` overrides it for refreshes.
     body_format: str = "json"
     refresh_format: str = ""
@@ -73,6 +77,8 @@ class Requests(Configurable):
             yield f"refresh_format must be 'json', 'form' or empty, not {self.refresh_format!r}"
         if self.client_authentication not in {"none", "basic", "post"}:
             yield f"client_authentication must be 'none', 'basic' or 'post', not {self.client_authentication!r}"
+        if self.caller_authorization not in {"refuse", "replace"}:
+            yield f"caller_authorization must be 'refuse' or 'replace', not {self.caller_authorization!r}"
         for name in ("login_path", "refresh_path"):
             if all(getattr(self, option) for option in self._located_by(name)):
                 yield from self._check_path(name, getattr(self, name))

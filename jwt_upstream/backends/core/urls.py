@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import posixpath
+from urllib.parse import unquote, urlsplit
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
@@ -34,3 +35,20 @@ def is_web_address(url: str) -> bool:
     except ValueError:
         return False
     return parsed.scheme in {"http", "https"} and bool(parsed.host) and not parsed.auth
+
+
+def is_below(url: str, base_url: str) -> bool:
+    """Tell whether a URL's path stays below that of another one, however a server may read it.
+
+    Servers differ in what they undo first: ``%2e%2e``, even if encoded twice, ``\\`` for ``/``, and ``..;x`` (a path
+    parameter of servlets).
+    """
+    return f"{_resolved(url)}/".startswith(f"{_resolved(base_url)}/".replace("//", "/"))
+
+
+def _resolved(url: str) -> str:
+    path, before = urlsplit(url).path, ""
+    while path != before:
+        path, before = unquote(path), path
+    segments = (segment.partition(";")[0] for segment in path.replace("\\", "/").split("/"))
+    return posixpath.normpath("/" + "/".join(segments).lstrip("/"))
