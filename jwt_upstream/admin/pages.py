@@ -64,7 +64,16 @@ class CredentialAdmin(ReadOnly, CredentialBase):
         (_("Tokens"), {"fields": ["access", "refresh", "obtained_at", "generation"]}),
         (
             _("Refresh"),
-            {"fields": ["refreshing", "failure", "next_attempt_at", "interrupted_at", "refresh_suppressed_until"]},
+            {
+                "fields": [
+                    "worked_at",
+                    "refreshing",
+                    "failure",
+                    "next_attempt_at",
+                    "interrupted_at",
+                    "refresh_suppressed_until",
+                ]
+            },
         ),
     ]
 

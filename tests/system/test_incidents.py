@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.core import mail
+from django.db import connections
 from django.db.backends.signals import connection_created
 from django.test import Client
 
@@ -63,6 +65,13 @@ class Fleet:
                 said.append(type(error).__name__)
         pass_time(seconds)
         return said
+
+    def refresh_at_once(self, name: str, barrier: threading.Barrier) -> None:
+        """Refresh when all others do, in a thread of one's own."""
+        barrier.wait()
+        with suppress(UpstreamError):
+            UpstreamClient("up", name).refresh()
+        connections.close_all()
 
 
 @pytest.fixture
@@ -193,6 +202,23 @@ def test_outage_of_all(fleet: Fleet, seconds: float, mailoutbox: Mails) -> None:
     fleet.round(*TENANTS)
     assert told(mailoutbox) == ["upstream up is down", "upstream up works again"]
     assert open_incidents() == []
+
+
+def test_outage_that_all_find_at_once(fleet: Fleet, settings: Any, mailoutbox: Mails) -> None:
+    """Tenants that fail at the same moment, in threads of their own, and then work so, are one mail each time."""
+    settings.JWT_UPSTREAM_OUTAGE_SECONDS = 0
+    tenants = [*TENANTS, *(f"tenant-{number}" for number in range(5))]
+    fleet.log_in(*tenants)
+    for answers, subjects in [({"*": DOWN}, ["upstream up is down"]), ({}, ["upstream up works again"])]:
+        fleet.bad = dict(answers)
+        barrier = threading.Barrier(len(tenants))
+        threads = [threading.Thread(target=fleet.refresh_at_once, args=(name, barrier)) for name in tenants]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert told(mailoutbox) == subjects
+        mailoutbox.clear()
 
 
 def test_wrong_settings_of_all(fleet: Fleet, mailoutbox: Mails) -> None:
