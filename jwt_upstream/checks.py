@@ -29,6 +29,7 @@ from jwt_upstream.backends.core import origin
 from jwt_upstream.conf import DEFAULTS, conf
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.fields import configured_keys
+from jwt_upstream.names import is_name
 
 _MAX_ALIAS_CHARACTERS = 100
 #: In the order in which urllib3 prefers them; all of them decode Brotli.
@@ -115,11 +116,10 @@ def _upstreams() -> Iterator[CheckMessage]:
 def check_upstream(alias: str, written: Any) -> Iterator[CheckMessage]:
     """Yield the problems in the settings of one upstream."""
     where = f"JWT_UPSTREAM[{alias!r}]"
-    if not isinstance(alias, str) or not 0 < len(alias) <= _MAX_ALIAS_CHARACTERS:
-        hint = f"Choose a name of at most {_MAX_ALIAS_CHARACTERS} characters."
-        yield Error(
-            f"{where}: the alias must be 1 to {_MAX_ALIAS_CHARACTERS} characters.", hint=hint, id="jwt_upstream.E001"
-        )
+    if not is_name(alias) or len(alias) > _MAX_ALIAS_CHARACTERS or alias.startswith("-"):
+        text = f"{where}: the alias must be 1 to {_MAX_ALIAS_CHARACTERS} printable characters and not begin with '-'."
+        hint = "Choose a short name: commands and mails name the upstream by it."
+        yield Error(text, hint=hint, id="jwt_upstream.E001")
     if not isinstance(written, Mapping) or not _is_options(written.get("OPTIONS", {})):
         hint = f"Its keys are {', '.join(KEYS)}; OPTIONS is a dict of option names and values."
         yield Error(f"{where} and its OPTIONS must be dicts.", hint=hint, id="jwt_upstream.E002")

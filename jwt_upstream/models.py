@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jwt_upstream.clock import Clock, host_now
 from jwt_upstream.fields import AwareDateTimeField, EncryptedTextField, ExactCharField
+from jwt_upstream.names import command
 from jwt_upstream.tokens import TokenPair
 
 __all__ = [
@@ -138,8 +139,7 @@ class Credential(models.Model):
     @property
     def remedy(self) -> str:
         """What a person should do so that it works again, with the command to log in at its end."""
-        account = "" if self.account == "default" else f" --account {self.account}"
-        log_in = f"manage.py upstream_login {self.upstream}{account}"
+        log_in = command("upstream_login", self.upstream, self.account)
         if self.state == self.State.LOCKED and _DELETED.search(self.reason):
             created = "have the user created again at the upstream, then try again in the admin"
             return f"{created}, or log in with another: {log_in}"

@@ -1,6 +1,8 @@
-"""Names of accounts and users: what every database can store and every mail, log and terminal can show."""
+"""Names of upstreams, accounts and users: what any database can store, and any mail, log and terminal can show."""
 
 from __future__ import annotations
+
+import shlex
 
 MAX_NAME_CHARACTERS = 255
 
@@ -14,3 +16,11 @@ def check_name(what: str, value: object) -> None:
     """Raise ValueError, before anything is sent, for what is no name; the text does not repeat the value."""
     if not is_name(value):
         raise ValueError(f"{what} must be 1 to {MAX_NAME_CHARACTERS} printable characters")
+
+
+def command(name: str, upstream: str, account: str = "default") -> str:
+    """Return one of our commands for an upstream and account, to be copied into a shell whatever their names are."""
+    words = ["manage.py", name, upstream]
+    if account != "default":
+        words += [f"--account={account}"] if account.startswith("-") else ["--account", account]
+    return shlex.join(words)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import shlex
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
-from jwt_upstream.names import check_name, is_name
+from jwt_upstream.names import check_name, command, is_name
 from jwt_upstream.tokens import TokenPair
 from tests.support.upstream import Upstream
 
@@ -46,11 +48,30 @@ def test_username(upstream: Upstream, transactional_db: None, name: str) -> None
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("command", ["upstream_login", "upstream_probe"])
-def test_option(command: str) -> None:
+@pytest.mark.parametrize("name", ["upstream_login", "upstream_probe"])
+def test_option(name: str) -> None:
     """A command says which option holds no name."""
     with pytest.raises(CommandError, match="argument --account: must be 1 to 255 printable characters"):
-        call_command(command, "crm", "--account", "a\nb")
+        call_command(name, "crm", "--account", "a\nb")
+
+
+@pytest.mark.parametrize(
+    "account", ["ann", "Ann O'Neil", "$(rm -rf ~)", "a;reboot", "`id`", "-x", "--version", "a b", "日本"]
+)
+def test_command_to_copy(account: str) -> None:
+    """A command that people copy means the account of that name to a shell, and nothing else."""
+    text = command("upstream_login", "crm & co", account)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("alias")
+    parser.add_argument("--account")
+    words = shlex.split(text)
+    parsed = parser.parse_args(words[2:])
+    assert (words[:2], parsed.alias, parsed.account) == (["manage.py", "upstream_login"], "crm & co", account)
+
+
+def test_command_for_the_default_account() -> None:
+    """The usual account needs no option."""
+    assert command("upstream_login", "crm") == "manage.py upstream_login crm"
 
 
 @pytest.mark.django_db

@@ -20,6 +20,7 @@ from django.urls import NoReverseMatch, reverse
 
 from jwt_upstream import signals
 from jwt_upstream.formatting import paragraph, timestamp
+from jwt_upstream.names import command
 
 logger = logging.getLogger("jwt_upstream")
 
@@ -105,7 +106,7 @@ Admin:   {_link("credential_change", credential.pk)}
 _REMEDIES = {
     "down": "Nothing, unless the upstream stays down.",
     "misconfigured": "Check the settings of this upstream in JWT_UPSTREAM: client, paths, certificates. "
-    "To see what is sent: manage.py upstream_probe {}",
+    "To see what is sent: {}",
 }
 
 
@@ -119,7 +120,7 @@ def _upstream_failed(incident: Any, **_: Any) -> None:
 Admin:   {_link("credential_changelist", upstream=incident.upstream)}
 
 What to do:
-{paragraph(_REMEDIES[incident.kind].format(incident.upstream), 78)}
+{paragraph(_REMEDIES[incident.kind].format(command("upstream_probe", incident.upstream)), 78)}
 
 Refreshes are retried with a growing backoff, and no credential is lost.
 There will be no further mail about this upstream until it works again.

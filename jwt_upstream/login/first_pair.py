@@ -18,7 +18,7 @@ from jwt_upstream.exceptions import (
     UpstreamMisconfigured,
 )
 from jwt_upstream.models import Credential
-from jwt_upstream.names import check_name
+from jwt_upstream.names import check_name, command
 from jwt_upstream.refresh import database_clock, find, is_renewable, write_or_raise
 from jwt_upstream.store import EventDetails, queries, transitions
 from jwt_upstream.tokens import Secrets, TokenPair
@@ -73,7 +73,7 @@ def _refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:
     text = f"{upstream}/{account}: login failed: {outcome.full_reason}"
     is_down = (outcome.status_code or 0) >= 500
     if error is UpstreamMisconfigured or (outcome.asked and not is_down):
-        text += f"; manage.py upstream_probe {upstream} shows what is sent"
+        text += f"; {command('upstream_probe', upstream)} shows what is sent"
     return error(text, reason=outcome.full_reason, retry_after=outcome.retry_after)
 
 

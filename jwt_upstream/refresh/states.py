@@ -24,6 +24,7 @@ from jwt_upstream.exceptions import (
 )
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential, Event
+from jwt_upstream.names import command
 from jwt_upstream.store import EventDetails, connections, is_away, is_locked, queries, transitions
 from jwt_upstream.tokens import TokenPair
 
@@ -69,7 +70,7 @@ def unavailable(credential: Credential) -> UpstreamError:
     error: type[UpstreamError] = RefreshUnavailable
     if credential.failure_verdict == "config":
         text, error = (
-            f"{text}; manage.py upstream_probe {credential.upstream} shows what is sent",
+            f"{text}; {command('upstream_probe', credential.upstream)} shows what is sent",
             UpstreamMisconfigured,
         )
     return error(text, credential=credential, since=since, reason=credential.failure, retry_after=wait)

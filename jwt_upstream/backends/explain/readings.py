@@ -74,7 +74,7 @@ def read(backend: Backend, where: Where, response: Response, secrets: Iterable[s
     return Reading(
         where,
         response.status_code,
-        media_type(response),
+        shown(media_type(response)),
         len(body(response)),
         _relevant_headers(backend, response, secrets),
         outcome.verdict,

@@ -20,6 +20,7 @@ from jwt_upstream.conf import conf
 from jwt_upstream.formatting import duration, paragraph, time_left, timestamp
 from jwt_upstream.management.status import Report, Status, Tally
 from jwt_upstream.models import Credential, Incident
+from jwt_upstream.names import command
 from jwt_upstream.refresh import NOT_RENEWABLE
 from jwt_upstream.store import queries
 
@@ -156,7 +157,7 @@ def _details(status: Status, now: datetime) -> Iterator[str]:
     if status.failures:
         yield f"failing since {timestamp(status.failing_since)}: {status.failure}; {_next_attempt(status, now)}"
     if status.failures and status.failure_verdict == "config":
-        yield f"to see what is sent: manage.py upstream_probe {status.upstream}"
+        yield f"to see what is sent: {command('upstream_probe', status.upstream)}"
     if status.upstream not in conf.upstreams:
         yield "this upstream is not in JWT_UPSTREAM"
 

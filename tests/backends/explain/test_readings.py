@@ -98,3 +98,12 @@ def test_expiry_of_the_reading() -> None:
     assert access
     assert access.expires_at
     assert abs(access.expires_at - datetime.now(UTC) - timedelta(seconds=300)) < timedelta(seconds=30)
+
+
+def test_headers_that_would_change_a_terminal() -> None:
+    """Whatever an upstream's headers and fields contain, a reading has no control or bidirectional character."""
+    evil = "\x1b[31mred\r\n\u202e"
+    headers = {"Content-Type": f"text/{evil}", "WWW-Authenticate": evil, "Retry-After": evil, "Location": evil}
+    reading = read(backend(), "login", answer(401, headers, {evil: evil, "message": evil}))
+    texts = [reading.media_type, reading.reason, reading.source, *reading.fields, *reading.headers.values()]
+    assert [text for text in texts if not text.isprintable()] == []
