@@ -72,6 +72,8 @@ _BUSY = (
 #: The same from servers that answer in their own language although English is requested.
 _BUSY_TRANSLATED = (
     r"réessayer|problème système|zu viele|später noch|systemproblem|demasiad|inténtelo|problema del sistema"
+    r"|troppi|riprova|errore di sistema|te veel|probeer het|technisch probleem|zbyt (dużo|wiele)|spróbuj ponownie"
+    r"|problemu z systemem|(muitas|várias) tentativas|tente (novamente|mais tarde)|problema no sistema"
 )
 _STEP_UP = r"\b(fresh token|step[ -]?up)\b|(mfa|2fa|otp|(two|multi)[ _-]?factor)\b.{0,40}\brequired|mfa_required"
 
