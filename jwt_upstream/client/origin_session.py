@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Generator, MutableMapping
 from copy import copy
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, cast
@@ -21,7 +21,7 @@ from .async_verbs import AsyncVerbs
 from .caller_headers import check_connection
 from .pool import for_this_process
 from .proxies import environment_for
-from .redirects import has_left, mark_as_left
+from .redirects import has_left, mark_as_left, without_body
 from .retries import adapter_for
 
 
@@ -139,6 +139,14 @@ class OriginSession(AsyncVerbs):
         if isinstance(self.verify, str):
             return self.verify
         return environment_for(url).verify if self.trust_env else True
+
+    def resolve_redirects(
+        self, resp: Response, req: PreparedRequest, stream: bool = False, *args: Any, **kwargs: Any
+    ) -> Generator[Response, None, None]:
+        """Find out where a redirect leads without reading its body, which requests does, however long it is."""
+        if kwargs.get("yield_requests"):
+            resp = without_body(resp)
+        return super().resolve_redirects(resp, req, stream, *args, **kwargs)
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
         """Note on each hop of a redirect whether it left the origin, after which no hop gets the token any more."""

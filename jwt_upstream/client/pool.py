@@ -11,17 +11,16 @@ from typing import Any
 
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter, HTTPAdapter
-from urllib3.connection import HTTPConnection
 from urllib3.poolmanager import PoolManager
 
-from jwt_upstream.backends.core import use_connections
+from jwt_upstream.backends.core import BoundedConnection, use_connections
 from jwt_upstream.process import PerProcess
 
 _HOSTS = 100
 _PER_HOST = 64
 
 
-class _Listening(HTTPConnection):
+class _Listening(BoundedConnection):
     """Reads the answer of a server that hangs up on an upload, as urllib3 does, over TLS too."""
 
     def send(self, data: Any) -> None:
@@ -57,6 +56,7 @@ def _configure(manager: PoolManager) -> None:
         scheme: type("Pool", (pool,), {"QueueCls": _Idle}) for scheme, pool in pools.items()
     }
     use_connections(manager, _Listening, schemes=("https",))
+    use_connections(manager, BoundedConnection, schemes=("http",))
 
 
 class _Pooled(HTTPAdapter):

@@ -88,7 +88,7 @@ class UpstreamClient(OriginSession):
         """Send with the token, follow redirects with it inside the origin only; see the class for what is raised."""
         self._notice_fork()  # the request may have been prepared in another process
         backend = self.backend
-        follow = kwargs.pop("allow_redirects", True)
+        follow, is_hop = kwargs.pop("allow_redirects", True), kwargs.pop("is_hop", False)
         note_start(request)
         kwargs = {"stream": self.stream, "verify": self.verify, "cert": self.cert, **kwargs}
         if "proxies" not in kwargs:
@@ -97,12 +97,17 @@ class UpstreamClient(OriginSession):
             kwargs["timeout"] = backend.timeout
         response = self._answer(request, backend, kwargs)
         answers = [*response.history, response]
-        if follow and response.is_redirect:  # asked first, since requests takes a sixtieth of a call to ask it
-            for hop in self.resolve_redirects(response, request, **kwargs):
+        is_redirect = response.is_redirect  # asked once, since requests takes a sixtieth of a call to answer
+        if is_redirect and (follow or is_hop):
+            drain(response)  # before requests reads all of it, which may have no end
+        if follow and is_redirect:
+            for hop in self.resolve_redirects(response, request, is_hop=True, **kwargs):
                 answers += [*hop.history, hop]
-        elif not follow:
+        elif is_redirect:
             response._next = self._next(response, request, kwargs)
         answers[-1].history = answers[:-1]
+        if not kwargs["stream"]:
+            answers[-1].content  # noqa: B018 -- reads it, as Session.send does
         return answers[-1]
 
     def _next(self, response: Response, request: PreparedRequest, kwargs: dict[str, Any]) -> PreparedRequest | None:
@@ -122,8 +127,6 @@ class UpstreamClient(OriginSession):
         history = response.history
         response = dispatch_hook("response", request.hooks, response, **kwargs)
         response.history = history
-        if not kwargs["stream"]:
-            response.content  # noqa: B018 -- reads it, as Session.send does
         return response
 
     def _exchange(self, request: PreparedRequest, backend: Backend, kwargs: dict[str, Any]) -> Response:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import socket
 import ssl
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import trustme
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
 from tests.support.proxy import Proxy
+from tests.support.raw_server import Behaviour, RawServer, say
 from tests.support.upstream import Answer, Seen, Upstream
 
 SAME_ORIGIN = {
@@ -187,3 +192,69 @@ def test_next_hop_at_another_origin(client: UpstreamClient, upstream: Upstream, 
     for seen in foreign.seen:
         assert not {"authorization", "apikey"} & {name.lower() for name in seen.headers}
     assert len(foreign.seen) == 2
+
+
+def redirecting(pieces: Iterator[bytes], pause: float = 0.0) -> Behaviour:
+    """Answer with a redirect that goes on with these pieces, and then, on other connections, with "there"."""
+    last = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nthere"
+    first = itertools.chain([b"HTTP/1.1 302 No\r\nLocation: /b\r\n\r\n"], pieces)
+    behaviours = itertools.chain([trickle(first, pause)], itertools.repeat(say(last)))
+    return lambda connection: next(behaviours)(connection)
+
+
+def trickle(pieces: Iterator[bytes], pause: float) -> Behaviour:
+    """Send pieces, maybe without an end, with a pause after each."""
+
+    def behave(connection: socket.socket) -> None:
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(pause)
+
+    return behave
+
+
+@pytest.mark.parametrize(("pause", "stream"), [(0.0, False), (0.0, True), (0.05, False)])
+def test_endless_redirect(client: UpstreamClient, settings: Any, pause: float, stream: bool) -> None:
+    """The body of a redirect that has no end, be it fast or slow, is cut, and the redirect followed."""
+    piece = b"x" if pause else b"x" * 65536
+    with RawServer(redirecting(itertools.repeat(piece), pause)) as server:
+        settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
+        response = client.get("a", stream=stream)
+        assert (response.content, response.history[0].status_code) == (b"there", 302)
+        assert 0 < len(response.history[0].content) <= 65536
+
+
+def test_endless_redirect_that_is_not_followed(client: UpstreamClient, settings: Any) -> None:
+    """Whoever streams a redirect without following it gets it before its body, then the body, and the next request."""
+    with RawServer(redirecting(iter([b"x" * 40_000] * 3), 0.01)) as server:
+        settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
+        response = client.get("a", stream=True, allow_redirects=False)
+        assert response._content_consumed is False
+        assert response.next is not None
+        assert response.next.url == f"{server.url}b"
+        assert response.content == b"x" * 120_000
+
+
+def test_connection_of_a_redirect(client: UpstreamClient, upstream: Upstream) -> None:
+    """The connection of a redirect serves the request that it leads to."""
+    upstream.answers["/old/"] = Answer(302, b"Over there", {"Location": "/orders/"})
+    client.get("orders/")
+    before = upstream.connections
+    response = client.get("old/")
+    assert (response.status_code, response.history[0].text, upstream.connections) == (200, "Over there", before)
+
+
+INTERIM = [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n"]
+
+
+@pytest.mark.parametrize("interim", INTERIM)
+def test_interim_answers(client: UpstreamClient, settings: Any, interim: bytes) -> None:
+    """Answers that only announce the answer are skipped, unless they have no end."""
+    final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK"
+    with RawServer(say(interim * 3, final)) as server:
+        settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
+        assert client.get("a").text == "OK"
+    with RawServer(lambda connection: say(*itertools.repeat(interim, 100_000))(connection)) as server:
+        settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
+        with pytest.raises(requests.ConnectionError, match="more than 50 interim answers"):
+            client.get("a")

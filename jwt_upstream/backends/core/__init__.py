@@ -11,7 +11,7 @@ from .requests import Requests
 from .responses import Responses, Which
 from .retry_after import retry_after, stated_wait
 from .templates import filled, placeholders
-from .transport import no_auth, use_connections
+from .transport import BoundedConnection, no_auth, use_connections
 from .urls import is_below, is_web_address, origin
 from .verdicts import CALLS, REFUSALS, TOKEN_REQUESTS, Outcome, Rule, Verdict, Where
 
@@ -21,6 +21,7 @@ __all__ = [
     "MAX_BODY_BYTES",
     "REFUSALS",
     "TOKEN_REQUESTS",
+    "BoundedConnection",
     "Outcome",
     "Requests",
     "Responses",

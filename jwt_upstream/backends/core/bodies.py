@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,9 +16,12 @@ from weakref import WeakKeyDictionary
 
 from requests import RequestException, Response
 from requests.utils import get_encoding_from_headers
+from urllib3 import HTTPResponse
 
 #: How much of a streamed body is examined; error messages are shorter.
 PEEK_BYTES = 64 * 1024
+#: How long a server may take to send that part; what has come by then is examined.
+PEEK_SECONDS = 10.0
 #: The largest answer accepted from a token endpoint; some add all of a user's permissions to the tokens.
 MAX_BODY_BYTES = 1024 * 1024
 #: More fields than an answer has that is a form, and more lists and objects than one that is JSON: the garbage
@@ -76,30 +80,47 @@ class _PushedBack:
             yield chunk
 
 
+class _AsItComes:
+    """A raw response which yields what has arrived, where urllib3 waits until it has as much as it was asked for."""
+
+    def __init__(self, raw: HTTPResponse) -> None:
+        self._raw = raw
+
+    def stream(self, amt: int, decode_content: bool) -> Iterator[bytes]:
+        """Yield the whole body in pieces of at most ``amt`` bytes."""
+        while piece := self._raw.read1(amt, decode_content):
+            yield piece
+
+
 def body(response: Response) -> bytes:
     """Return the part of the body that is examined; the caller can still read all of it afterwards."""
     content = response._content
     if content is False:
-        return _peek(response)[:PEEK_BYTES]
+        return _peek(response, PEEK_SECONDS)[:PEEK_BYTES]
     return (content or b"")[:MAX_BODY_BYTES]
 
 
-def _peek(response: Response) -> bytes:
+def _peek(response: Response, seconds: float) -> bytes:
     if response.raw is None or response._content_consumed:
         return b""
     if isinstance(response.raw, _PushedBack):
         return response.raw.start
-    start, rest = bytearray(), response.iter_content(PEEK_BYTES)
+    raw, start, ends_at = response.raw, bytearray(), time.monotonic() + seconds
+    if isinstance(raw, HTTPResponse):
+        response.raw = _AsItComes(raw)
+    rest = response.iter_content(PEEK_BYTES)
     try:
-        while len(start) <= PEEK_BYTES:
+        while len(start) <= PEEK_BYTES and time.monotonic() < ends_at:
             start += next(rest)
     except StopIteration:
         response._content = bytes(start)  # as ``Response.content`` does; the connection is back in its pool
         return response._content
     except RequestException as error:
         rest = _failing(error)
-    # The generator is kept: closing it in the middle of a chunked body makes urllib3 drop the connection.
-    response.raw = _PushedBack(bytes(start), rest, response.raw)
+    finally:
+        response.raw = raw
+    # The generator is kept: it goes on where it stopped.
+    response.raw = _PushedBack(bytes(start), rest, raw)
     return bytes(start)
 
 
@@ -109,9 +130,12 @@ def _failing(error: RequestException) -> Iterator[bytes]:
     raise error
 
 
-def drain(response: Response) -> None:
-    """Read the part that is examined, discard the rest, and release the connection."""
-    content = body(response)
+def drain(response: Response, seconds: float = 1.0) -> None:
+    """Read what comes within some seconds, at most the part that is examined, and release the connection.
+
+    The rest is discarded: of a refusal that was answered by another token, of a redirect that is followed.
+    """
+    content = _peek(response, seconds)[:PEEK_BYTES] if response._content is False else body(response)
     response.close()
     response._content, response._content_consumed = content, True
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
+from http import HTTPStatus
+from http.client import HTTPResponse
 from typing import Any
 
 from requests import PreparedRequest, ReadTimeout, Response, Session
@@ -19,6 +21,9 @@ from urllib3.connection import HTTPConnection
 from urllib3.poolmanager import PoolManager
 
 from .bodies import MAX_BODY_BYTES
+
+#: Servers send one or two; a WebDAV server one every some seconds while it works (RFC 2518, section 10.1).
+_MAX_INTERIM_ANSWERS = 50
 
 
 class Deadline:
@@ -68,7 +73,32 @@ class Deadline:
                     sock.shutdown(socket.SHUT_RDWR)
 
 
-class _Watched(HTTPConnection):
+class FinalAnswer(HTTPResponse):
+    """Skips interim answers (RFC 9110, section 15.2), a bounded number of them.
+
+    http.client skips any number of ``100 Continue``, and takes a ``103 Early Hints`` for the answer, so that the real
+    one would be left on the connection.
+    """
+
+    _interim = 0
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        if not 100 <= status < 200 or status == HTTPStatus.SWITCHING_PROTOCOLS:
+            return version, status, reason
+        self._interim += 1
+        if self._interim > _MAX_INTERIM_ANSWERS:
+            raise OSError(errno.EPROTO, f"more than {_MAX_INTERIM_ANSWERS} interim answers")
+        return version, HTTPStatus.CONTINUE, reason
+
+
+class BoundedConnection(HTTPConnection):
+    """A connection on which no endless row of interim answers keeps its user waiting."""
+
+    response_class = FinalAnswer
+
+
+class _Watched(BoundedConnection):
     deadline: Deadline
 
     def _new_conn(self) -> socket.socket:

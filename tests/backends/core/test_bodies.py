@@ -121,7 +121,7 @@ def test_body_that_breaks_off() -> None:
     """A body that breaks off fails when its reader gets there, not when it is examined."""
     head = b"HTTP/1.1 401 No\r\nContent-Length: 100\r\n\r\nstart"
     with RawServer(say(head)) as server, requests.get(server.url, stream=True, timeout=5) as response:
-        assert body(response) == b""
+        assert body(response) == b"start"
         with pytest.raises(requests.RequestException):
             response.content  # noqa: B018
     assert body(Response()) == b""
@@ -133,6 +133,15 @@ def test_drained_body(big: Upstream) -> None:
         response = session.get(f"{big.url}big", stream=True, timeout=5)
         drain(response)
         assert response.content == b"x" * 65536
+
+
+def test_body_that_trickles() -> None:
+    """Of a body that comes slower than anybody wants to wait for, what has come is kept."""
+    head = b"HTTP/1.1 302 Found\r\nContent-Length: 1000\r\n\r\nstart"
+    with RawServer(say(head, *[b"x"] * 40, pause=0.02)) as server, requests.get(server.url, stream=True) as response:
+        drain(response, 0.1)
+        assert response.content.startswith(b"start")
+        assert len(response.content) < 45
 
 
 @pytest.fixture

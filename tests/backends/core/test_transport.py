@@ -62,6 +62,8 @@ TROUBLES: dict[str, tuple[Behaviour, str, bool]] = {
     "hang": (say(b"", pause=1.0), "no complete answer within 0.4 s", True),
     "trickled headers": (say(HEAD, *[b"X-A: b\r\n"] * 30, pause=0.1), "no complete answer within 0.4 s", True),
     "trickled body": (say(HEAD + b"\r\n", *[b" "] * 30, pause=0.1), "no complete answer within 0.4 s", True),
+    "100 Continue": (say(*[b"HTTP/1.1 100 Continue\r\n\r\n"] * 100_000), "more than 50 interim answers", True),
+    "slow 100 Continue": (say(*[b"HTTP/1.1 100 Continue\r\n\r\n"] * 30, pause=0.1), "no complete answer", True),
     "huge": (say(HEAD + b"\r\n", b" " * 3_000_000), "the answer is larger than", True),
 }
 
@@ -75,6 +77,19 @@ def test_trouble_of_the_network(trouble: str) -> None:
     assert (outcome.verdict, outcome.is_ambiguous) == (Verdict.TRANSIENT, is_ambiguous)
     assert reason in outcome.reason
     assert outcome.seconds < 3
+
+
+def test_interim_answers() -> None:
+    """An answer is what comes after those that only announce it (RFC 9110, section 15.2), none of which is one."""
+    body = b'{"access": "a2"}'
+    final = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    with RawServer(
+        say(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n", final)
+    ) as server:
+        assert Backend("up", server.url).refresh(TokenPair("a1", "r1")).pair == TokenPair("a2")
+    with RawServer(say(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")) as server:
+        outcome = Backend("up", server.url).refresh(TokenPair("a1", "r1"))
+    assert (outcome.verdict, outcome.status_code) == (Verdict.TRANSIENT, 101)
 
 
 def test_no_time_left(server: Upstream) -> None:
