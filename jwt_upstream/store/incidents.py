@@ -54,8 +54,8 @@ def note_failure(row: Credential, url: str, moment: datetime, using: str) -> Inc
     """Note that a refresh has failed for now; return the incident if admins are to be told, which happens once.
 
     It is the credential's own if another one of the upstream has worked since it began, otherwise the upstream's. A
-    misconfiguration is told at once, unless others that worked a moment ago have yet to show whose it is; all else
-    once it has lasted for JWT_UPSTREAM_OUTAGE_SECONDS.
+    misconfiguration is told at once, but by the second failure if others worked a moment ago and have yet to show
+    whose it is; all else once it has lasted for JWT_UPSTREAM_OUTAGE_SECONDS.
     """
     incident = _of_failure(row, moment, using)
     if incident.kind in Incident.NEEDS_HUMAN:  # told already, and it was only tried again
@@ -103,7 +103,7 @@ def _is_due(incident: Incident, row: Credential, moment: datetime, using: str) -
         return False
     if incident.account:  # what began long before was part of the upstream's incident, and has been told
         return bool(incident.opened_at < (row.failing_since or moment) + _RECENT)
-    return not _others(row, using).filter(worked_at__gt=moment - _RECENT, failures=0).exists()
+    return row.failures > 1 or not _others(row, using).filter(worked_at__gt=moment - _RECENT, failures=0).exists()
 
 
 def _was_another_told(incident: Incident, moment: datetime, using: str) -> bool:

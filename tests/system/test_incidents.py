@@ -151,6 +151,21 @@ def test_outage_of_all_after_one(fleet: Fleet, one: Answer, everybody: Answer, m
     assert open_incidents() == [("initech", "failing")]
 
 
+def test_one_tenant_while_the_others_need_no_refresh(fleet: Fleet, mailoutbox: Mails) -> None:
+    """Others that worked a moment ago speak for a tenant's own trouble; its second failure is told all the same."""
+    fleet.bad["initech"] = GONE
+    fleet.round("initech")
+    assert mailoutbox == []
+    for _ in range(3):
+        fleet.round("initech")
+    assert told(mailoutbox) == ["upstream up is misconfigured"]
+    assert "fails for 1 of 3 accounts\nat up: initech." in str(mailoutbox[0].body)
+    fleet.round(*TENANTS)
+    del fleet.bad["initech"]
+    fleet.round(*TENANTS)
+    assert told(mailoutbox)[1:] == ["up/initech works again"]
+
+
 def test_two_tenants_with_different_troubles(fleet: Fleet, mailoutbox: Mails) -> None:
     """Two tenants that fail each for itself are two mails, however often; the first mail names both."""
     fleet.bad |= {"initech": GONE, "globex": SERVER_ERROR}
