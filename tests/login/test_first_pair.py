@@ -1,4 +1,4 @@
-"""Logging in and out, adopting, and trying again."""
+"""Getting a first pair: by a login, or adopted from elsewhere."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ from jwt_upstream.exceptions import (
     UpstreamMisconfigured,
 )
 from jwt_upstream.models import Credential, Event
-from jwt_upstream.refresh import try_again
-from jwt_upstream.store import transitions
 from jwt_upstream.tokens import TokenPair
 from tests.support.upstream import Answer, Upstream
 
@@ -192,47 +190,6 @@ def test_adopt_takes_lifetimes_from_the_tokens(upstream: Upstream, transactional
     row = Credential.objects.get()
     assert (row.access_expires_at, row.refresh_expires_at) == (end, None)
     assert Event.objects.get().reason == "adopted"
-
-
-def test_log_out_of_nothing(upstream: Upstream, transactional_db: None) -> None:
-    """A logout without a credential does nothing."""
-    UpstreamClient("up").logout()
-    assert not Event.objects.exists()
-
-
-def test_rows_that_change_meanwhile(client: UpstreamClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A logout is tried again on the row as it is then; trying again goes on from there."""
-    overtaken = iter([True, False, True])
-
-    def overtake(write: Any) -> Any:
-        return lambda *args, **kwargs: None if next(overtaken) else write(*args, **kwargs)
-
-    monkeypatch.setattr(transitions, "restore", overtake(transitions.restore))
-    monkeypatch.setattr(transitions, "log_out", overtake(transitions.log_out))
-    assert try_again(Credential.objects.get()).access == "access-2"
-    overtaken = iter([True, False])
-    client.logout()
-    assert Credential.objects.get().state == "logged_out"
-
-
-@pytest.mark.skipif(connection.vendor == "sqlite", reason="a snapshot of SQLite's keeps every other writer out")
-def test_logout_in_a_snapshot(client: UpstreamClient) -> None:
-    """A logout ends in a transaction whose snapshot never shows that the row has moved on."""
-    with transaction.atomic():
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        assert Credential.objects.get().generation == 1  # the snapshot is taken
-
-        def refresh() -> None:
-            UpstreamClient("up").refresh()
-            connection.close()
-
-        thread = threading.Thread(target=refresh)
-        thread.start()
-        thread.join()
-        client.logout()
-    assert (Credential.objects.get().state, Credential.objects.get().generation) == ("logged_out", 3)
 
 
 def test_missing_table_is_told_before_anything_is_sent(

@@ -1,0 +1,70 @@
+"""Our commands as tests run them: what they print, and that no secret is in it."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+JSON = "Content-Type: application/json"
+SECRETS = ("correct horse", "access-", "refresh-", "s3cr")
+
+
+def probe(*arguments: str, **options: Any) -> tuple[str, str]:
+    """Run the command; return what it printed, and the line with which it failed ("" if it didn't)."""
+    out, failed = io.StringIO(), ""
+    try:
+        call_command("upstream_probe", *arguments, stdout=out, **options)
+    except CommandError as error:
+        failed = str(error) if error.returncode == 1 else f"exit code {error.returncode}"
+    text = out.getvalue()
+    assert [secret for secret in SECRETS if secret in text + failed] == []
+    return text, failed
+
+
+def paragraphs(text: str) -> str:
+    """Return a text as if the terminal were endlessly wide."""
+    return " ".join(text.split())
+
+
+class Terminal(io.StringIO):
+    """A person at a keyboard."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def login(*arguments: str) -> str:
+    """Run the command and return what it printed."""
+    out = io.StringIO()
+    call_command("upstream_login", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def refused(*arguments: str) -> str:
+    """Run the command, which must fail with one line and exit code 1; return the line."""
+    with pytest.raises(CommandError) as caught:
+        login(*arguments)
+    line = str(caught.value)
+    assert caught.value.returncode == 1
+    assert "\n" not in line
+    assert not any(secret in line for secret in SECRETS)
+    return line
+
+
+def status(*arguments: str) -> tuple[str, str]:
+    """Run the command; return what it printed and the error it ended with ("": exit code 0)."""
+    out, error = io.StringIO(), ""
+    try:
+        call_command("upstream_status", *arguments, stdout=out, no_color=True)
+    except CommandError as caught:
+        error = str(caught)
+    return out.getvalue(), error
+
+
+def cells(out: str) -> list[list[str]]:
+    """Return the table's rows, without the details below them."""
+    lines = [line for line in out.splitlines()[1:] if line[0] not in " U"]
+    return [[cell.strip() for cell in line.split("  ") if cell] for line in lines]
