@@ -73,6 +73,13 @@ nasty = st.sampled_from(
         b"<" * 70_000,
         b" " * 70_000,
         b"error=" * 10_000,
+        b'<br />\n<b>Notice</b>: foo<br />\n{"token": "a1", "error": "invalid_grant"}',
+        b')]}\',\n{"access_token": [',
+        b"access_token=a1&refresh_token=%00&error=invalid_grant",
+        '{"token": "a1", "name": "é", "message": "Invalid refresh token"'.encode("latin-1"),
+        '{"access": "a1", "error": {"code": "x"}}'.encode("utf-32"),
+        b'"{\\"token\\": \\"a1\\"}"',
+        b"a.b.c",
     ]
 )
 names = [
@@ -93,6 +100,10 @@ header_texts = st.text(st.characters(max_codepoint=255), max_size=40) | st.sampl
     [
         *('Basic realm="x"', "Bearer", 'Bearer error="', "text/html", "application/json", "=;,", "-1", "1e400"),
         *("application/x-www-form-urlencoded; charset=nonsense", "Mon, 01 Jan 99999 00:00:00 GMT", "9" * 5000),
+        *(
+            f"application/json; charset={charset}"
+            for charset in ("utf-16", "utf-7", "punycode", "cp037", "hex", '"', "\0")
+        ),
     ]
 )
 headers = st.dictionaries(st.sampled_from(sorted(names)), header_texts, max_size=4)

@@ -135,6 +135,19 @@ def test_drained_body(big: Upstream) -> None:
         assert response.content == b"x" * 65536
 
 
+def test_raw_response_of_a_double() -> None:
+    """A raw response that is not urllib3's, as test doubles make them, is read by what it has."""
+
+    class Double:
+        def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+            yield from (b"x" * 50_000, b"x" * 50_000)
+
+    response = Response()
+    response.raw = Double()
+    assert body(response) == b"x" * 65536
+    assert response.content == b"x" * 100_000
+
+
 def test_body_that_trickles() -> None:
     """Of a body that comes slower than anybody wants to wait for, what has come is kept."""
     head = b"HTTP/1.1 302 Found\r\nContent-Length: 1000\r\n\r\nstart"
