@@ -42,9 +42,11 @@ ERROR_PATHS = (
 #: The same of token endpoints; the last are those of ArcGIS, league/oauth2-server and of field errors.
 TOKEN_ERROR_PATHS = (
     *ERROR_PATHS,
-    *("error_message", "errorMessage", "error_msg", "err", "description", "status", "data.message", "data.error"),
-    *("error.error", "error.error_description", "hint", "error_hint"),
-    *("refresh_token", "refresh", "errors.refresh_token"),
+    *("error_message", "errorMessage", "error_msg", "errorDescription", "error_type", "err", "description", "status"),
+    *("Error", "ErrorMessage", "ErrorDescription", "ErrorCode", "Code", "exception", "statusMessage"),
+    *("hint", "error_hint", "refresh_token", "refresh", "refreshToken", "errors.refresh_token", "errors.refreshToken"),
+    *("data.message", "data.error", "data.code", "error.error", "error.error_description", "error.description"),
+    *("error.detail", "error.type", "error.reason", "errors.0.title", "errors.message", "meta.message"),
 )
 #: A challenge that no token can satisfy, such as a proxy's Basic authentication (RFC 9110, section 11.6.1).
 _OTHER_CHALLENGE = r"^(?!.*\b(Bearer|DPoP|jwt)\b)\s*(Basic|Digest|Negotiate|NTLM|Key|ApiKey)\b"
@@ -257,6 +259,13 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (401, 403), header="RateLimit-Remaining", pattern=r"^0$"),
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSAL_STATUSES, pattern=_BUSY),
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSAL_STATUSES, json=ERROR_PATHS, pattern=_BUSY_TRANSLATED),
+    Rule(
+        Verdict.REJECTED,
+        TOKEN_REQUESTS,
+        _ANY_REFUSAL,
+        header="WWW-Authenticate",
+        pattern=r"\berror=\"?invalid_grant\b",
+    ),
     # Words about the refresh token outrank a code that is about the client (Jira's, that of league/oauth2-server 8).
     Rule(
         Verdict.REJECTED,
@@ -285,13 +294,13 @@ DEFAULT_RULES: tuple[Rule, ...] = (
         json=ERROR_PATHS,
         pattern=f"{ACCOUNT}|{_UNCONFIRMED}",
     ),
-    # No token but the refresh token was sent.
+    # No token but the refresh token was sent; one that is called an access token belongs to something in front.
     Rule(
         Verdict.REJECTED,
         ("refresh",),
         (400, 401, 403, 404, 410, 422, 440, 498),
         json=TOKEN_ERROR_PATHS,
-        pattern=f"{_TOKEN_EXPIRED}|{_SESSION_GONE}",
+        pattern=rf"^(?!.*\b(access|bearer|auth\w*)[ _-]?token)({_TOKEN_EXPIRED}|{_SESSION_GONE})",
     ),
     # A challenge outranks no word about the token, as in answers to calls.
     Rule(Verdict.REJECTED, ("refresh",), (401, 403), json=TOKEN_ERROR_PATHS, pattern=_TOKEN_NOT_VALID),

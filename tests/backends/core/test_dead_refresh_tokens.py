@@ -170,6 +170,8 @@ def test_invalid_grant(status: int, body: Any) -> None:
         (440, {"message": "Your session has expired"}, "REJECTED"),
         (401, {"error": "invalid_client", "error_description": "JWT has expired"}, "CONFIG"),  # the client's assertion
         (400, {"message": "CSRF token has expired"}, "CONFIG"),
+        (400, {"message": "The access token has expired"}, "CONFIG"),
+        (400, {"error": "auth_token_expired"}, "CONFIG"),
         (404, {"message": "Tenant session not found"}, "CONFIG"),
         (404, {"message": "Not found"}, "CONFIG"),
         (500, {"message": "Token expired"}, "TRANSIENT"),
@@ -180,6 +182,12 @@ def test_token_of_no_kind(status: int, body: Any, expected: str) -> None:
     """A token or session of no kind is the refresh token where a refusal is meant, since no other was sent."""
     for backend in BACKENDS:
         assert backend.verdict("refresh", answer(status, body=body)).name == expected
+
+
+def test_challenge() -> None:
+    """The code may stand in a challenge only, as it may for an access token (RFC 6750, section 3)."""
+    challenge = {"WWW-Authenticate": 'Bearer realm="up", error="invalid_grant"'}
+    assert {backend.verdict("refresh", answer(400, challenge)) for backend in BACKENDS} == {Verdict.REJECTED}
 
 
 def test_new_pair() -> None:
