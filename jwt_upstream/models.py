@@ -116,9 +116,14 @@ class Credential(models.Model):
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         """Insert all columns of a new row, but update only the upstream and the account of an existing one."""
-        if not self._state.adding:
-            update_fields = {"upstream", "account"} & set(update_fields or {"upstream", "account"})
+        if self._state.adding:
+            super().save(*args, update_fields=update_fields, **kwargs)
+            return
+        update_fields = {"upstream", "account"} & set(update_fields or {"upstream", "account"})
         super().save(*args, update_fields=update_fields, **kwargs)
+        if update_fields:
+            own = self.incidents.using(self._state.db).filter(is_open=True).exclude(account="")
+            own.update(**{name: getattr(self, name) for name in update_fields})
 
     def now(self) -> datetime:
         """Return the time by the database's clock if the row was read together with it, else by this host's."""

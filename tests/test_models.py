@@ -145,6 +145,19 @@ def test_history_outlives_its_credential(credential: Credential) -> None:
     assert (event.credential, event.upstream, event.account, event.kind) == (None, "up", "default", "logged_in")
 
 
+def test_incident_of_a_renamed_credential(credential: Credential) -> None:
+    """An incident that is open goes by the new name, by which the next success finds it; those that are over don't."""
+    for is_open in (True, None):
+        Incident.objects.create(
+            upstream="up", account="default", kind="locked", credential=credential, is_open=is_open
+        )
+    credential.account = "renamed"
+    credential.save(update_fields=["access_token"])
+    assert Incident.objects.get(is_open=True).account == "default"
+    credential.save()
+    assert [(row.account, row.is_open) for row in Incident.objects.all()] == [("renamed", True), ("default", None)]
+
+
 # -- words
 
 

@@ -113,6 +113,8 @@ _REMEDIES = {
 def _upstream_failed(incident: Any, **_: Any) -> None:
     what = incident.get_kind_display()
     failing = f"The upstream {incident.upstream} is {what}: refreshing tokens fails for {incident.concerns}."
+    if incident.concerns.startswith("1 of "):
+        failing += " No other account was refreshed since, so it may be this account alone."
     body = f"""\
 {fill(failing, 78)}
 
