@@ -28,6 +28,7 @@ MAX_BODY_BYTES = 1024 * 1024
 #: collector makes them slow.
 _MAX_FIELDS = 100
 _MAX_CONTAINERS = 40_000
+_MAX_MEDIA_TYPE = 1000
 
 _BLANKS = "\ufeff\x00 \t\r\n"
 _DECODER = json.JSONDecoder(strict=False)
@@ -180,12 +181,18 @@ def _texts(response: Response) -> Iterator[str]:
     The header is often wrong: of programs that write Latin-1 under "charset=UTF-8", and of those that never set it.
     """
     content = body(response)[: MAX_BODY_BYTES if is_success(response) else PEEK_BYTES].removeprefix(BOM_UTF8)
-    seen, stated = json.detect_encoding(content), get_encoding_from_headers(response.headers) or ""
+    seen, stated = json.detect_encoding(content), _stated_charset(response)
     others = [(name, "replace") for name in (stated, seen) if _is_charset(name)]
     tried = (_decoded(content, *each) for each in [(seen, "strict"), *others, ("latin-1", "strict")])
     texts = (text for text in tried if text is not None)
     # A large body is parsed once, however it is broken.
     yield from texts if len(content) <= PEEK_BYTES else islice(texts, 1)
+
+
+def _stated_charset(response: Response) -> str:
+    # The beginning, since its parameters take long to parse.
+    header = {"content-type": response.headers.get("Content-Type", "")[:_MAX_MEDIA_TYPE]}
+    return get_encoding_from_headers(header) or ""
 
 
 def _is_charset(name: str) -> bool:
