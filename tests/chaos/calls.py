@@ -18,6 +18,7 @@ from requests import Response
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential, Event
+from tests.chaos import logs
 from tests.chaos.cast import everybody
 from tests.chaos.logs import digest
 from tests.chaos.process import log
@@ -38,7 +39,8 @@ class Call:
         accounts = everybody()
         hot = [accounts[index] for index in range(0, len(accounts), len(accounts) // _HOT)]
         self.alias, self.account = random.choice(hot if random.random() < _HOT_SHARE else accounts)
-        self.id, self.how = f"{os.getpid()}-{next(_numbers)}", how
+        # With the time: in half an hour another process may get the same number.
+        self.id, self.how = f"{os.getpid()}-{logs.now():.3f}-{next(_numbers)}", how
         self.body = b"" if "get" in how else random.randbytes(random.choice((1, 100, 5_000)))
         self.lock = ""
 
