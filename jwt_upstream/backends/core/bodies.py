@@ -111,6 +111,7 @@ def _peek(response: Response, seconds: float) -> bytes:
         response.raw = _AsItComes(raw)
     rest = response.iter_content(PEEK_BYTES)
     try:
+        start += next(rest)  # in any case: with its first piece the generator takes hold of what it reads from
         while len(start) <= PEEK_BYTES and time.monotonic() < ends_at:
             start += next(rest)
     except StopIteration:

@@ -155,6 +155,9 @@ def test_body_that_trickles() -> None:
         drain(response, 0.1)
         assert response.content.startswith(b"start")
         assert len(response.content) < 45
+    with RawServer(say(head)) as server, requests.get(server.url, stream=True) as response:
+        drain(response, 0)
+        assert response.content == b"start"
 
 
 @pytest.fixture
