@@ -66,23 +66,23 @@ def announce(event: Event, url: str = "") -> None:
 
 def _follow(event: Event, url: str) -> list[Incident | None]:
     """Return the incidents that the event opened or closed if that is to be told, which only one worker does."""
-    row, using = event.credential, queries.database()
+    row, using = event.credential, event._state.db or queries.database()
     if row is None or event.kind not in _FOLLOWED:
         return []
     moment = row.now()
     if event.kind == Kind.FAILED:
         needs_human = row.needs_human  # by an answer to a call: that is its incident
-        return [] if needs_human else [_recorded(row, partial(incidents.note_failure, row, url, moment, using))]
+        return [] if needs_human else [_recorded(row, using, partial(incidents.note_failure, row, url, moment, using))]
     if event.kind == Kind.LOGGED_OUT:
-        return [_recorded(row, partial(incidents.close_deserted, row, moment, using))]
-    found = _recorded(row, partial(incidents.find, row, using)) or []
-    return [_recorded(row, partial(incidents.close, incident, event, row, moment, using)) for incident in found]
+        return [_recorded(row, using, partial(incidents.close_deserted, row, moment, using))]
+    found = _recorded(row, using, partial(incidents.find, row, using)) or []
+    return [_recorded(row, using, partial(incidents.close, incident, event, row, moment, using)) for incident in found]
 
 
-def _recorded(row: Credential, write: Callable[[], T]) -> T | None:
+def _recorded(row: Credential, using: str, write: Callable[[], T]) -> T | None:
     # What the refresh brought is stored by now: whatever the database does here must not take it from the caller.
     try:
-        return connections.write_with_retry(write, queries.database(), connections.BLOCKED_SECONDS)
+        return connections.write_with_retry(write, using, connections.BLOCKED_SECONDS)
     except Error as error:
         logger.error("%s: its incident was not recorded: %s", row, type(error).__name__)
         return None
