@@ -145,24 +145,27 @@ _WRONG_PASSWORD = (
 _REFRESH_TOKEN = r"refresh[ _.-]?(token|jwt)"
 _BEGINNING = (
     r"(^|[.:;,!?)\]>/\"-] ?|\b(err(or)?|e|auth|oauth2?|code|exception)[ _.-])"
-    r"((the|your|this|that|an?|provided|given|supplied|submitted|current|stored|old|user'?s?|jwt|oauth2?)[ _-]){0,4}"
+    r"((the|your|this|that|an?|provided|given|supplied|submitted|specified|current|stored|old|user'?s?|jwt"
+    r"|oauth ?2?(\.0)?)[ _-]){0,4}"
 )
 _FILLING = (
-    r"([ _.-]?(is|was|has|had|been|already|now|that|which|you|sent|provided|supplied|given|submitted|presented|used"
-    r"|passed|string|value|seems|appears|to|be|could)(?![a-z])){0,7}[ _.-]?"
+    r"( ?['\"(\[][^'\"()\[\]]{1,60}['\")\]])?"
+    r"([ _.-]?(is|was|has|had|been|already|either|now|that|which|you|sent|provided|supplied|given|submitted|presented"
+    r"|used|passed|string|value|seems|appears|to|be|could)(?![a-z])){0,7}[ _.-]?"
 )
 _DEAD_ADJECTIVE = (
     r"(invalid(ated)?|inactive|expired|revoked|(black|block|deny)[ -]?listed|unknown|unrecogni[sz]ed|malformed"
-    r"|consumed|rotated|replaced|superseded|deleted|reused|bad)"
+    r"|consumed|rotated|replaced|superseded|deleted|reused|rejected|bad|wrong|incorrect|already[ _-]?(been[ _-])?used)"
 )
 _DEAD_PREDICATE = (
-    rf"({_DEAD_ADJECTIVE}|already[ _-]?(been[ _-])?used|(?<=been)[ _-]used|re-?use[ _-]?detect(ed|ion)|reuse"
-    r"|(not|no longer)[ _-]?(be[ _-]found|valid|found|exist(s|ing)?|recogni[sz]ed|active|in (the )?database)"
+    rf"({_DEAD_ADJECTIVE}|already redeemed|(?<=been)[ _-]used|re-?use[ _-]?((has|was) (been )?)?detect(ed|ion)|reuse"
+    r"|(not|no longer)[ _-]?((be|been)[ _-]found|valid|found|exist(s|ing)?|recogni[sz]ed|active|in (the )?database)"
     r"|does(n't| ?not)[ _-]exist)"
 )
 _END = (
     r"(?=\W*$|[.,;:!)\]]|exception|error"
-    r"|[ _-]+(or|and|by|due|because|since|please|for user|provided|supplied|given|sent|found|error|exception|-|–|\())"
+    r"|[ _-]+(or|and|by|due|because|since|please|at|on|for user|provided|supplied|given|specified|sent|found|error"
+    r"|exception|-|–|\())"
 )
 #: What makes a message one about the request, the client, or a server that could not find out.
 _OTHER_CAUSE = (
@@ -177,7 +180,8 @@ _OTHER_CAUSE = (
 _IN_ENGLISH = (
     rf"^(?=.*refresh)(?!.*({_OTHER_CAUSE})).*{_BEGINNING}("
     rf"{_DEAD_ADJECTIVE}([ ,_/-]{{1,2}}((or|and)[ _-])?{_DEAD_ADJECTIVE}){{0,3}}[ _.-]?((jwt|oauth2?)[ _-])?"
-    rf"{_REFRESH_TOKEN}{_END}|{_REFRESH_TOKEN}s?{_FILLING}{_DEAD_PREDICATE}{_END}|no such {_REFRESH_TOKEN})"
+    rf"{_REFRESH_TOKEN}{_END}|{_REFRESH_TOKEN}s?{_FILLING}{_DEAD_PREDICATE}{_END}"
+    rf"|(no such|could not find) (the )?{_REFRESH_TOKEN}{_END})"
 )
 #: The same from servers that answer in their own language although English is requested.
 _TRANSLATED = (
@@ -205,6 +209,7 @@ _TOKEN_EXPIRED = (
 _SESSION_GONE = (
     r"^((the|your|user) )?(session|grant)[ _-]((is|was|has|has been)[ _])?"
     r"(not[ _-]found|expired|revoked|terminated|no longer (valid|active)|does not exist)[.!]?$"
+    r"|^token re-?use (was |has been )?detected\b"
 )
 _TOKEN_NOT_VALID = r"^(given )?token (is )?(invalid|not valid)\b"
 # A gateway that found no API key, or no credentials in the request at all.
