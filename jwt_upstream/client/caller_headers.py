@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from requests.exceptions import InvalidHeader
@@ -34,6 +35,8 @@ def check_prepared(headers: Mapping[str, Any], backend: Backend) -> None:
 
 def drop_token(headers: MutableMapping[str, Any], backend: Backend) -> None:
     """Remove what ``api_headers`` is about to set, however the caller has spelt it."""
+    if backend.caller_authorization != "replace":  # else there is none
+        return
     for name in _colliding(headers, backend):
         del headers[name]
 
@@ -43,6 +46,7 @@ def _colliding(headers: Mapping[str, Any], backend: Backend) -> list[str]:
     return [name for name in headers if _plain(name) in ours]
 
 
+@lru_cache(maxsize=1000)
 def _plain(name: Any) -> str:
     # Servers that strip white space take "Authorization " for the same header.
     return (name.decode("latin-1") if isinstance(name, bytes) else str(name)).strip().lower()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Generator, MutableMapping
 from copy import copy
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -14,15 +15,17 @@ from requests.cookies import RequestsCookieJar
 from requests.exceptions import InvalidURL
 
 from jwt_upstream.backends import Backend, get_backend
-from jwt_upstream.backends.core import is_below, no_auth, origin
+from jwt_upstream.backends.core import is_below, origin
 from jwt_upstream.exceptions import ForeignOrigin
 
 from .async_verbs import AsyncVerbs
 from .caller_headers import check_connection
 from .pool import for_this_process
-from .proxies import environment_for
+from .proxies import NO_ENVIRONMENT, Environment, environment_for
 from .redirects import has_left, mark_as_left, without_body
 from .retries import adapter_for
+
+_WITHOUT_HOST = re.compile("\\s*https?:///", re.IGNORECASE)
 
 
 class _KeepNothing(DefaultCookiePolicy):
@@ -30,6 +33,10 @@ class _KeepNothing(DefaultCookiePolicy):
 
     def set_ok(self, *_: Any) -> bool:
         return False
+
+
+def _as_it_is(request: PreparedRequest) -> PreparedRequest:
+    return request
 
 
 class OriginSession(AsyncVerbs):
@@ -47,7 +54,7 @@ class OriginSession(AsyncVerbs):
         self.verify, self.cert = backend.verify, backend.cert
         self.proxies = dict(backend.proxies or {})
         # Does nothing, but with it requests doesn't look for a password in .netrc, which would replace the token.
-        self.auth = no_auth
+        self.auth = _as_it_is
         self._cookie_policy = DefaultCookiePolicy() if backend.keep_cookies else _KeepNothing()
         self.cookies.set_policy(self._cookie_policy)
         adapter = adapter_for(backend.retries, backend.retry_backoff_max)
@@ -76,7 +83,7 @@ class OriginSession(AsyncVerbs):
         self._notice_fork()
         check_connection([*(request.headers or ()), *self.headers])
         backend, located = self.backend, copy(request)
-        located.url = url = self._joined(str(request.url or ""), backend)
+        located.url = url = self._joined(request.url or "", backend)
         self._check_origin(url, backend)
         # requests merges and encodes mappings by way of typing's protocols, an eighth of a call's time even if they
         # are empty. It takes an empty text and None as they are.
@@ -88,7 +95,10 @@ class OriginSession(AsyncVerbs):
         cast(CookieJar, prepared._cookies).set_policy(self._cookie_policy)  # for the next hop of a redirect
         return prepared
 
-    def _joined(self, url: str, backend: Backend) -> str:
+    def _joined(self, url: str | bytes, backend: Backend) -> str:
+        url = url.decode() if isinstance(url, bytes) else str(url)
+        if _WITHOUT_HOST.match(url):  # which urljoin would take for a path
+            raise InvalidURL(f"not sent: no host in {url[:8]!r}")
         try:
             return urljoin(backend.base_url, url)
         except ValueError as error:
@@ -120,31 +130,30 @@ class OriginSession(AsyncVerbs):
 
         What is configured for the upstream comes before the environment's CA bundle.
         """
-        verify = self._verification(url, verify)
+        found = environment_for(url) if self.trust_env else NO_ENVIRONMENT
+        verify = self._verification(verify, found)
         if proxies or not self.trust_env:
             return super().merge_environment_settings(url, dict(proxies or {}), stream, verify, cert)
         return {
-            "proxies": {**environment_for(url).proxies, **self.proxies},
+            "proxies": {**found.proxies, **self.proxies},
             "stream": self.stream if stream is None else stream,
             "verify": verify,
             "cert": cert or self.cert,
         }
 
-    def _verification(self, url: str, verify: bool | str | None) -> bool | str | None:
+    def _verification(self, verify: bool | str | None, found: Environment) -> bool | str | None:
         """Return how to verify: a call's own wish comes first, and its True is kept where the upstream has False."""
         if verify is None:
             verify = self.verify
         if verify is not True:
             return verify
-        if isinstance(self.verify, str):
-            return self.verify
-        return environment_for(url).verify if self.trust_env else True
+        return self.verify if isinstance(self.verify, str) else found.verify
 
     def resolve_redirects(
         self, resp: Response, req: PreparedRequest, stream: bool = False, *args: Any, **kwargs: Any
     ) -> Generator[Response, None, None]:
         """Find out where a redirect leads without reading its body, which requests does, however long it is."""
-        if kwargs.get("yield_requests"):
+        if kwargs.get("yield_requests") and resp.is_redirect:
             resp = without_body(resp)
         return super().resolve_redirects(resp, req, stream, *args, **kwargs)
 

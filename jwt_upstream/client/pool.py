@@ -9,8 +9,8 @@ from ssl import SSLEOFError
 from threading import RLock
 from typing import Any
 
-from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter, HTTPAdapter
+from urllib3 import HTTPConnectionPool
 from urllib3.poolmanager import PoolManager
 
 from jwt_upstream.backends.core import BoundedConnection, use_connections
@@ -89,18 +89,23 @@ class _Pooled(HTTPAdapter):
 pooled = PerProcess(_Pooled, _Pooled.forget)
 
 
-class SharedAdapter(BaseAdapter):
-    """Sends by the connections of whatever process it is used in, and closes none of them."""
+class BorrowingAdapter(HTTPAdapter):
+    """One client's adapter, with settings of its own and the connections of whatever process it is used in.
 
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        """Send as an HTTPAdapter does."""
-        return pooled().send(request, *args, **kwargs)
+    What somebody does to a client's adapter, such as setting ``max_retries`` or calling ``init_poolmanager`` for more
+    connections, is that client's business.
+    """
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **_: Any) -> None:
+        """Make no pool: there is the process's."""
+        self._pool_connections, self._pool_maxsize, self._pool_block = connections, maxsize, block
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        """Return one of the process's pools."""
+        return pooled().get_connection_with_tls_context(*args, **kwargs)
 
     def close(self) -> None:
         """Leave the connections open: other clients use them as well."""
-
-
-shared_adapter = SharedAdapter()
 
 
 def for_this_process(adapter: BaseAdapter) -> BaseAdapter:

@@ -30,6 +30,9 @@ class Environment(NamedTuple):
     verify: bool | str
 
 
+NO_ENVIRONMENT = Environment({}, True)
+
+
 def environment_for(url: str) -> Environment:
     """Return what the environment says of a prepared URL's origin just now; a change of it is noticed."""
     origin = "/".join(url.split("/", 3)[:3])

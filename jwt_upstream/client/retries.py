@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import Any
 
 from requests import PreparedRequest, Response
-from requests.adapters import BaseAdapter, HTTPAdapter
-from urllib3 import HTTPConnectionPool, Retry
+from requests.adapters import BaseAdapter
+from urllib3 import Retry
 from urllib3.exceptions import MaxRetryError, ReadTimeoutError, ResponseError
 
 from jwt_upstream.backends.core import retry_after
 from jwt_upstream.clock import host_now
 from jwt_upstream.process import random_numbers
 
-from .pool import pooled, shared_adapter
+from .pool import BorrowingAdapter
 from .replay import can_be_repeated
 
 _BUSY = frozenset({502, 503, 504})
@@ -53,28 +52,26 @@ class _Retry(Retry):
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
-class _Retrying(HTTPAdapter):
-    """Sends by the process's connections; more than once if the call is idempotent and its body can be repeated."""
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
-        return pooled().get_connection_with_tls_context(*args, **kwargs)
+class _Retrying(BorrowingAdapter):
+    """Sends more than once if the call is idempotent and its body can be repeated."""
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         if _is_idempotent(request) and can_be_repeated(request):
             return super().send(request, *args, **kwargs)
-        return shared_adapter.send(request, *args, **kwargs)
+        return BorrowingAdapter().send(request, *args, **kwargs)
 
 
 def _is_idempotent(request: PreparedRequest) -> bool:
     return request.method in _IDEMPOTENT or "Idempotency-Key" in request.headers
 
 
-@lru_cache
 def adapter_for(retries: int, backoff_max: float) -> BaseAdapter:
-    """Return the adapter that repeats a call so many times, with a backoff of at most so many seconds."""
-    if not retries:
-        return shared_adapter
-    policy = _Retry(
+    """Return a new adapter that repeats a call so many times, with a backoff of at most so many seconds."""
+    return _Retrying(max_retries=_policy(retries, backoff_max)) if retries else BorrowingAdapter()
+
+
+def _policy(retries: int, backoff_max: float) -> Retry:
+    return _Retry(
         retries,
         other=0,
         allowed_methods=None,
@@ -83,4 +80,3 @@ def adapter_for(retries: int, backoff_max: float) -> BaseAdapter:
         backoff_factor=_BACKOFF,
         backoff_max=backoff_max,
     )
-    return _Retrying(max_retries=policy)

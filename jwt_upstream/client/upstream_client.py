@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from requests import PreparedRequest, Response
+from django.utils.asyncio import async_unsafe
+from requests import PreparedRequest, Request, Response
 from requests.exceptions import UnrewindableBodyError
 from requests.hooks import default_hooks, dispatch_hook
 from requests.utils import resolve_proxies
@@ -24,7 +25,14 @@ from .redirects import has_left
 from .replay import can_be_repeated, note_start, rewind
 from .tracebacks import without_token
 
-_TRAVELS = ("headers", "params", "hooks", "stream", "trust_env", "max_redirects")
+#: What a copy has of its own, as it is made anew where it arrives: certificates, proxies, cookies, connections.
+_STAYS = {"auth", "verify", "cert", "proxies", "cookies", "adapters", "alias", "account"}
+_STAYS |= {"_pid", "_tokens", "_cookie_policy"}
+#: Called in place of decorating, since the decorator's frame would hold a login's password.
+_refuse_in_event_loop: Callable[[], None] = async_unsafe(
+    "This method of UpstreamClient waits for the network: use await client.aget(), client.apost() and so on, "
+    "or wrap it in sync_to_async()."
+)(lambda: None)
 
 
 class UpstreamClient(OriginSession):
@@ -51,9 +59,10 @@ class UpstreamClient(OriginSession):
         self.account = account
         self._tokens = TokenSource(account, self._run)
 
-    def __reduce__(self) -> tuple[type[UpstreamClient], tuple[str, str], dict[str, Any]]:
-        # What a caller set travels with the client; certificates, proxies and cookies are those of where it arrives.
-        return type(self), (self.alias, self.account), {name: getattr(self, name) for name in _TRAVELS}
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not by the constructor, whose arguments may be others in a subclass.
+        state = {name: value for name, value in vars(self).items() if name not in _STAYS}
+        return _remade, (type(self), self.alias, self.account), state
 
     def __repr__(self) -> str:
         return f"<UpstreamClient {self.alias}/{self.account}>"
@@ -66,26 +75,33 @@ class UpstreamClient(OriginSession):
         Raises LoginRejected, AccountLocked, UpstreamMisconfigured, RefreshUnavailable; what was stored before is kept.
         Logs a warning if there is no refresh token, and no other way to renew what the login brought.
         """
+        _refuse_in_event_loop()
         credentials = Secrets(credentials)  # in place of what a traceback's local variables would show
         login.login(self.alias, self.account, credentials, by=by)
 
     def adopt(self, pair: TokenPair, *, by: str = "client") -> None:
         """Store a pair which was obtained elsewhere, such as by a browser's OAuth flow."""
+        _refuse_in_event_loop()
         login.adopt(self.alias, self.account, pair, by=by)
 
     def refresh(self) -> TokenPair:
         """Get new tokens now, however long the present ones are still valid; raises as a call does."""
+        _refuse_in_event_loop()
         backend = self.backend
         return refresh(self._tokens.row(backend), backend=backend)
 
     def logout(self, *, by: str = "client") -> None:
         """Forget the tokens; calls raise NotLoggedIn until the next login. The upstream is not told."""
+        _refuse_in_event_loop()
         login.log_out(self.alias, self.account, by=by)
 
     # -- sending
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Send with the token, follow redirects with it inside the origin only; see the class for what is raised."""
+        _refuse_in_event_loop()
+        if isinstance(request, Request):
+            raise ValueError("only a prepared request can be sent; client.prepare_request() makes it one")
         self._notice_fork()  # the request may have been prepared in another process
         backend = self.backend
         follow, is_hop = kwargs.pop("allow_redirects", True), kwargs.pop("is_hop", False)
@@ -172,3 +188,9 @@ class UpstreamClient(OriginSession):
         response.request = request
         response._next = None  # requests made it of the request that has the token
         return response
+
+
+def _remade(kind: type[UpstreamClient], alias: str, account: str) -> UpstreamClient:
+    client = kind.__new__(kind)
+    UpstreamClient.__init__(client, alias, account)
+    return client

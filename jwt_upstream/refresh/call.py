@@ -63,7 +63,7 @@ def attempt(backend: Backend, row: Credential, pair: TokenPair, give_up_at: floa
     refused is not sent twice, and for a locked account there is no login: repeated attempts lock accounts.
     """
     login = login_fingerprint(backend, row)
-    outcome = _with_refresh_token(_refresh(backend, row, pair), pair)
+    outcome = _with_refresh_token(_asked(backend, partial(_refresh, backend, row, pair), "refresh"), pair)
     if outcome.verdict is not Verdict.REJECTED or not login:
         return Attempt(outcome)
     if elapsed() + backend.deadline > give_up_at:
@@ -80,7 +80,7 @@ def _refresh(backend: Backend, row: Credential, pair: TokenPair) -> Outcome:
     # With a failure: whoever makes a locked credential active in the database wants it tried.
     if row.failures and row.failed_fingerprint == pair.fingerprint:
         return _SPENT
-    return _asked(backend, partial(backend.refresh, pair), "refresh")
+    return backend.refresh(pair)
 
 
 def _asked(backend: Backend, ask: Callable[[], Outcome], method: str) -> Outcome:

@@ -102,7 +102,7 @@ class Leader:
         self.backend = backend
         self.using = using
         self.flight = flight
-        self.lease = new_lease()
+        self.lease: str | None = None
         self.leased_at = 0.0
         self.lapsed, self.lapsed_since = "", 0.0
 
@@ -184,6 +184,8 @@ class Leader:
 
     def _lease_and_call(self, row: Credential, pair: TokenPair) -> TokenPair | None:
         self.leased_at = elapsed()
+        # One name for all attempts: that of an earlier one may have been stored after all.
+        self.lease = self.lease or new_lease()
         taken = transitions.take_lease(row, self.lease, self.using)
         if taken is None:
             return None

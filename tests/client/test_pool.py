@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 import requests
 from django.db import connections
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import BodyNotReplayable
@@ -179,3 +182,29 @@ def test_connection_of_a_call_that_failed(client: UpstreamClient, upstream: Upst
     with pytest.raises(requests.ReadTimeout):
         client.get("slow/", timeout=0.1)
     assert client.get("orders/").json()["token"] == "access-1"
+
+
+def test_settings_of_one_clients_adapter(client: UpstreamClient, upstream: Upstream) -> None:
+    """What somebody sets at a client's adapter holds for that client, and costs nobody a connection."""
+    client.get("orders/")
+    before = upstream.connections
+    adapter = client.get_adapter(upstream.url)
+    assert isinstance(adapter, HTTPAdapter)
+    assert adapter is not UpstreamClient("up").get_adapter(upstream.url)
+    # As FuturesSession of requests-futures does with a session that it is given.
+    adapter.init_poolmanager(connections=50, maxsize=50)
+    adapter.max_retries = Retry(2, status_forcelist=[500], raise_on_status=False)
+    upstream.answers["/broken/"] = Answer(500, b"")
+    assert client.get("broken/").status_code == 500
+    assert len(upstream.calls("/broken/")) == 3
+    assert UpstreamClient("up").get("broken/").status_code == 500
+    assert len(upstream.calls("/broken/")) == 4
+    client.close()
+    assert upstream.connections == before
+
+
+def test_adapter_that_is_pickled(client: UpstreamClient) -> None:
+    """An adapter of a client can be pickled as any adapter can, and holds no connection."""
+    adapter = pickle.loads(pickle.dumps(client.get_adapter("https://up.example.com/")))
+    client.mount("http://", adapter)
+    assert client.get("orders/").status_code == 200

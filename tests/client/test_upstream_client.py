@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 import time
 from collections.abc import Callable
 from copy import copy, deepcopy
+from functools import partial
 from typing import Any
 
 import pytest
 import requests
 import responses
 from django.core import mail
+from django.core.exceptions import SynchronousOnlyOperation
 from requests.adapters import HTTPAdapter
 
 from jwt_upstream.client import UpstreamClient
@@ -202,12 +205,64 @@ def test_unknown_alias() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["orders/", "./orders/", "x/../orders/", "/orders/", "?", "http:///orders/", "HTTP://127.0.0.1:{port}/orders/"],
+    ["orders/", "./orders/", "x/../orders/", "/orders/", "?", b"orders/", "HTTP://127.0.0.1:{port}/orders/"],
 )
-def test_own_origin(client: UpstreamClient, upstream: Upstream, url: str) -> None:
+def test_own_origin(client: UpstreamClient, upstream: Upstream, url: str | bytes) -> None:
     """Paths are joined to BASE_URL as a browser would, and absolute URLs may lead to the same origin."""
-    port = upstream.url.rsplit(":", 1)[1].strip("/")
-    assert client.get(url.format(port=port)).json()["token"] == "access-1"
+    if isinstance(url, str):
+        url = url.format(port=upstream.url.rsplit(":", 1)[1].strip("/"))
+    assert client.get(url).json()["token"] == "access-1"
+
+
+@pytest.mark.parametrize("url", ["http:///orders/", "https:///orders/", " HTTP:///x"])
+def test_url_without_a_host(client: UpstreamClient, upstream: Upstream, url: str) -> None:
+    """A URL that has a scheme and no host is not taken for a path."""
+    with pytest.raises(requests.exceptions.InvalidURL):
+        client.get(url)
+    assert upstream.seen == []
+
+
+def test_request_that_is_not_prepared(client: UpstreamClient, upstream: Upstream) -> None:
+    """Only a prepared request can be sent, as with a plain session, and the error says how to make one."""
+    with pytest.raises(ValueError, match="prepare_request"):
+        client.send(requests.Request("GET", upstream.url))  # type: ignore[arg-type]
+
+
+class Crm(UpstreamClient):
+    """A project's own client, which is made in another way and has attributes of its own."""
+
+    def __init__(self, tenant: int) -> None:
+        super().__init__("up", f"tenant-{tenant}")
+        self.tenant = tenant
+        self._cache = {"a": 1}
+
+
+@pytest.mark.parametrize("copied", [copy, deepcopy, lambda client: pickle.loads(pickle.dumps(client))])
+def test_copy_of_a_subclass(upstream: Upstream, transactional_db: None, copied: Callable[[Crm], Crm]) -> None:
+    """A copied or pickled client of a project's own class keeps its account and its attributes."""
+    client = Crm(42)
+    client.headers["X-Own"] = "mine"
+    client.adopt(TokenPair(upstream.issue()["access"]))
+    other = copied(client)
+    assert (type(other), other.account, other.tenant, other._cache) == (Crm, "tenant-42", 42, {"a": 1})
+    assert other.get("orders/").status_code == 200
+    assert upstream.seen[-1].headers["X-Own"] == "mine"
+
+
+def test_use_in_an_event_loop(client: UpstreamClient, upstream: Upstream) -> None:
+    """In async code a call, a login and the like say what to do, whether the token is cached or not."""
+
+    async def use(method: Callable[[], object]) -> None:
+        with pytest.raises(SynchronousOnlyOperation, match=r"await client\.aget\(\)"):
+            method()
+
+    client.get("orders/")
+    cold = UpstreamClient("up", "cold")
+    pair = TokenPair("a")
+    for each in (client, cold):
+        for method in (partial(each.get, "orders/"), each.refresh, each.logout, partial(each.adopt, pair), each.login):
+            asyncio.run(use(method))
+    assert len(upstream.seen) == 1
 
 
 def test_request_prepared_by_hand(client: UpstreamClient, upstream: Upstream) -> None:

@@ -11,7 +11,7 @@ from .requests import Requests
 from .responses import Responses, Which
 from .retry_after import retry_after, stated_wait
 from .templates import filled, placeholders
-from .transport import BoundedConnection, no_auth, use_connections
+from .transport import BoundedConnection, use_connections
 from .urls import is_below, is_web_address, origin
 from .verdicts import CALLS, REFUSALS, TOKEN_REQUESTS, Outcome, Rule, Verdict, Where
 
@@ -43,7 +43,6 @@ __all__ = [
     "lookup",
     "masked",
     "media_type",
-    "no_auth",
     "options",
     "origin",
     "placeholders",

@@ -156,7 +156,7 @@ def _pool_class(pool: Any, mixin: type[HTTPConnection]) -> Any:
     return type("Pool", (pool,), {"ConnectionCls": property(lambda _: derived(pool.ConnectionCls))})
 
 
-def no_auth(request: PreparedRequest) -> PreparedRequest:
+def _no_auth(request: PreparedRequest) -> PreparedRequest:
     """Do nothing; as ``auth`` it keeps requests from adding a password from ``.netrc``."""
     return request
 
@@ -169,7 +169,7 @@ class OneRequest(Session):
 
     def __init__(self, deadline: Deadline) -> None:
         super().__init__()
-        self.auth = no_auth
+        self.auth = _no_auth
         self._deadline = deadline
         adapter = DeadlineAdapter(deadline)
         self.mount("https://", adapter)
