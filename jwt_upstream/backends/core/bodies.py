@@ -27,7 +27,7 @@ MAX_BODY_BYTES = 1024 * 1024
 #: More fields than an answer has that is a form, and more lists and objects than one that is JSON: the garbage
 #: collector makes them slow.
 _MAX_FIELDS = 100
-_MAX_CONTAINERS = 40_000
+_MAX_CONTAINERS = 90_000
 _MAX_MEDIA_TYPE = 1000
 
 _BLANKS = "\ufeff\x00 \t\r\n"
