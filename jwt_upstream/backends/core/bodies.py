@@ -24,10 +24,11 @@ PEEK_BYTES = 64 * 1024
 PEEK_SECONDS = 10.0
 #: The largest answer accepted from a token endpoint; some add all of a user's permissions to the tokens.
 MAX_BODY_BYTES = 1024 * 1024
-#: More fields than an answer has that is a form, and more lists and objects than one that is JSON: the garbage
-#: collector makes them slow.
+#: More fields than an answer has that is a form, and more lists and objects than one that is JSON, or damaged JSON: the
+#: garbage collector makes them slow.
 _MAX_FIELDS = 100
 _MAX_CONTAINERS = 90_000
+_MAX_SALVAGED = 10_000
 _MAX_MEDIA_TYPE = 1000
 
 _BLANKS = "\ufeff\x00 \t\r\n"
@@ -168,7 +169,7 @@ def _salvage(response: Response) -> Any:
 def _parsed(response: Response) -> Any:
     for text in _texts(response):
         with suppress(ValueError, RecursionError):
-            return _DECODER.decode(_parsable(text).strip(_BLANKS))
+            return _DECODER.decode(_parsable(text, _MAX_CONTAINERS).strip(_BLANKS))
     return form(_text(response)) if media_type(response) == "application/x-www-form-urlencoded" else None
 
 
@@ -228,12 +229,12 @@ def salvaged(text: str) -> Any:
         return None
     for match in islice(_OBJECT.finditer(text[:PEEK_BYTES]), 5 if len(text) <= PEEK_BYTES else 1):
         with suppress(ValueError, RecursionError):
-            return _DECODER.raw_decode(_parsable(text), match.end() - 1)[0]
+            return _DECODER.raw_decode(_parsable(text, _MAX_SALVAGED), match.end() - 1)[0]
     return None
 
 
-def _parsable(text: str) -> str:
-    if text.count("[") + text.count("{") > _MAX_CONTAINERS:
+def _parsable(text: str, most: int) -> str:
+    if text.count("[") + text.count("{") > most:
         raise ValueError("too many lists and objects")
     return text
 
