@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from random import Random
 from typing import Any
 
@@ -133,6 +134,9 @@ def main() -> None:
     django.setup()
     # All of it before the first fork: a child that is forked while a thread imports waits for that import for ever.
     from tests.chaos import calls, telling  # noqa: F401
+
+    with suppress(ImportError):
+        import_module("MySQLdb.connections")  # which the driver imports with the first connection
 
     telling.connect()
     process.begin()
