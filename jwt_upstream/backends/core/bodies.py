@@ -24,8 +24,8 @@ PEEK_BYTES = 64 * 1024
 PEEK_SECONDS = 10.0
 #: The largest answer accepted from a token endpoint; some add all of a user's permissions to the tokens.
 MAX_BODY_BYTES = 1024 * 1024
-#: More fields than an answer has that is a form, and more lists and objects than one that is JSON, or damaged JSON: the
-#: garbage collector makes them slow.
+#: More fields than an answer has that is a form, and more lists and objects than one has that is JSON, and one whose
+#: JSON is damaged: the garbage collector makes them slow.
 _MAX_FIELDS = 100
 _MAX_CONTAINERS = 90_000
 _MAX_SALVAGED = 10_000
