@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from weakref import WeakKeyDictionary
 
 from requests import RequestException, Response
+from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPResponse
 
@@ -193,8 +194,8 @@ def _texts(response: Response) -> Iterator[str]:
 
 def _stated_charset(response: Response) -> str:
     # The beginning, since its parameters take long to parse.
-    header = {"content-type": response.headers.get("Content-Type", "")[:_MAX_MEDIA_TYPE]}
-    return get_encoding_from_headers(header) or ""
+    header = response.headers.get("Content-Type", "")[:_MAX_MEDIA_TYPE]
+    return get_encoding_from_headers(CaseInsensitiveDict({"Content-Type": header})) or ""
 
 
 def _is_charset(name: str) -> bool:
