@@ -71,6 +71,10 @@ _BUSY = (
     r"|system problem|internal (server )?error|something went wrong|unavailable|maintenance|overload"
     r"|\b(request|connection|gateway) time(d )?[ _-]?out|could not connect|connection (refused|reset)|database error"
 )
+_STORE_DOWN = (
+    r"\b(database|redis|cache|store|network|ldap|connection)\b.{0,30}\b(timeout|timed out|down|unreachable"
+    r"|fail(ed|ure)|lost|closed)\b|\binvalid response from\b|\bcheck whether\b"
+)
 #: The same from servers that answer in their own language although English is requested.
 _BUSY_TRANSLATED = (
     r"réessayer|problème système|zu viele|später noch|systemproblem|demasiad|inténtelo|problema del sistema"
@@ -96,7 +100,10 @@ _REQUEST = (
     r"|^(?!.*\bvalid\b).*\b(token|header|field|parameter|username|email|password|credentials|body)\b"
     r".{0,20}\b((is|are) (missing|required|empty)|not (been )?(provided|supplied|given|sent|present|included)\b)"
     r"|\bmust (include|provide|contain|be (provided|supplied|sent))\b"
-    r"|^no valid refresh token found|\bcookie not (found|set)|sign in or sign up"
+    r"|^no (valid )?refresh[ _]token (was )?(found|provided|given|sent|supplied|specified)\b"
+    r"|^invalid refresh[ _]token (request|header|parameter|field|grant|type|endpoint)|\brequired field\b"
+    r"|\b(this|another|other|different) client\b|\bclient\b.{0,20}\bmismatch|\bgrant\b.{0,20}\bnot (allowed|enabled)"
+    r"|\bcookie not (found|set)|sign in or sign up"
 )
 #: What access control in front of a token endpoint says; the endpoint itself would speak of the token.
 _ACCESS_CONTROL = (
@@ -263,7 +270,13 @@ DEFAULT_RULES: tuple[Rule, ...] = (
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (401, 403), header="X-RateLimit-Remaining", pattern=r"^0$"),
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (401, 403), header="RateLimit-Remaining", pattern=r"^0$"),
     Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSAL_STATUSES, pattern=_BUSY),
-    Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, _REFUSAL_STATUSES, json=ERROR_PATHS, pattern=_BUSY_TRANSLATED),
+    Rule(
+        Verdict.TRANSIENT,
+        TOKEN_REQUESTS,
+        _REFUSAL_STATUSES,
+        json=ERROR_PATHS,
+        pattern=f"{_BUSY_TRANSLATED}|{_STORE_DOWN}",
+    ),
     Rule(
         Verdict.REJECTED,
         TOKEN_REQUESTS,

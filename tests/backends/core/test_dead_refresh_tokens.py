@@ -135,6 +135,25 @@ def test_other_code(status: int) -> None:
     assert [text for text, verdict in verdicts.items() if verdict in GIVES_UP] == []
 
 
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("missing refresh token in the request", "Refresh token is required", "No refresh token provided"),
+        *("refresh_token is a required field", "invalid refresh token request: client_id mismatch"),
+        *("Invalid refresh token parameter", "Refresh token is invalid for this client", "No refresh token found"),
+        *("Refresh token was issued to another client", "refresh token grant is not allowed"),
+        *("refresh token service unavailable", "Unable to verify refresh token: database timeout"),
+        *("Cannot check whether refresh token is expired", "Refresh token validation failed: connection lost"),
+        *("Could not check refresh token: invalid response from store", "Too many refresh token requests"),
+        "The refresh token is invalid because the redis server is down",
+    ],
+)
+def test_refusal_that_is_none(status: int, text: str) -> None:
+    """A 401 or 403, which means a dead refresh token by itself, does not with words that blame something else."""
+    assert made(Backend).verdict("refresh", answer(status, body={"message": text})) not in GIVES_UP
+
+
 @pytest.mark.parametrize("backend", BACKENDS, ids=repr)
 @pytest.mark.parametrize("text", ["Invalid refresh token", "invalid_grant"])
 def test_server_in_trouble(backend: Backend, text: str) -> None:
