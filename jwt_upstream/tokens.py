@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import jwt
 from django.utils import timezone
@@ -28,16 +29,67 @@ _MAX_CHARACTERS = 16 * 1024
 _VISIBLE = re.compile(r"[\x21-\x7e]*", re.ASCII)
 
 
+if TYPE_CHECKING:
+    _ReadLikeADict = Mapping[str, str]
+else:
+    _ReadLikeADict = object
+
+
 def fingerprint(token: str) -> str:
     """Return 12 hex digits that identify a token in logs, events and the admin; "" for no token."""
     return hashlib.sha256(token.encode()).hexdigest()[:12] if token else ""
 
 
-class Secrets(dict[str, str]):
-    """A dict whose repr has no values, so that they don't appear in error reports that show local variables."""
+class Secrets(_ReadLikeADict):
+    """Passwords, tokens and keys by name: read like a dict, but to an error reporter, which expands every dict, none.
+
+    Can't be pickled or copied, and is equal to itself alone.
+    """
+
+    __slots__ = ("__values",)
+
+    def __init__(self, values: Mapping[str, str] | None = None, /, **more: str) -> None:
+        self.__values = {**(values or {}), **more}
+
+    def __getitem__(self, name: str) -> str:
+        return self.__values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.__values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.__values)
+
+    def __len__(self) -> int:
+        return len(self.__values)
+
+    def keys(self) -> KeysView[str]:
+        """Return the names."""
+        return self.__values.keys()
+
+    def values(self) -> list[str]:  # type: ignore[override]
+        """Return the secrets themselves."""
+        return list(self.__values.values())
+
+    def items(self) -> list[tuple[str, str]]:  # type: ignore[override]
+        """Return the names, each with its secret."""
+        return list(self.__values.items())
+
+    def get(self, name: str, default: str = "") -> str:  # type: ignore[override]
+        """Return a secret, or the default if there is none of that name."""
+        return self.__values.get(name, default)
 
     def __repr__(self) -> str:
-        return f"<Secrets: {', '.join(self)}>"
+        return f"<Secrets: {', '.join(self.__values)}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("Secrets can't be pickled")
+
+    def __copy__(self) -> Secrets:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secrets:
+        return self
 
 
 @dataclass(frozen=True)

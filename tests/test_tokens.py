@@ -7,6 +7,7 @@ import copy
 import json
 import pickle
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -245,3 +246,26 @@ def test_token_pair_refuses() -> None:
     assert repr(pair) == "TokenPair(access_expires_at=None, refresh_expires_at=None)"
     assert copy.copy(pair) is copy.deepcopy(pair) is pair
     assert repr(Secrets(password="x")) == "<Secrets: password>"
+
+
+def test_secrets_are_read_like_a_dict() -> None:
+    """Whoever knows a name gets the secret, in each of the ways of a dict."""
+    secrets = Secrets({"username": "bob"}, password="x")
+    assert (secrets["password"], secrets.get("otp"), len(secrets), bool(Secrets())) == ("x", "", 2, False)
+    assert ("password" in secrets, "otp" in secrets) == (True, False)
+    assert {**secrets} == dict(secrets.items()) == {"username": "bob", "password": "x"}
+    assert (list(secrets), secrets.values()) == (["username", "password"], ["bob", "x"])
+
+
+def test_secrets_are_opaque() -> None:
+    """To whatever expands, prints, pickles, copies or compares values they are one thing without a content."""
+    secrets = Secrets(password="s3cret")
+    assert not isinstance(secrets, Mapping | str | Sequence)
+    assert not hasattr(secrets, "__dict__")
+    assert secrets != Secrets(password="s3cret")
+    assert "s3cret" not in f"{secrets} {secrets!r} {[secrets]}"
+    assert copy.copy(secrets) is copy.deepcopy(secrets) is secrets
+    with pytest.raises(TypeError, match="pickled"):
+        pickle.dumps(secrets)
+    with pytest.raises(TypeError):
+        json.dumps(secrets)

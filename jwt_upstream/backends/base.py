@@ -139,31 +139,38 @@ class Backend(Requests, Responses):
         credentials = Secrets(credentials)
         if missing := [name for name in self.login_asks if name not in credentials]:
             raise TypeError(f"a login at {self.alias} needs {', '.join(missing)}")
-        return self._ask("login", partial(self.login_request, credentials), credentials.values())
+        return self._ask("login", partial(self.login_request, credentials), credentials)
 
     @sensitive_variables()
     def refresh(self, pair: TokenPair) -> Outcome:
         """Request a new pair, which may spend the refresh token; sends and raises no more than ``login`` does."""
-        return self._ask("refresh", partial(self.refresh_request, pair), [pair.refresh, pair.access])
+        secrets = Secrets(refresh=pair.refresh, access=pair.access)
+        return self._ask("refresh", partial(self.refresh_request, pair), secrets)
 
-    @sensitive_variables()
-    def _ask(self, where: Where, request: Callable[[], Request], secrets: Iterable[str]) -> Outcome:
+    def _ask(self, where: Where, request: Callable[[], Request], secrets: Secrets) -> Outcome:
         if missing := ", ".join(self.missing()):
             return Outcome(Verdict.CONFIG, f"nothing was sent: OPTIONS has no {missing}")
-        started, began = clock.now(), time.monotonic()
+        began = time.monotonic()
+        try:
+            outcome = self._answered(where, request, secrets)
+        except BaseException as error:
+            # A field that JSON can't hold, a signal, a bug in a project's method. The traceback is dropped: frames of
+            # requests and of those methods hold secrets.
+            raise error.with_traceback(None) from None
+        return replace(outcome, seconds=time.monotonic() - began)
+
+    @sensitive_variables()
+    def _answered(self, where: Where, request: Callable[[], Request], secrets: Secrets) -> Outcome:
+        started = clock.now()
         with transport.Deadline(self.deadline) as deadline:
             try:
                 response = self._post(request(), deadline)
             except (OSError, HTTPError, ValueError) as error:
-                outcome = self._unanswered(error, deadline, secrets)
-            except Exception as error:
-                # A field that JSON can't hold, for example. The traceback is dropped: frames of requests hold secrets.
-                raise error.with_traceback(None) from None
-            else:
-                outcome = self.outcome(where, response, started, secrets)
-                if self.recorder:
-                    self.recorder(where, response)
-        return replace(outcome, seconds=time.monotonic() - began)
+                return self._unanswered(error, deadline, secrets.values())
+            outcome = self.outcome(where, response, started, secrets.values())
+            if self.recorder:
+                self.recorder(where, response)
+            return outcome
 
     @sensitive_variables()
     def _post(self, request: Request, deadline: transport.Deadline) -> Response:

@@ -30,12 +30,19 @@ def _empty_cache() -> _Cache:
 _cache = PerProcess(_empty_cache)
 
 
-@sensitive_variables()
 def get_backend(alias: str) -> Backend:
     """Return the backend of a configured upstream, the same object as long as its settings don't change.
 
     Raises UpstreamNotConfigured with the first mistake in the settings.
     """
+    try:
+        return _backend(alias)
+    except UpstreamNotConfigured as error:
+        raise error.with_traceback(None) from None  # its frames hold all settings of the upstream
+
+
+@sensitive_variables()
+def _backend(alias: str) -> Backend:
     written = written_settings(alias)
     cache = _cache()
     cached = cache.get(alias)

@@ -76,8 +76,8 @@ class UpstreamClient(OriginSession):
         Logs a warning if there is no refresh token, and no other way to renew what the login brought.
         """
         _refuse_in_event_loop()
-        credentials = Secrets(credentials)  # in place of what a traceback's local variables would show
-        login.login(self.alias, self.account, credentials, by=by)
+        credentials, given = {}, Secrets(credentials)  # a traceback's local variables would show the former
+        login.login(self.alias, self.account, given, by=by)
 
     def adopt(self, pair: TokenPair, *, by: str = "client") -> None:
         """Store a pair which was obtained elsewhere, such as by a browser's OAuth flow."""

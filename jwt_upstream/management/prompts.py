@@ -48,9 +48,8 @@ def credentials(alias: str, asks: Iterable[str], options: Mapping[str, Any]) -> 
     """Return the values for a login; raises CommandError if one is missing."""
     if options["username"] and "username" not in asks:
         raise CommandError(f"The login of {alias} doesn't use a username.")
-    given = Secrets(username=options["username"] or "")
-    if options["password_stdin"]:
-        given.update(_secrets_from_stdin(name for name in asks if name != "username"))
+    read = _secrets_from_stdin(name for name in asks if name != "username") if options["password_stdin"] else {}
+    given = Secrets(read, username=options["username"] or "")
     return Secrets({name: given.get(name) or _value(name) for name in asks})
 
 

@@ -39,7 +39,7 @@ def login_fingerprint(backend: Backend, credential: Credential) -> str:
     login = backend.automatic_login
     if not login or (credential.account != "default" and credential.username != login.get("username")):
         return ""
-    return fingerprint(repr(sorted(login.items())))
+    return fingerprint(repr([(name, login[name]) for name in sorted(login)]))
 
 
 def is_renewable(backend: Backend, credential: Credential) -> bool:

@@ -18,6 +18,10 @@ from django.core.management import CommandError, call_command
 from django.dispatch import Signal
 from django.test import Client as Browser
 from django.views.debug import ExceptionReporter
+from rich.console import Console
+from rich.traceback import Traceback
+from sentry_sdk.consts import DEFAULT_OPTIONS
+from sentry_sdk.utils import event_from_exception
 
 from jwt_upstream import signals
 from jwt_upstream.backends import get_backend
@@ -95,12 +99,35 @@ def echo(status: int, error: str) -> Callable[[Seen], Answer]:
     return answer
 
 
+def without_own(frame: dict[str, Any]) -> bool:
+    """Tell whether a frame is not this test's, which has the secrets itself."""
+    return frame["module"] != __name__ and "tests/" not in frame["abs_path"]
+
+
+def by_sentry(error: BaseException) -> list[str]:
+    """Return what Sentry would send of an error: it expands local variables that are mappings and sequences."""
+    event, _ = event_from_exception(error, client_options={**DEFAULT_OPTIONS, "include_local_variables": True})
+    traces = [value.get("stacktrace") or {"frames": []} for value in event["exception"]["values"]]
+    frames = [frame for trace in traces for frame in trace["frames"]]
+    return [str(frame["vars"]) for frame in filter(without_own, frames)]
+
+
+def by_rich(error: BaseException) -> str:
+    """Return what rich prints of an error: it expands dataclasses and containers of its own choice as well."""
+    trace = Traceback.extract(type(error), error, error.__traceback__, show_locals=True, locals_max_string=10_000)
+    for stack in trace.stacks:
+        stack.frames = [frame for frame in stack.frames if "tests/" not in frame.filename]
+    console = Console(file=io.StringIO(), width=200, record=True)
+    console.print(Traceback(trace, show_locals=True, locals_max_string=10_000, width=200))
+    return console.export_text()
+
+
 def report(error: BaseException, shown: list[str]) -> None:
     """Show an error in every way that a project might; the answer of the upstream itself is its own."""
     error.response = None  # type: ignore[attr-defined]
     shown += [str(error), repr(error), repr(vars(error)), repr(pickle.dumps(error))]
     traced = traceback.TracebackException.from_exception(error, capture_locals=True)
-    shown += traced.format()
+    shown += [*traced.format(), *by_sentry(error), by_rich(error)]
     reporter = ExceptionReporter(None, type(error), error, error.__traceback__)
     shown += [reporter.get_traceback_html(), reporter.get_traceback_text()]
 

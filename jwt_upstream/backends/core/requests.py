@@ -107,7 +107,7 @@ class Requests(Configurable):
         """The names of the values that a login must be given, such as ("username", "password")."""
         names = [*placeholders(self.login_fields), *placeholders_within({**self.login_query, **self.login_headers})]
         # The value of an empty option may be given at the login instead.
-        known = {name for name, text in self._texts.items() if text or name in self._requires}
+        known = {name for name in self._texts if self._texts[name] or name in self._requires}
         return tuple(name for name in dict.fromkeys(names) if name not in known)
 
     @cached_property
