@@ -84,6 +84,7 @@ def test_nothing_configured(settings: Any) -> None:
         (upstream(OPTIONS={"login_pth": "x"}), ["E005"]),
         (upstream(OPTIONS={"login_path": 5, "deadline": "soon"}), ["E005", "E005"]),
         (upstream(OPTIONS={"body_format": "xml"}), ["E005"]),
+        (upstream(OPTIONS={"caller_authorization": "keep"}), ["E005"]),
         (upstream(BACKEND=f"{__name__}.Picky"), ["E005"]),
         (upstream(OPTIONS={"login_path": "http://[bad/"}), ["E005"]),
         (upstream(OPTIONS={"deadline": 20}), ["E009"]),

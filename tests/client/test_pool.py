@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import requests
 from django.db import connections
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import Retry
 
 from jwt_upstream.client import UpstreamClient
+from jwt_upstream.client.pool import for_this_process
 from jwt_upstream.exceptions import BodyNotReplayable
 from jwt_upstream.tokens import TokenPair
 from tests.support.upstream import Answer, Seen, Upstream
@@ -208,3 +209,9 @@ def test_adapter_that_is_pickled(client: UpstreamClient) -> None:
     adapter = pickle.loads(pickle.dumps(client.get_adapter("https://up.example.com/")))
     client.mount("http://", adapter)
     assert client.get("orders/").status_code == 200
+
+
+def test_adapter_that_is_not_of_requests(client: UpstreamClient) -> None:
+    """An adapter of somebody's own, of which nothing is known, goes along into a child as it is."""
+    adapter = BaseAdapter()
+    assert for_this_process(adapter) is adapter
