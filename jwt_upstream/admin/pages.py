@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -30,6 +30,8 @@ else:
     CredentialBase = EventBase = IncidentBase = admin.ModelAdmin
 
 _HISTORY_EVENTS = 20
+#: Those of the filters by fields and dates.
+_LOOKUPS = {"", "exact", "gte", "lt"}
 _EMPTY = "-"
 
 
@@ -43,6 +45,14 @@ class ReadOnly:
     def has_change_permission(self, request: HttpRequest, *_: Any) -> bool:
         """Return False: editing a row could break its credential."""
         return False
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Allow filtering by what the list shows only: the URL could ask for any column, fingerprints for one."""
+        shown: Sequence[Any] = self.list_filter  # type: ignore[attr-defined]  # of the ModelAdmin beside this class
+        by_field = {each for each in shown if isinstance(each, str)}
+        own = {each.parameter_name for each in shown if not isinstance(each, str)}
+        name, _, how = lookup.partition("__")
+        return lookup in own | {"upstream", "account"} or (name in by_field and how in _LOOKUPS)
 
     class Media:
         css = {"all": ["jwt_upstream/admin.css"]}

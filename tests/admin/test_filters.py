@@ -48,3 +48,23 @@ def test_event_filters(browser: Client, query: str) -> None:
     html = page(browser, f"{EVENTS}?{query}")
     assert "crm/default" in html
     assert "erp/default" not in html
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("username__startswith=b", "failed_fingerprint__startswith=a", "failed_login=abc", "refresh_token=x"),
+        *("state__in=locked,active", "events__access_fingerprint__startswith=a", "lease__contains=host"),
+    ],
+)
+def test_columns_that_are_not_shown(browser: Client, query: str) -> None:
+    """The URL of a list can't ask what the list doesn't show, letter by letter."""
+    put("crm")
+    assert browser.get(f"{LIST}?{query}").status_code == 400
+
+
+@pytest.mark.parametrize("query", ["at__gte=2020-01-01", "upstream=crm&account=default", "kind__exact=logged_in"])
+def test_links_to_the_history(browser: Client, query: str) -> None:
+    """The filters by date and kind, and the link from a credential to its history, go on working."""
+    logged_in("crm")
+    assert "crm/default" in page(browser, f"{EVENTS}?{query}")
