@@ -182,10 +182,12 @@ def test_unknown_action(sample: Sample) -> None:
 
 def test_mails(sample: Sample, settings: Any) -> None:
     """The page reads the mails that the file-based backend has left, the newest first."""
-    for subject in ("first", "second"):
-        message = mail.EmailMessage(subject, "A body.\n\nWith lines.", "us@example.com", ["ops@example.com"])
-        EmailBackend(file_path=settings.MAIL_FOLDER).send_messages([message])
-    assert [(found.subject, found.text) for found in mails()] == [
-        ("second", "A body.\n\nWith lines."),
-        ("first", "A body.\n\nWith lines."),
-    ]
+    for subjects in (["first"], ["second", "third in the same file"]):
+        messages = [
+            mail.EmailMessage(subject, "A body.\n\nWith lines.", "us@example.com", ["ops@example.com"])
+            for subject in subjects
+        ]
+        with EmailBackend(file_path=settings.MAIL_FOLDER) as backend:
+            backend.send_messages(messages)
+    assert [found.subject for found in mails()] == ["third in the same file", "second", "first"]
+    assert {found.text for found in mails()} == {"A body.\n\nWith lines."}

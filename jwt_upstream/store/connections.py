@@ -108,10 +108,11 @@ def read_without_lock(using: str, read: Callable[[], T]) -> T:
     A plain read locks the whole of SQLite, and at SERIALIZABLE the row in MySQL and MariaDB, until the transaction
     ends; in PostgreSQL it never does.
     """
-    found = None
-    if connections[using].vendor != "postgresql" and in_transaction(using) and not must_join(using):
-        # The calling transaction is hardly in the way: those that only wrote let others read until they commit.
-        found = run_on_own_connection(using, read, blocked_seconds=_SQLITE_READ_SECONDS)
+    found, vendor = None, connections[using].vendor
+    if vendor != "postgresql" and in_transaction(using) and not must_join(using):
+        # On SQLite the calling transaction is hardly in the way: others may read until it commits.
+        seconds = _SQLITE_READ_SECONDS if vendor == "sqlite" else BLOCKED_SECONDS
+        found = run_on_own_connection(using, read, blocked_seconds=seconds)
     return read() if found is None else found  # it may be there but not committed
 
 
