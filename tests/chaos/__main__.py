@@ -1,4 +1,4 @@
-"""``python -m tests.chaos [--seconds 180] [--seed 1] [--database sqlite|postgres|mariadb]``."""
+"""``python -m tests.chaos [--seconds 180] [--seed 1] [--database sqlite|postgres|mariadb] [--own-server]``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
     url = os.environ.get("DATABASE_URL", "") if options.database is None else _URLS[options.database]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the processes and the database are not left behind
     folder = Path(tempfile.mkdtemp(prefix="jwt_upstream_chaos_"))
-    stage.run(folder, url, options.seconds, options.seed)
+    stage.run(folder, url, options.seconds, options.seed, own_server=options.own_server)
     text, is_well = table.of(logs.read(folder))
     print(text)
     if is_well and not options.keep:
@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=_seconds, default=180.0, help="5 to 1800; below 60 nothing is broken")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10_000), help="decides the faults")
     parser.add_argument("--database", choices=_URLS, help="instead of DATABASE_URL; SQLite without either")
+    parser.add_argument("--own-server", action="store_true", help="start a server for the run, and restart it as well")
     parser.add_argument("--keep", action="store_true", help="keep the logs also if all is well")
     return parser
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from tests.chaos.own_servers import OwnMariaDB, OwnPostgreSQL, OwnServer
 from tests.support.relay import Relay
 
 Fault = Callable[[float], None]
@@ -66,6 +67,7 @@ class _Server(Database):
     """What the servers have in common: a relay to them, and a user and a database of the run's own."""
 
     scheme, port = "", 0
+    server: OwnServer | None = None
 
     def __init__(self, url: str) -> None:
         told = urlsplit(url)
@@ -176,8 +178,11 @@ class PostgreSQL(_Server):
         self.end_backends()
 
     def drop(self) -> None:
-        """Drop the database and the role."""
+        """Drop the database and the role, or the whole server if it is the run's own."""
         self.relay.close()
+        if self.server:
+            self.server.remove()
+            return
         self.execute(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)", f"DROP ROLE IF EXISTS {self.name}")
 
 
@@ -233,16 +238,41 @@ class MariaDB(_Server):
         rows = self.execute(f"SELECT count(*) FROM information_schema.processlist WHERE user = '{self.name}'")
         return int(rows[0][0])
 
+    def make_read_only(self, seconds: float) -> None:
+        """Make the whole server read-only for a while, as a replica is."""
+        self.execute("SET GLOBAL read_only = 1")
+        self.end_backends()
+        time.sleep(seconds)
+        self.execute("SET GLOBAL read_only = 0")
+        self.end_backends()
+
     def drop(self) -> None:
-        """Drop the database and its users."""
+        """Drop the database and its users, or the whole server if it is the run's own."""
         self.relay.close()
+        if self.server:
+            self.server.remove()
+            return
         self.execute(f"DROP DATABASE IF EXISTS {self.name}", *(f"DROP USER IF EXISTS {user}" for user in self._users))
 
 
-def make(url: str, folder: Path) -> Database:
-    """Make a database on the server that a URL names, or in a file of the run's folder."""
-    if url.startswith("postgres"):
-        return PostgreSQL(url)
-    if url.startswith("mysql"):
-        return MariaDB(url)
+def make(url: str, folder: Path, *, own_server: bool = False) -> Database:
+    """Make a database on the server that a URL names, or on one of the run's own, or in a file of the run's folder."""
+    vendor = urlsplit(url).scheme.partition("+")[0]
+    if vendor.startswith("postgres"):
+        return _on_own_server(PostgreSQL, OwnPostgreSQL()) if own_server else PostgreSQL(url)
+    if vendor.startswith("mysql"):
+        return _on_own_server(MariaDB, OwnMariaDB()) if own_server else MariaDB(url)
     return SQLite(folder)
+
+
+def _on_own_server(kind: type[PostgreSQL | MariaDB], server: OwnServer) -> Database:
+    try:
+        database = kind(server.url)
+    except BaseException:
+        server.remove()
+        raise
+    database.faults |= server.faults
+    if isinstance(database, MariaDB):
+        database.faults["read-only"] = database.make_read_only
+    database.server = server
+    return database

@@ -21,13 +21,13 @@ from tests.chaos.nemesis import LOCKED_FOR_GOOD, Nemesis
 ATTACKED, CALM = 3, 1
 
 
-def run(folder: Path, url: str, seconds: float, seed: int) -> None:
+def run(folder: Path, url: str, seconds: float, seed: int, *, own_server: bool = False) -> None:
     """Run, and leave the logs in the folder."""
     log = Log(folder, "stage")
     (folder / "keys.json").write_text(json.dumps([Fernet.generate_key().decode()]))
     command = [sys.executable, "-m", "tests.chaos.server", str(folder), str(seed)]
     upstreams = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    database = databases.make(url, folder)
+    database = databases.make(url, folder, own_server=own_server)
     try:
         assert upstreams.stdout is not None
         server = upstreams.stdout.readline().strip()
