@@ -17,9 +17,8 @@ _OF_THE_CONNECTION = {"host", "content-length", "transfer-encoding"}
 
 def check_connection(names: Iterable[Any]) -> None:
     """Raise InvalidHeader for a header that is the connection's business."""
-    for name in names:
-        if (plain := _plain(name)) in _OF_THE_CONNECTION:
-            raise InvalidHeader(f"UpstreamClient sets {plain.title()} itself; remove yours")
+    if found := _OF_THE_CONNECTION.intersection(map(_plain, names)):
+        raise InvalidHeader(f"UpstreamClient sets {found.pop().title()} itself; remove yours")
 
 
 def check_prepared(headers: Mapping[str, Any], backend: Backend) -> None:
@@ -42,7 +41,9 @@ def drop_token(headers: MutableMapping[str, Any], backend: Backend) -> None:
 
 
 def _colliding(headers: Mapping[str, Any], backend: Backend) -> list[str]:
-    ours = {_plain(name) for name in backend.api_headers}
+    ours = set(map(_plain, backend.api_headers))
+    if ours.isdisjoint(map(_plain, headers)):
+        return []
     return [name for name in headers if _plain(name) in ours]
 
 

@@ -153,7 +153,7 @@ class OriginSession(AsyncVerbs):
         self, resp: Response, req: PreparedRequest, stream: bool = False, *args: Any, **kwargs: Any
     ) -> Generator[Response, None, None]:
         """Find out where a redirect leads without reading its body, which requests does, however long it is."""
-        if kwargs.get("yield_requests") and resp.is_redirect:
+        if kwargs.get("yield_requests") and 300 <= resp.status_code < 400:
             resp = without_body(resp)
         return super().resolve_redirects(resp, req, stream, *args, **kwargs)
 
