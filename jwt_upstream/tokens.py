@@ -29,6 +29,8 @@ _MAX_CHARACTERS = 16 * 1024
 _VISIBLE = re.compile(r"[\x21-\x7e]*", re.ASCII)
 
 
+# A mapping to the type checker, since methods of backends are given one or the other. Three methods return more than
+# Mapping's, whose views would show the values: hence their "type: ignore".
 if TYPE_CHECKING:
     _ReadLikeADict = Mapping[str, str]
 else:
@@ -43,7 +45,7 @@ def fingerprint(token: str) -> str:
 class Secrets(_ReadLikeADict):
     """Passwords, tokens and keys by name: read like a dict, but to an error reporter, which expands every dict, none.
 
-    Can't be pickled or copied, and is equal to itself alone.
+    Can't be pickled, is its own copy, and is equal to itself alone.
     """
 
     __slots__ = ("__values",)

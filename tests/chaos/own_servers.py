@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ _START_SECONDS = 60
 _DOWN_SECONDS = 20.0
 
 
-class OwnServer:
+class OwnServer(abc.ABC):
     """A server with an empty data directory, on a free port of loopback, until ``remove``."""
 
     user = ""
@@ -34,21 +35,21 @@ class OwnServer:
         self.start()
 
     @property
+    @abc.abstractmethod
     def url(self) -> str:
         """The URL of an administrator."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def create(self) -> None:
         """Fill the data directory."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def start(self) -> None:
         """Start, and return when connections are taken."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def stop(self, *, at_once: bool = False) -> None:
         """End the server, or have it crash."""
-        raise NotImplementedError
 
     def remove(self) -> None:
         """End the server and leave nothing behind."""

@@ -83,7 +83,7 @@ class FinalAnswer(HTTPResponse):
     _interim = 0
 
     def _read_status(self) -> tuple[str, int, str]:
-        version, status, reason = super()._read_status()  # type: ignore[misc]
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # not in typeshed
         if not 100 <= status < 200 or status == HTTPStatus.SWITCHING_PROTOCOLS:
             return version, status, reason
         self._interim += 1

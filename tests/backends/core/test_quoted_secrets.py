@@ -7,6 +7,7 @@ import json
 import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
+from functools import partial
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
@@ -16,6 +17,12 @@ from jwt_upstream.backends.core import masked
 PASSWORD = 'hunter2/Zebra+ "ä&<'
 TOKEN = "Kx7-plain_Opaque.token~value"
 SECRETS = [PASSWORD, TOKEN, "pin"]
+
+
+def in_basic(user: str, secret: str) -> str:
+    """Return the header of Basic authentication; where the secret begins in base64 depends on the user's name."""
+    return f"Basic {b64encode(f'{user}:{secret}'.encode()).decode()}"
+
 
 QUOTED: dict[str, Callable[[str], str]] = {
     "as it is": str,
@@ -30,12 +37,7 @@ QUOTED: dict[str, Callable[[str], str]] = {
     "in HTML": html.escape,
     "in base64": lambda secret: b64encode(secret.encode()).decode(),
     "in base64 for URLs": lambda secret: urlsafe_b64encode(secret.encode()).decode().rstrip("="),
-    **{
-        f"in Basic authentication, {user}": lambda secret, user=user: (  # type: ignore[misc]
-            f"Basic {b64encode(f'{user}:{secret}'.encode()).decode()}"
-        )
-        for user in ("u", "us", "bob", "anna")
-    },
+    **{f"in Basic authentication, {user}": partial(in_basic, user) for user in ("u", "us", "bob", "anna")},
 }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from requests import Response
 
-from jwt_upstream.backends import Backend, Verdict
+from jwt_upstream.backends import Backend, Verdict, Where
 from jwt_upstream.backends.explain.readings import Reading, read
 from jwt_upstream.testing import answer
 from jwt_upstream.tokens import fingerprint
@@ -77,7 +78,7 @@ def test_secrets_that_an_answer_quotes() -> None:
 class Own(Backend):
     """A project's own backend, whose verdict no rule explains."""
 
-    def verdict(self, where, response):  # type: ignore[no-untyped-def]
+    def verdict(self, where: Where, response: Response) -> Verdict:
         return Verdict.LOCKED
 
 
