@@ -15,16 +15,20 @@ ifneq ($(filter mysql%,$(DATABASE_URL)),)
 DRIVER = requirements/mysql.txt
 endif
 
-.PHONY: help demo test test-lowest test-races chaos test-live lint types migrations package docs diagrams bench bench-resilience bench-smoke clean python
+.PHONY: help environments demo screenshots test-browser test test-lowest tox test-races chaos test-live test-sdks test-requests lint types migrations package smoke docs diagrams bench bench-resilience bench-smoke clean python
 
 help:
 	@echo "make demo          see it work, on SQLite (DEMO_ARGS=--exit: end after the story)"
 	@echo "make test          run the tests, on SQLite or the database of DATABASE_URL (PYTEST_ARGS=…)"
 	@echo "make test-lowest   run the tests with the lowest versions of all libraries, on SQLite"
+	@echo "make tox CELLS=…   run the tests in cells of tox.ini, such as py313-django61"
 	@echo "make test-races    run the slow ones: crashes, storms, long races"
+	@echo "make test-browser  show the admin's pages in a headless Chromium; make screenshots keeps the docs' pictures"
 	@echo "make chaos         break things at random, then check the logs (CHAOS_ARGS=…)"
 	@echo "make test-live     run the tests against servers that others wrote (Python, Node.js; Ruby where it is)"
-	@echo "make lint types migrations package docs    what CI checks besides"
+	@echo "make test-sdks     run the SDKs of docs/sdks.rst with the client and its tokens"
+	@echo "make test-requests run requests' own tests with the client in the place of its Session"
+	@echo "make lint types migrations package smoke docs    what CI checks besides"
 	@echo "make diagrams      draw the pictures of docs/architecture.rst (needs Graphviz)"
 	@echo "make bench         measure speed and scale side by side with others (BENCH_ARGS=--quick)"
 	@echo "make bench-resilience   measure what the race tests show"
@@ -64,9 +68,21 @@ test: $(TEST_READY)
 test-lowest: .venv-lowest/ready
 	$(CLEAN) -u DATABASE_URL .venv-lowest/bin/python -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
+# Cells of tox.ini, in the Pythons of pyenv and of PATH. One whose Python isn't there is skipped, and tox says so.
+tox: export TOX_DISCOVER = $(subst $(eval ) ,:,$(wildcard $(HOME)/.pyenv/versions/3.*/bin/python))
+tox: .venv-dev/ready
+	$(CLEAN) -u DATABASE_URL .venv-dev/bin/python -m tox run -e $(CELLS) $(TOX_ARGS) -- $(PYTEST_ARGS)
+
 # One after the other: a race of many processes wants the cores for itself.
 test-races: $(TEST_READY) .venv/ready-servers
 	$(CLEAN) .venv/bin/python -m pytest -m slow $(PYTEST_ARGS)
+
+# The admin's pages in a headless Chromium (Debian: apt-get install chromium); its pictures are committed.
+test-browser: $(TEST_READY)
+	$(CLEAN) .venv/bin/python -m pytest -m browser tests/admin $(PYTEST_ARGS)
+
+screenshots: export SCREENSHOTS = docs/screenshots
+screenshots: test-browser
 
 # Faults that the seed decides, then a check of the logs; the database is one of its own on the server of DATABASE_URL.
 chaos: $(TEST_READY)
@@ -88,24 +104,52 @@ $(NODE_SERVERS)/node_modules/ready: $(NODE_SERVERS)/package-lock.json
 test-live: $(TEST_READY) .venv-live/ready $(NODE_SERVERS)/node_modules/ready
 	$(CLEAN) .venv/bin/python -m pytest -m live tests/live $(PYTEST_ARGS)
 
+# caldav's niquests brings urllib3-future, which is told to stay beside urllib3.
+.venv-sdks/ready: requirements/base.txt requirements/demo.txt requirements/test.txt requirements/sdks.txt | python
+	$(PYTHON) -m venv .venv-sdks
+	URLLIB3_NO_OVERRIDE=1 .venv-sdks/bin/python $(PIP) -r requirements/sdks.txt
+	touch $@
+
+test-sdks: .venv-sdks/ready
+	$(CLEAN) -u DATABASE_URL .venv-sdks/bin/python -m pytest -m sdks tests/sdks $(PYTEST_ARGS)
+
+.venv-requests/ready: requirements/base.txt requirements/requests.txt | python
+	$(PYTHON) -m venv .venv-requests
+	.venv-requests/bin/python $(PIP) -r requirements/requests.txt
+	touch $@
+
+# Downloads requests' source from PyPI; tests/requests_suite/differences.txt has the tests that must fail.
+test-requests: .venv-requests/ready
+	$(CLEAN) .venv-requests/bin/python -m tests.requests_suite $(PYTEST_ARGS)
+
 .venv-dev/ready: requirements/base.txt requirements/demo.txt requirements/test.txt requirements/dev.txt requirements/docs.txt | python
 	$(PYTHON) -m venv .venv-dev
 	.venv-dev/bin/python $(PIP) -r requirements/dev.txt -r requirements/docs.txt
 	touch $@
 
+# While CI waits for something else; what each needs is made by the targets themselves as well.
+environments: .venv-live/ready $(NODE_SERVERS)/node_modules/ready .venv-sdks/ready .venv-dev/ready .venv-bench/ready .venv-demo/ready
+
 lint: .venv-dev/ready
 	.venv-dev/bin/python -m ruff check .
 	.venv-dev/bin/python -m ruff format --check .
 
+# pyright looks at tests/typed_project alone, as at a project that uses the package.
 types: .venv-dev/ready
 	$(CLEAN) .venv-dev/bin/python -m mypy --strict
+	$(CLEAN) .venv-dev/bin/python -m pyright --pythonpath .venv-dev/bin/python
 
 migrations: .venv-dev/ready
 	$(CLEAN) -u DATABASE_URL .venv-dev/bin/python -m django makemigrations --check --dry-run --settings tests.settings
 
+# Twice, to see that it gives the same bytes; with the tools of .venv-dev, which build would install anew each time.
 package: .venv-dev/ready
-	rm -rf dist
-	.venv-dev/bin/python -m build --outdir dist .
+	$(CLEAN) .venv-dev/bin/python -m release
+	.venv-dev/bin/python -m twine check --strict dist/*
+
+# The wheel in an empty virtualenv, with the dependencies that PyPI has today.
+smoke: package
+	$(CLEAN) .venv-dev/bin/python -m release.smoke
 
 # What the pictures and pages say of the tree must still be so.
 docs: .venv-dev/ready
@@ -135,4 +179,4 @@ bench-smoke: .venv-bench/ready
 	$(CLEAN) -u DATABASE_URL .venv-bench/bin/python -m benchmarks --quick
 
 clean:
-	rm -rf .venv .venv-lowest .venv-demo .venv-dev .venv-live .venv-bench $(NODE_SERVERS)/node_modules .demo build dist docs/_build *.egg-info .coverage*
+	rm -rf .venv .venv-lowest .venv-demo .venv-dev .venv-live .venv-sdks .venv-requests .venv-bench $(NODE_SERVERS)/node_modules .demo .tox build dist docs/_build *.egg-info .coverage*

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import django
 from django.db import connections
@@ -19,6 +20,9 @@ def made() -> Iterator[list[str]]:
     """Make an empty database on each server that answers; give their aliases."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
     django.setup()
+    # What a run that was killed has left would not fit a new file.
+    for ending in ("-wal", "-shm"):
+        Path(f"{connections['default'].settings_dict['TEST']['NAME']}{ending}").unlink(missing_ok=True)
     names = {alias: str(connections[alias].settings_dict["NAME"]) for alias in connections}
     for alias in names:
         use(alias)
@@ -33,6 +37,21 @@ def made() -> Iterator[list[str]]:
 def use(alias: str) -> None:
     """Have Django and the app use one of them."""
     Router.alias = alias
+
+
+def usual(aliases: list[str]) -> str:
+    """Return the one to measure on what is no matter of the database: PostgreSQL where it answers."""
+    return aliases[min(1, len(aliases) - 1)]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a worker process, which has the same database in use."""
+    return {
+        **os.environ,
+        "BENCHMARK_WORKER": "1",
+        "BENCHMARK_DATABASE": Router.alias,
+        "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
+    }
 
 
 def version(alias: str) -> str:

@@ -99,7 +99,7 @@ def httpx_auth(url: str) -> Call:
     """https://www.python-httpx.org/advanced/authentication/, "Custom authentication schemes"."""
     import httpx
 
-    class RefreshingAuth(httpx.Auth):  # type: ignore[misc]  # mypy's virtualenv has no httpx
+    class RefreshingAuth(httpx.Auth):
         requires_response_body = True
 
         def __init__(self, token: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.report import Folder
@@ -10,13 +10,17 @@ from benchmarks.report import Folder
 _OURS, _OTHERS = "#2f6f4f", "#9aa5b1"
 
 
-def bars(name: str, values: Mapping[str, float], label: str) -> None:
+def _is_ours(name: str) -> bool:
+    return "Upstream" in name
+
+
+def bars(name: str, values: Mapping[str, float], label: str, ours: Callable[[str], bool] = _is_ours) -> None:
     """Draw a bar for each, the lowest on top."""
     plt = _pyplot()
     ordered = sorted(values.items(), key=lambda item: -item[1])
     figure, axes = plt.subplots(figsize=(8, 0.4 * len(ordered) + 1.2), layout="constrained")
     names = [item[0] for item in ordered]
-    colours = [_OURS if item.startswith("UpstreamClient") else _OTHERS for item in names]
+    colours = [_OURS if ours(item) else _OTHERS for item in names]
     drawn = axes.barh(names, [item[1] for item in ordered], color=colours)
     axes.bar_label(drawn, fmt="%.2f", padding=3)
     axes.axvline(1, color="black", linewidth=0.8, linestyle=":")

@@ -14,7 +14,21 @@ from typing import Any
 
 #: What the documentation shows; a quick run writes elsewhere.
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("Django", "requests", "urllib3", "httpx", "requests-oauthlib", "oauthlib", "Authlib", "google-auth")
+_PACKAGES = (
+    "Django",
+    "asgiref",
+    "requests",
+    "urllib3",
+    "httpx2",
+    "httpcore2",
+    "httpx",
+    "requests-oauthlib",
+    "oauthlib",
+    "requests-oauth2client",
+    "Authlib",
+    "google-auth",
+    "aiohttp",
+)
 
 
 class Folder:
@@ -57,8 +71,8 @@ def told(about: dict[str, Any]) -> str:
     packages = ", ".join(f"{name} {number}" for name, number in about["packages"].items())
     return (
         f"``{about['command']}``, {about['date']}, on {about['cores']} cores of {about['processor']} "
-        f"(load {about['load']} at the start), {about['system']}, Python {about['python']}; {packages}; "
-        f"{', '.join(about['databases'])}.\n"
+        f"(load {about['load']} at the start), {about['system']}, Python {about['python']}; "
+        f"{'; '.join(filter(None, [packages, ', '.join(about['databases'])]))}.\n"
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,6 @@ from typing import Any
 
 from benchmarks import databases, plots, report
 from benchmarks.peers import CLIENT
-from benchmarks.settings import Router
 
 SIZES = [1, 1_000, 100_000, 1_000_000]
 UPSTREAMS = 10
@@ -33,6 +31,7 @@ _LATER = {
     "postgresql": "now() + (60 + n * 61 % 3540) * interval '1 second'",
     "mysql": "DATE_ADD(UTC_TIMESTAMP(6), INTERVAL 60 + n * 61 % 3540 SECOND)",
 }
+_ACCESS, _REFRESH = f"eyJ.{'a' * 250}.sig", "r" * 64
 #: What the servers do by themselves after a while.
 _TIDY = {"sqlite": "ANALYZE", "postgresql": "VACUUM ANALYZE", "mysql": "ANALYZE TABLE"}
 
@@ -41,12 +40,13 @@ def fill(alias: str, size: int) -> None:
     """Have the table hold so many credentials, made by the database itself of a first one."""
     from django.db import connections
 
+    from jwt_upstream.fields import Encrypted
     from jwt_upstream.models import Credential
     from jwt_upstream.testing import logged_in
 
     connection, rows = connections[alias], Credential.objects.using(alias)
     if not rows.exists():
-        logged_in("up0", "0", access=f"eyJ.{'a' * 250}.sig", refresh="r" * 64)
+        logged_in("up0", "0", access=_ACCESS, refresh=_REFRESH)
     changed = {
         "upstream": _joined(connection, "'up'", "(n % 10)"),
         "account": _joined(connection, "''", "n"),
@@ -54,6 +54,9 @@ def fill(alias: str, size: int) -> None:
         "failures": "CASE WHEN n % 1000 = 8 THEN 1 ELSE 0 END",
         "next_attempt_at": f"CASE WHEN n % 1000 = 8 THEN {_LATER[connection.vendor]} END",
         "access_expires_at": _LATER[connection.vendor],
+        # Bound to no row: those of the first one would open nowhere else.
+        "access_token": f"'{Encrypted.seal(_ACCESS).ciphertext}'",
+        "refresh_token": f"'{Encrypted.seal(_REFRESH).ciphertext}'",
     }
     names = [str(field.column) for field in Credential._meta.local_concrete_fields if field.column != "id"]
     values = ", ".join(changed.get(name, name) for name in names)
@@ -83,7 +86,7 @@ def operations(alias: str, size: int) -> dict[str, Callable[[int], Any]]:
     from django.utils import timezone
 
     from jwt_upstream.client import UpstreamClient
-    from jwt_upstream.store import queries
+    from jwt_upstream.store import due as rows
 
     browser = _browser(alias)
 
@@ -102,7 +105,10 @@ def operations(alias: str, size: int) -> dict[str, Callable[[int], Any]]:
     def due(_: int) -> None:
         for number in range(UPSTREAMS):
             now = timezone.now()
-            queries.due(f"up{number}", now, now + timedelta(seconds=120), 1000, alias)
+            soon = now + timedelta(seconds=120)
+            rows.keys(rows.well(f"up{number}", now, soon, alias), 1000, lambda row: True)
+            rows.keys(rows.idle(f"up{number}", now, alias), 1000, lambda row: True)
+            rows.keys(rows.failed(f"up{number}", now, soon, alias), 1000, lambda row: True)
 
     return {
         "call, row not remembered": lambda number: client(number).get("orders/1").content,
@@ -112,7 +118,7 @@ def operations(alias: str, size: int) -> dict[str, Callable[[int], Any]]:
         "admin list": partial(page, ""),
         "admin list, one upstream": partial(page, "?upstream=up3"),
         "admin list, locked": partial(page, "?state__exact=locked"),
-        "admin list, failing": partial(page, "?refreshing=failing"),
+        "admin list, failing": partial(page, "?trouble=failing"),
     }
 
 
@@ -134,7 +140,7 @@ def measure(alias: str, size: int, number: int) -> dict[str, float]:
     for name, work in operations(alias, size).items():
         times = []
         for at in range(number + 1):
-            token_cache().invalidate()  # nothing is cached of what was read before
+            token_cache().invalidate_all()  # nothing is cached of what was read before
             started = time.perf_counter()
             work(at)
             times.append((time.perf_counter() - started) * 1000)
@@ -175,12 +181,7 @@ def plans(alias: str) -> str:
 
 def touched(url: str) -> dict[int, int]:
     """Return the memory of a worker, in kB, after it has served so many accounts."""
-    environment = {
-        **os.environ,
-        "BENCHMARK_WORKER": "1",
-        "BENCHMARK_DATABASE": Router.alias,
-        "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
-    }
+    environment = databases.environment()
     command = [sys.executable, "-m", "benchmarks.scale", url]
     printed = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
     return {int(size): memory for size, memory in json.loads(printed).items()}

@@ -9,7 +9,6 @@ at a lenient upstream too, which only refuses such a token.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -21,7 +20,6 @@ from typing import Any
 import requests
 
 from benchmarks import databases, peers, report
-from benchmarks.settings import Router
 
 PROCESSES, THREADS = 4, 8
 #: Lifetime of tokens, what is left of the first one, whether reuse revokes, and how long calls go on, in seconds.
@@ -63,12 +61,7 @@ def work(name: str, url: str, seconds: float) -> Counter[str]:
 def together(name: str, url: str, seconds: float) -> Counter[str]:
     """Let all processes begin at the same moment; return what all counted."""
     command = [sys.executable, "-m", "benchmarks.stampede", name, url, str(seconds)]
-    environment = {
-        **os.environ,
-        "BENCHMARK_WORKER": "1",
-        "BENCHMARK_DATABASE": Router.alias,
-        "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
-    }
+    environment = databases.environment()
     pipe = subprocess.PIPE
     workers = [
         subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True) for _ in range(PROCESSES)
@@ -116,7 +109,7 @@ def run(aliases: list[str], url: str, *, is_quick: bool, effort: float) -> None:
     """Measure, and write the results."""
     results: dict[str, Any] = {"machine": report.machine([databases.version(alias) for alias in aliases])}
     names = list(peers.ALL)[: 2 if is_quick else None]
-    shared = aliases[min(1, len(aliases) - 1)]
+    shared = databases.usual(aliases)
     for test, (lifetime, left, detects, seconds) in list(TESTS.items())[: 1 if is_quick else None]:
         found = results[test] = {}
         for alias in [shared] if is_quick else aliases:

@@ -1,25 +1,29 @@
-"""The upstreams that are called, each in a process of its own: one as fast as can be, one which rotates tokens."""
+"""The upstreams that are called, each in a process of its own: fast ones, a slow one, one which rotates tokens."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import resource
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
 
+#: How long the slow one takes for a refresh.
+REFRESH_SECONDS = 0.5
 _TOKENS = {"access_token": f"eyJ.{'a' * 400}.sig", "refresh_token": "r" * 64, "expires_in": 3600}
 
 
 @contextmanager
 def running(kind: str) -> Iterator[str]:
-    """Start the "fast" or the "rotating" one and give its URL."""
+    """Start the "fast", the "counting", the "slow" or the "rotating" one and give its URL."""
     command = [sys.executable, "-m", "benchmarks.upstreams", kind]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
@@ -32,26 +36,94 @@ def running(kind: str) -> Iterator[str]:
 def fast() -> None:
     """Answer every GET with the same JSON, every POST with the same tokens; HTTP is hardly looked at."""
 
-    def answer(body: Any) -> bytes:
-        content = json.dumps(body).encode()
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
-        return head.encode() + content
+    tokens = _answer(_TOKENS)
+    _serve(lambda received: _ORDER if received.startswith(b"GET") else tokens)
 
-    order, tokens = answer({"id": 1, "total": "9.90"}), answer(_TOKENS)
 
+def counting() -> None:
+    """Rotate every refresh token that is shown, and count those that were shown before; GET tells the numbers."""
+    spent: set[bytes] = set()
+    counts = {"refreshes": 0, "twice": 0}
+
+    def respond(received: bytes) -> bytes:
+        if received.startswith(b"GET"):
+            return _answer(counts)
+        token = received.rpartition(b"refresh_token=")[2].partition(b"&")[0]
+        counts["refreshes"] += 1
+        counts["twice"] += token in spent
+        spent.add(token)
+        return _answer({**_TOKENS, "refresh_token": f"{token.decode()}+"})
+
+    _serve(respond)
+
+
+def _answer(body: Any, status: str = "200 OK") -> bytes:
+    content = json.dumps(body).encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    return head.encode() + content
+
+
+_ORDER = _answer({"id": 1, "total": "9.90"})
+
+
+def _serve(respond: Callable[[bytes], bytes]) -> None:
     def serve(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while received := connection.recv(65536):
-            if received.startswith(b"GET"):
-                connection.sendall(order)
-            elif b"grant_type" in received:  # else the head only, the body follows
-                connection.sendall(tokens)
+            if received.startswith(b"GET") or b"grant_type" in received:  # else the head only, the body follows
+                connection.sendall(respond(received))
 
     server = socket.create_server(("127.0.0.1", 0))
     print(server.getsockname()[1], flush=True)
     while True:
         connection, _ = server.accept()
         threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+
+class _Slow(asyncio.Protocol):
+    """One connection to the slow one: ``GET /wait/0.5`` is answered after half a second, by a timer of its event loop.
+
+    A token that begins with "expired" is refused at once. A refresh takes ``REFRESH_SECONDS``; ``GET /stats`` tells
+    how many there were.
+    """
+
+    refreshes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._write = transport.write
+
+    def data_received(self, received: bytes) -> None:
+        later = asyncio.get_running_loop().call_later
+        if received.startswith(b"GET /stats"):
+            self._write(_answer({"refreshes": _Slow.refreshes}))
+        elif not received.startswith(b"GET"):
+            if b"grant_type" in received:  # else the head only, the body follows
+                _Slow.refreshes += 1
+                tokens = {**_TOKENS, "access_token": f"{_TOKENS['access_token']}{_Slow.refreshes}"}
+                later(REFRESH_SECONDS, self._write, _answer(tokens))
+        elif b" Bearer expired" in received:
+            self._write(_answer({"error": "invalid_token"}, "401 Unauthorized"))
+        else:
+            later(float(received.split(b" ", 2)[1].rpartition(b"/")[2]), self._write, _ORDER)
+
+
+def slow() -> None:
+    """Serve the slow one, to which a thousand calls at a time are a thousand timers."""
+    allow_connections()
+    asyncio.run(_serve_slow())
+
+
+async def _serve_slow() -> None:
+    server = await asyncio.get_running_loop().create_server(_Slow, "127.0.0.1", 0, backlog=2048)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+def allow_connections() -> None:
+    """Let this process have as many connections as the system allows it: shells often allow 1024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Rotating(BaseHTTPRequestHandler):
@@ -137,4 +209,4 @@ def rotating() -> None:
 
 
 if __name__ == "__main__":
-    {"fast": fast, "rotating": rotating}[sys.argv[1]]()
+    {"fast": fast, "counting": counting, "slow": slow, "rotating": rotating}[sys.argv[1]]()

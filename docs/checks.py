@@ -12,7 +12,7 @@ from jwt_upstream.backends import Backend
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.rst"), *ROOT.glob("docs/*.rst"), *ROOT.glob("docs/backends/*.rst")]
-FOLDERS = "jwt_upstream|tests|docs|benchmarks|project|requirements"
+FOLDERS = "jwt_upstream|tests|docs|benchmarks|project|release|requirements"
 _LITERAL = re.compile(r"``([^`]+)``")
 #: A path from the top, such as ``tests/test_docs.py``; code blocks have those of a reader's own project.
 _FROM_TOP = re.compile(rf"(?<![\w/.])(?:{FOLDERS})/[\w/.-]*\w")

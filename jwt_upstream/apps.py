@@ -1,12 +1,13 @@
-"""The app configuration: connects the alerts and registers the system checks."""
+"""The app configuration: connects the alerts and metrics, and registers the system checks."""
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.core.checks import Tags, register
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
-
-from jwt_upstream import alerts, checks
 
 
 class JwtUpstreamConfig(AppConfig):
@@ -18,7 +19,13 @@ class JwtUpstreamConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect receivers and checks by call, so that importing a module changes nothing."""
-        alerts.connect()
+        # Django imports this file before there may be models, of which alerts and checks know.
+        import_string("jwt_upstream.alerts.connect")()
+        import_string("jwt_upstream.monitoring.apply_settings")()
+        checks = import_module("jwt_upstream.checks")
         register(checks.check_settings)
+        register(checks.check_tables, Tags.database)
         register(checks.check_keys, Tags.security, deploy=True)
         register(checks.check_verification, Tags.security, deploy=True)
+        register(checks.check_site, deploy=True)
+        register(checks.check_mail, deploy=True)

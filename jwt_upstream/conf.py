@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -11,12 +11,28 @@ from django.conf import settings
 DEFAULTS: dict[str, Any] = {
     "JWT_UPSTREAM": {},
     "JWT_UPSTREAM_ENCRYPTION_KEYS": (),
+    "JWT_UPSTREAM_ACCEPT_OLD_VALUES": True,
+    "JWT_UPSTREAM_METRICS": (),
+    "JWT_UPSTREAM_METRICS_BY_ACCOUNT": False,
+    "JWT_UPSTREAM_ASYNC_THREADS": 100,
     "JWT_UPSTREAM_CACHE_SECONDS": 5.0,
+    "JWT_UPSTREAM_CACHE_ENTRIES": 10_000,
     "JWT_UPSTREAM_LEASE_SECONDS": 30.0,
     "JWT_UPSTREAM_WAIT_SECONDS": 15.0,
     "JWT_UPSTREAM_SETTLE_SECONDS": 120.0,
     "JWT_UPSTREAM_OUTAGE_SECONDS": 300.0,
+    "JWT_UPSTREAM_EVENT_DAYS": 90,
+    "JWT_UPSTREAM_NOTIFIERS": ("jwt_upstream.alerts.mail",),
+    "JWT_UPSTREAM_NOTIFY_AFTER_SECONDS": 10.0,
+    "JWT_UPSTREAM_NOTIFIER_SECONDS": 20.0,
+    "JWT_UPSTREAM_EXPIRY_WARNING_DAYS": 14,
+    "JWT_UPSTREAM_SITE_URL": "",
+    "JWT_UPSTREAM_WEBHOOK_URL": "",
+    "JWT_UPSTREAM_WEBHOOK_SECRET": "",
 }
+
+#: What JWT_UPSTREAM_METRICS may name, each with the library that it needs.
+METRICS_LIBRARIES = {"prometheus": "prometheus_client", "opentelemetry": "opentelemetry"}
 
 
 class Conf:
@@ -29,35 +45,104 @@ class Conf:
         return upstreams
 
     @property
+    def metrics(self) -> Sequence[str]:
+        """The libraries for which calls and refreshes are measured: "prometheus", "opentelemetry"."""
+        metrics: Sequence[str] = self._get("JWT_UPSTREAM_METRICS")
+        return metrics
+
+    @property
+    def metrics_by_account(self) -> bool:
+        """Whether counts and durations are told apart by account, and not by upstream only."""
+        return bool(self._get("JWT_UPSTREAM_METRICS_BY_ACCOUNT"))
+
+    @property
+    def async_threads(self) -> int:
+        """How many awaited calls of an upstream are under way at the same time in a process, each in a thread."""
+        return int(self._get("JWT_UPSTREAM_ASYNC_THREADS"))
+
+    @property
     def cache_seconds(self) -> float:
         """How long a process may use a cached access token before it reads the row again."""
-        return self._seconds("JWT_UPSTREAM_CACHE_SECONDS")
+        return self._number("JWT_UPSTREAM_CACHE_SECONDS")
+
+    @property
+    def cache_entries(self) -> int:
+        """How many accounts' access tokens a process caches at most."""
+        return int(self._get("JWT_UPSTREAM_CACHE_ENTRIES"))
 
     @property
     def lease_seconds(self) -> float:
         """How long a worker may hold the lease on a refresh before another one may take over."""
-        return self._seconds("JWT_UPSTREAM_LEASE_SECONDS")
+        return self._number("JWT_UPSTREAM_LEASE_SECONDS")
 
     @property
     def wait_seconds(self) -> float:
         """How long a caller waits for a refresh at most, its own or another worker's."""
-        return self._seconds("JWT_UPSTREAM_WAIT_SECONDS")
+        return self._number("JWT_UPSTREAM_WAIT_SECONDS")
 
     @property
     def settle_seconds(self) -> float:
         """How long storing an upstream's answer is retried while the database is unavailable."""
-        return self._seconds("JWT_UPSTREAM_SETTLE_SECONDS")
+        return self._number("JWT_UPSTREAM_SETTLE_SECONDS")
 
     @property
     def outage_seconds(self) -> float:
         """How long refreshes must have failed, or tokens been unreadable, before the admins are told."""
-        return self._seconds("JWT_UPSTREAM_OUTAGE_SECONDS")
+        return self._number("JWT_UPSTREAM_OUTAGE_SECONDS")
 
-    def _seconds(self, name: str) -> float:
+    @property
+    def event_days(self) -> float | None:
+        """How many days the history is kept; None for ever."""
+        days = self._get("JWT_UPSTREAM_EVENT_DAYS")
+        return None if days is None else float(days)
+
+    @property
+    def notifiers(self) -> Mapping[str, str | Callable[..., Any]]:
+        """Whom incidents are told to: callables or their dotted paths, by the names that the outbox knows them by."""
+        return {_dotted_path(each): each for each in self._get("JWT_UPSTREAM_NOTIFIERS")}
+
+    @property
+    def notify_after_seconds(self) -> float:
+        """How long what is to be told waits for more of the same upstream."""
+        return self._number("JWT_UPSTREAM_NOTIFY_AFTER_SECONDS")
+
+    @property
+    def notifier_seconds(self) -> float:
+        """How long a notifier may take for a message before it counts as failed."""
+        return self._number("JWT_UPSTREAM_NOTIFIER_SECONDS")
+
+    @property
+    def expiry_warning_days(self) -> float:
+        """How many days before the expiry of a refresh token or client secret the admins are told."""
+        return self._number("JWT_UPSTREAM_EXPIRY_WARNING_DAYS")
+
+    @property
+    def site_url(self) -> str:
+        """Where this project's admin is reached, for links; "" if it is not set."""
+        return str(self._get("JWT_UPSTREAM_SITE_URL")).rstrip("/")
+
+    @property
+    def webhook_url(self) -> str:
+        """Where the webhook notifier sends to."""
+        return str(self._get("JWT_UPSTREAM_WEBHOOK_URL"))
+
+    @property
+    def webhook_secret(self) -> str:
+        """What the webhook notifier signs with."""
+        return str(self._get("JWT_UPSTREAM_WEBHOOK_SECRET"))
+
+    def _number(self, name: str) -> float:
         return float(self._get(name))
 
     def _get(self, name: str) -> Any:
         return getattr(settings, name, DEFAULTS[name])
+
+
+def _dotted_path(notifier: str | Callable[..., Any]) -> str:
+    if isinstance(notifier, str):
+        return notifier
+    named = notifier if hasattr(notifier, "__qualname__") else type(notifier)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 conf = Conf()

@@ -7,7 +7,8 @@ The tree::
     │   ├── NotLoggedIn             no token yet, or logged out
     │   ├── CredentialRejected      the refresh token was refused
     │   ├── AccountLocked           the account is locked, disabled or suspended
-    │   └── CredentialUnreadable    no key decrypts the stored tokens
+    │   ├── CredentialUnreadable    no key decrypts the stored tokens
+    │   └── CredentialMismatch      obtained for another origin, token endpoint, client or scope than settings name now
     ├── LoginRejected               wrong username or password, unknown user (login only)
     ├── RefreshUnavailable          try again later; .retry_after, .since, .reason
     │   ├── RefreshBusy             another worker's refresh took too long
@@ -21,15 +22,17 @@ The tree::
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from requests import RequestException, Response
+
+from jwt_upstream.typing import StoredCredential
 
 __all__ = [
     "AccountLocked",
     "BodyNotReplayable",
     "CredentialError",
+    "CredentialMismatch",
     "CredentialRejected",
     "CredentialUnreadable",
     "ForeignOrigin",
@@ -47,16 +50,16 @@ __all__ = [
 class UpstreamError(RequestException):
     """The base of the exceptions that calls, logins and refreshes raise.
 
-    ``credential`` is the row concerned or None, ``since`` the time at which the problem began, ``reason`` what the
-    upstream said, and ``retry_after`` is in seconds. None of them holds a readable token, so the exception may be
-    logged and pickled.
+    ``credential`` is the ``Credential`` concerned (not stored, if nobody has ever logged in) or None, ``since`` the
+    time at which the problem began, ``reason`` what the upstream said, and ``retry_after`` is in seconds. None of them
+    holds a readable token, so the exception may be logged and pickled.
     """
 
     def __init__(
         self,
         message: str,
         *,
-        credential: Any = None,
+        credential: StoredCredential | None = None,
         since: datetime | None = None,
         reason: str = "",
         retry_after: float | None = None,
@@ -87,6 +90,13 @@ class AccountLocked(CredentialError):
 
 class CredentialUnreadable(CredentialError):
     """No configured key decrypts the stored tokens; restore the key or log in again."""
+
+
+class CredentialMismatch(CredentialError):
+    """The tokens were obtained for another origin, token endpoint, client or scope than settings name; none was sent.
+
+    Found by each process for itself, and stored nowhere: with the old settings the same credential works.
+    """
 
 
 class LoginRejected(UpstreamError):

@@ -1,49 +1,78 @@
-"""The models: credentials, their history, and incidents."""
+"""The models: credentials, their history, incidents, and what is yet to be told of them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import models
+from django.core.exceptions import FieldError
+from django.db import models, router, transaction
 from django.db.models import F
 from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
 
 from jwt_upstream.clock import Clock, host_now
-from jwt_upstream.fields import AwareDateTimeField, EncryptedTextField, ExactCharField
-from jwt_upstream.names import command
-from jwt_upstream.tokens import TokenPair
+from jwt_upstream.fields import (
+    AwareDateTimeField,
+    DecryptionError,
+    Encrypted,
+    EncryptedTextField,
+    ExactCharField,
+    Misplaced,
+    Unbound,
+)
+from jwt_upstream.names import command, full_name, says_deleted
+from jwt_upstream.tokens import Secrets, TokenPair
 
 __all__ = [
     "Credential",
     "Event",
     "Incident",
+    "Notice",
 ]
 
-#: What a reason says of a user that was deleted, in English and in the other languages of ``LexikBackend``.
-_DELETED = re.compile(
-    r"(user|account|benutzer|gebruiker|utilisateur|usuário|utilizador|użytkownik)[^;]{0,60}"
-    r"(not[ _](be )?found|no longer exist|(not|n't) exist|deleted|être trouvé|nicht gefunden|non trovato"
-    r"|niet worden gevonden|nie istnieje|não encontrado)|no se encontró el nombre|error loading the user|nil user",
-    re.IGNORECASE,
-)
+#: How a credential can be read again, by the reason why it can't.
+_READABLE_AGAIN = {
+    DecryptionError.reason: "put the old key back into JWT_UPSTREAM_ENCRYPTION_KEYS",
+    Misplaced.reason: "find out who wrote to the database, and restore the row",
+    Unbound.reason: "set JWT_UPSTREAM_ACCEPT_OLD_VALUES = True and run manage.py upstream_rekey",
+}
 
 #: Sent after ``QuerySet.update()`` of credentials, for which Django sends no signal; invalidates the token cache.
 rows_updated = Signal()
 
+#: What tokens are bound to.
+_NAMES = ("upstream", "account")
+_TOKENS = ("access_token", "refresh_token", "answer")
+
 
 class CredentialQuerySet(models.QuerySet["Credential"]):
-    """Sends ``rows_updated`` after updates, such as those of a test, so that this process reads the rows again."""
+    """Binds tokens to their rows, and sends ``rows_updated`` so that this process reads the rows again."""
 
     def update(self, **columns: Any) -> int:
-        """Update rows as Django does, then send ``rows_updated``."""
+        """Update rows as Django does, but one by one where they are renamed or get new tokens in plain text.
+
+        Raises FieldError for names that only the database could compute (``F()``; ``bulk_update()`` of names).
+        """
+        if not all(isinstance(columns[name], str) for name in _NAMES if name in columns):
+            raise FieldError("tokens are bound to the names of their row: rename by plain strings, or by save()")
+        bound = {name: columns[name] for name in (*_NAMES, *_TOKENS) if isinstance(columns.get(name), str)}
         try:
-            return super().update(**columns)
+            return self._update_each(bound, columns) if bound else super().update(**columns)
         finally:
             rows_updated.send(Credential)
+
+    def _update_each(self, bound: dict[str, str], columns: dict[str, Any]) -> int:
+        with transaction.atomic(using=self.db):
+            rows = list(self.all())
+            for row in rows:
+                for name, value in bound.items():
+                    setattr(row, name, value)
+                row.save(using=self.db)
+                sealed = {name: getattr(row, name) for name in bound}
+                Credential._base_manager.using(self.db).filter(pk=row.pk).update(**{**columns, **sealed})
+            return len(rows)
 
 
 class Credential(models.Model):
@@ -68,13 +97,17 @@ class Credential(models.Model):
         max_length=255, default="default", help_text=_("Name of the account, if there are several at the upstream.")
     )
     username = models.CharField(max_length=255, blank=True, editable=False)
-    access_token = EncryptedTextField(blank=True, editable=False)
-    refresh_token = EncryptedTextField(blank=True, editable=False)
+    access_token = EncryptedTextField(bound_to=["upstream", "account"], blank=True, editable=False)
+    refresh_token = EncryptedTextField(bound_to=["upstream", "account"], blank=True, editable=False)
+    answer = EncryptedTextField(bound_to=["upstream", "account"], blank=True, editable=False)
     access_expires_at = AwareDateTimeField(null=True, editable=False)
     refresh_expires_at = AwareDateTimeField(null=True, editable=False)
     obtained_at = AwareDateTimeField(null=True, editable=False)
     worked_at = AwareDateTimeField(null=True, editable=False, help_text=_("When a refresh or a login last worked."))
+    keep_alive_at = AwareDateTimeField(null=True, editable=False)
     generation = models.PositiveBigIntegerField(default=0, editable=False)
+    #: The binding of the tokens (see ``jwt_upstream.binding``); empty for those that fit any settings.
+    obtained_for = models.JSONField(default=dict, editable=False)
 
     state = models.CharField(max_length=20, choices=State, default=State.LOGGED_OUT, editable=False)
     reason = models.CharField(max_length=500, blank=True, editable=False)
@@ -98,9 +131,21 @@ class Credential(models.Model):
 
     #: The database's clock, if the row was read with it: hosts' clocks differ, and the times of one bind the others.
     clock: Clock | None = None
+    #: Whether it or its upstream has an open incident, as far as that was read with the row; not stored.
+    has_incident: bool | None = None
 
     class Meta:
         ordering = ["upstream", "account"]
+        # What the admin lets people do; rows are added and changed by what upstreams answer.
+        default_permissions = ["view", "delete"]
+        permissions = [
+            ("log_in_credential", _("Can log in at an upstream, and adopt tokens")),
+            ("refresh_credential", _("Can refresh a credential, and try it again")),
+            ("log_out_credential", _("Can log out a credential")),
+            ("test_credential", _("Can test a credential by a call")),
+            ("mark_rejected_credential", _("Can mark a credential as rejected")),
+            ("rebind_credential", _("Can confirm that tokens are for other settings")),
+        ]
         constraints = [models.UniqueConstraint(fields=["upstream", "account"], name="jwt_upstream_one_per_account")]
         indexes = [
             models.Index(
@@ -109,21 +154,40 @@ class Credential(models.Model):
             ),
             models.Index(fields=["state", "upstream", "account"], name="jwt_upstream_state"),
             models.Index(fields=["upstream", "worked_at"], name="jwt_upstream_worked"),
+            models.Index(fields=["upstream", "state", "keep_alive_at"], name="jwt_upstream_keep_alive"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.upstream}/{self.account}"
+        return full_name(self.upstream, self.account)
 
     def save(self, *args: Any, update_fields: Iterable[str] | None = None, **kwargs: Any) -> None:
         """Insert all columns of a new row, but update only the upstream and the account of an existing one."""
         if self._state.adding:
             super().save(*args, update_fields=update_fields, **kwargs)
             return
-        update_fields = {"upstream", "account"} & set(update_fields or {"upstream", "account"})
-        super().save(*args, update_fields=update_fields, **kwargs)
-        if update_fields:
-            own = self.incidents.using(self._state.db).filter(is_open=True).exclude(account="")
-            own.update(**{name: getattr(self, name) for name in update_fields})
+        names = set(_NAMES).intersection(update_fields or _NAMES)
+        using = kwargs.get("using") or router.db_for_write(Credential, instance=self)
+        with transaction.atomic(using=using):
+            if names:
+                self._rebind(using)
+            super().save(*args, update_fields=names, **kwargs)
+            if names:
+                own = self.incidents.using(using).filter(is_open=True).exclude(account="")
+                own.update(**{name: getattr(self, name) for name in names})
+
+    def _rebind(self, using: str) -> None:
+        """Bind the tokens that the row has now, which may be newer than this instance's, to its new names."""
+        rows = Credential._base_manager.using(using).filter(pk=self.pk)
+        rows.update(generation=F("generation"))  # locks the row, on SQLite as well
+        there = rows.first()
+        if there and (there.upstream, there.account) != (self.upstream, self.account):
+            rows.update(**{name: self.seal(name, getattr(there, name).open()) for name in _TOKENS})
+
+    def seal(self, column: str, token: str) -> Encrypted:
+        """Encrypt a token for a column of this row, the only place where it can be opened."""
+        field = self._meta.get_field(column)
+        assert isinstance(field, EncryptedTextField)
+        return field.seal(self, token)
 
     def now(self) -> datetime:
         """Return the time by the database's clock if the row was read together with it, else by this host's."""
@@ -132,9 +196,9 @@ class Credential(models.Model):
     @property
     def pair(self) -> TokenPair:
         """The decrypted tokens with their expiries; raises DecryptionError."""
-        return TokenPair(
-            self.access_token.open(), self.refresh_token.open(), self.access_expires_at, self.refresh_expires_at
-        )
+        opened = (getattr(self, name).open() for name in _TOKENS)  # not as variables, which tracebacks show
+        expiries = self.access_expires_at, self.refresh_expires_at
+        return TokenPair(next(opened), next(opened), *expiries, Secrets.from_json(next(opened)))
 
     @property
     def needs_human(self) -> bool:
@@ -142,19 +206,28 @@ class Credential(models.Model):
         return self.state != self.State.ACTIVE
 
     @property
+    def log_in_command(self) -> str:
+        """The command that logs this account in."""
+        return command("upstream_login", self.upstream, self.account)
+
+    @property
+    def advice(self) -> str:
+        """What a person could do in place of logging in; "" if nothing else helps."""
+        if self.state == self.State.LOCKED and says_deleted(self.reason):
+            return "have the user created again at the upstream, then try again in the admin"
+        if self.state == self.State.LOCKED:
+            return "have the account unlocked at the upstream, then try again in the admin"
+        if self.state == self.State.UNREADABLE:
+            return _READABLE_AGAIN.get(self.reason, _READABLE_AGAIN[DecryptionError.reason])
+        return "correct LOGIN in the settings" if self.failed_login else ""
+
+    @property
     def remedy(self) -> str:
         """What a person should do so that it works again, with the command to log in at its end."""
-        log_in = command("upstream_login", self.upstream, self.account)
-        if self.state == self.State.LOCKED and _DELETED.search(self.reason):
-            created = "have the user created again at the upstream, then try again in the admin"
-            return f"{created}, or log in with another: {log_in}"
-        if self.state == self.State.LOCKED:
-            return f"have the account unlocked at the upstream, then try again in the admin, or log in: {log_in}"
-        if self.state == self.State.UNREADABLE:
-            return f"put the old key back into JWT_UPSTREAM_ENCRYPTION_KEYS, or log in: {log_in}"
-        if self.failed_login:
-            return f"correct LOGIN in the settings, or log in: {log_in}"
-        return f"log in: {log_in}"
+        if not self.advice:
+            return f"log in: {self.log_in_command}"
+        how = " with another" if "user created again" in self.advice else ""
+        return f"{self.advice}, or log in{how}: {self.log_in_command}"
 
     @property
     def is_degraded(self) -> bool:
@@ -193,6 +266,7 @@ class Event(models.Model):
         RESTORED = "restored", _("restored")
         FAILED = "failed", _("refresh failed")
         INTERRUPTED = "interrupted", _("refresh interrupted")
+        REBOUND = "rebound", _("bound to other settings")
 
     credential = models.ForeignKey(Credential, models.SET_NULL, null=True, related_name="events")
     upstream = ExactCharField(max_length=100)
@@ -217,18 +291,19 @@ class Event(models.Model):
         indexes = [
             models.Index(fields=["upstream", "account", "-at"], name="jwt_upstream_event_history"),
             models.Index(fields=["-at", "-id"], name="jwt_upstream_event_latest"),
+            models.Index(fields=["upstream", "kind", "at"], name="jwt_upstream_event_kinds"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.upstream}/{self.account} {self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
+        return f"{full_name(self.upstream, self.account)} {self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
 
 
 class Incident(models.Model):
     """A credential or a whole upstream in trouble, from the first sign until it works again; kept after that.
 
     There is at most one open incident of each credential, and one of each upstream, whose account is "". Causes that
-    alternate are one incident: ``kind`` and ``reason`` are the latest. The times at which admins were told are written
-    before they are told, so that of all workers only one tells.
+    alternate are one incident: ``kind`` and ``reason`` are the latest. What admins are to be told of it is written as
+    a ``Notice`` for each notifier.
     """
 
     class Kind(models.TextChoices):
@@ -243,6 +318,8 @@ class Incident(models.Model):
 
     #: The kinds that no attempt of ours can end.
     NEEDS_HUMAN = frozenset({Kind.REJECTED, Kind.LOCKED, Kind.UNREADABLE})
+    #: The kinds that admins are reminded of while they last; the others may end by themselves.
+    REMINDED = NEEDS_HUMAN | {Kind.MISCONFIGURED}
 
     upstream = ExactCharField(max_length=100)
     account = ExactCharField(max_length=255, blank=True, help_text=_("Empty if it is the whole upstream's."))
@@ -256,9 +333,9 @@ class Incident(models.Model):
     generation = models.PositiveBigIntegerField(default=0, help_text=_("Of the tokens that failed last."))
     since = AwareDateTimeField(default=host_now, help_text=_("When the trouble began."))
     opened_at = AwareDateTimeField(default=host_now)
-    notified_at = AwareDateTimeField(null=True, help_text=_("When admins were told of it."))
+    notified_at = AwareDateTimeField(null=True, help_text=_("When it was due to be told."))
     closed_at = AwareDateTimeField(null=True)
-    recovery_notified_at = AwareDateTimeField(null=True, help_text=_("When admins were told that it is over."))
+    recovery_notified_at = AwareDateTimeField(null=True, help_text=_("When it was due to be told that it is over."))
     # NULL rather than False, since NULLs are all different: MariaDB has no unique constraint for some of the rows.
     is_open = models.BooleanField(null=True, default=True)
 
@@ -267,6 +344,7 @@ class Incident(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["upstream", "account", "is_open"], name="jwt_upstream_one_open_incident")
         ]
+        indexes = [models.Index(fields=["closed_at"], name="jwt_upstream_closed")]
 
     def __str__(self) -> str:
         return f"{self.subject} {self.kind} since {self.since:%Y-%m-%d %H:%M:%S}"
@@ -274,4 +352,49 @@ class Incident(models.Model):
     @property
     def subject(self) -> str:
         """The upstream, or the upstream and account, that is in trouble."""
-        return f"{self.upstream}/{self.account}" if self.account else self.upstream
+        return full_name(self.upstream, self.account)
+
+
+class Notice(models.Model):
+    """What one notifier is to tell next of an incident, or of an expiry: the outbox.
+
+    Written in the transaction that changes the incident, and changed by whoever tells: first it is opened, then a
+    reminder while the incident lasts, then recovered, then deleted. One about an expiry stays, without ``due_at``,
+    until that has passed, so that each expiry is told once.
+    """
+
+    class Kind(models.TextChoices):
+        """What is to be told."""
+
+        OPENED = "opened", _("opened")
+        REMINDER = "reminder", _("reminder")
+        RECOVERED = "recovered", _("recovered")
+        EXPIRING = "expiring", _("expiring")
+
+    notifier = models.CharField(max_length=200)
+    upstream = ExactCharField(max_length=100)
+    account = ExactCharField(max_length=255, blank=True, help_text=_("Empty if it is the whole upstream's."))
+    kind = models.CharField(max_length=20, choices=Kind)
+    incident = models.ForeignKey(Incident, models.CASCADE, null=True, related_name="notices")
+    expires_at = AwareDateTimeField(null=True, help_text=_("Of a refresh token, or of the upstream's client secret."))
+    due_at = AwareDateTimeField(null=True, help_text=_("Not to be told before; empty if nothing is to be told."))
+    teller = models.CharField(max_length=50, blank=True, help_text=_("Whoever is telling it until it is due again."))
+    attempts = models.PositiveIntegerField(default=0, help_text=_("How often it could not be told."))
+    error = models.CharField(max_length=200, blank=True, help_text=_("Why it could not be told the last time."))
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            # Where one column is NULL, as it is in each kind's own way, the rows are all different.
+            models.UniqueConstraint(fields=["incident", "notifier"], name="jwt_upstream_one_notice"),
+            models.UniqueConstraint(
+                fields=["upstream", "account", "notifier", "expires_at"], name="jwt_upstream_one_warning"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], name="jwt_upstream_notice_due"),
+            models.Index(fields=["teller"], name="jwt_upstream_notice_teller"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{full_name(self.upstream, self.account)} {self.kind} by {self.notifier}"

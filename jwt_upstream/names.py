@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 MAX_NAME_CHARACTERS = 255
+#: A longer list of names is not read.
+_MOST_LISTED = 10
+
+#: What upstreams say of a user that was deleted, in English and in the other languages of ``LexikBackend``.
+_DELETED = re.compile(
+    r"(user|account|benutzer|gebruiker|utilisateur|usuário|utilizador|użytkownik)[^;]{0,60}"
+    r"(not[ _](be )?found|no longer exist|(not|n't) exist|deleted|être trouvé|nicht gefunden|non trovato"
+    r"|niet worden gevonden|nie istnieje|não encontrado)|no se encontró el nombre|error loading the user|nil user",
+    re.IGNORECASE,
+)
 
 
 def is_name(value: object) -> bool:
@@ -18,9 +31,58 @@ def check_name(what: str, value: object) -> None:
         raise ValueError(f"{what} must be 1 to {MAX_NAME_CHARACTERS} printable characters")
 
 
+def harmless(name: str) -> str:
+    """Return a name as it is shown: what no terminal, mail or log may be told is escaped, such as "\\x1b".
+
+    Rows that were written by other means, by SQL or from a fixture, may have such names.
+    """
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
+
+
+def full_name(upstream: str, account: str = "") -> str:
+    """Return what an account is called wherever it is shown, such as "crm/acme"; without one the upstream alone."""
+    return harmless(f"{upstream}/{account}" if account else upstream)
+
+
+def did_you_mean(name: object, known: Iterable[object]) -> str:
+    """Return "; did you mean 'crm'?", to be put behind the message about an unknown name, or "" if none is like it."""
+    closest = closest_name(name, known)
+    return f"; did you mean {closest!r}?" if closest else ""
+
+
+def closest_name(name: object, known: Iterable[object]) -> str:
+    """Return the known name that is most like an unknown one, "" if none is."""
+    return next(iter(get_close_matches(str(name), [*map(str, known)], n=1)), "")
+
+
+def alternatives(name: object, known: Iterable[object]) -> str:
+    """Return what an unknown name might have been: all known names, or the ten most like it, and the likeliest."""
+    names = [*map(str, known)]
+    by_likeness = names if len(names) <= _MOST_LISTED else get_close_matches(str(name), names, len(names), 0)
+    return f"{listed(by_likeness)}{did_you_mean(name, names)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the first ten names, and how many more there are."""
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return (", ".join(map(harmless, names[:_MOST_LISTED])) or "none") + more
+
+
+def says_deleted(reason: str) -> bool:
+    """Tell whether a reason says that there is no user of that name any more."""
+    return _DELETED.search(reason) is not None
+
+
 def command(name: str, upstream: str, account: str = "default") -> str:
     """Return one of our commands for an upstream and account, to be copied into a shell whatever their names are."""
     words = ["manage.py", name, upstream]
     if account != "default":
         words += [f"--account={account}"] if account.startswith("-") else ["--account", account]
-    return shlex.join(words)
+    return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    # By the shell's own escapes: our commands refuse such a name, and must not be given another account's.
+    return "$'{}'".format(harmless(word.replace("\\", "\\\\").replace("'", "\\'")))

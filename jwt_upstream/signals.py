@@ -12,6 +12,7 @@ __all__ = [
     "credential_locked",
     "credential_logged_in",
     "credential_logged_out",
+    "credential_rebound",
     "credential_refreshed",
     "credential_rejected",
     "credential_restored",
@@ -35,6 +36,8 @@ credential_unreadable = Signal()
 credential_restored = Signal()
 #: A worker died or hung while it held the lease; the outcome of its refresh is unknown.
 refresh_interrupted = Signal()
+#: A person confirmed that the tokens are for what settings name now.
+credential_rebound = Signal()
 #: A refresh failed in a way that says nothing about the credential; it will be attempted again.
 refresh_failed = Signal()
 

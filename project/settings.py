@@ -78,12 +78,15 @@ JWT_UPSTREAM = {
     "sample": {
         "BACKEND": "jwt_upstream.backends.SimpleJWTBackend",
         "BASE_URL": env("SAMPLE_UPSTREAM_URL", default="http://127.0.0.1:8001/api/"),
-        # Its tokens live for five seconds only, and somebody watches.
-        "OPTIONS": {"refresh_leeway": 2.0, "backoff_max": 4.0},
+        # Its tokens live for five seconds only, and somebody watches. The admin can test it.
+        "OPTIONS": {"refresh_leeway": 2.0, "backoff_max": 4.0, "test_path": "orders/"},
     }
 }
 JWT_UPSTREAM_ENCRYPTION_KEYS = env.list("JWT_UPSTREAM_ENCRYPTION_KEYS", default=[])
-JWT_UPSTREAM_OUTAGE_SECONDS = 10.0  # soon enough for somebody who watches
+# Soon enough for somebody who watches.
+JWT_UPSTREAM_OUTAGE_SECONDS = 10.0
+JWT_UPSTREAM_NOTIFY_AFTER_SECONDS = 1.0
+JWT_UPSTREAM_SITE_URL = env("SITE_URL", default="http://127.0.0.1:8000")
 
 #: The account at the sample upstream, for the demo's log-in button.
 SAMPLE_UPSTREAM_USERNAME = env("SAMPLE_UPSTREAM_USERNAME", default="shop")

@@ -53,6 +53,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": str(_FILE)}
     # Nothing that a test writes has to outlast the machine.
     DATABASES["default"].setdefault("OPTIONS", {})["init_command"] = "PRAGMA synchronous = OFF"
+# The query of a URL has texts and numbers only; Django wants True.
+if DATABASES["default"].get("OPTIONS", {}).get("pool") == "True":
+    DATABASES["default"]["OPTIONS"]["pool"] = True
 # Workers in processes of their own are told which database the suite made.
 if test_name := os.environ.get("JWT_UPSTREAM_TEST_DATABASE"):
     DATABASES["default"]["NAME"] = test_name
@@ -61,4 +64,6 @@ JWT_UPSTREAM = {
     "crm": {"BACKEND": "jwt_upstream.backends.SimpleJWTBackend", "BASE_URL": "https://crm.example.com/api/"},
     "erp": {"BACKEND": "jwt_upstream.backends.LexikBackend", "BASE_URL": "https://erp.example.com/api/"},
 }
+# Each incident has a message of its own, at once.
+JWT_UPSTREAM_NOTIFY_AFTER_SECONDS = 0
 JWT_UPSTREAM_ENCRYPTION_KEYS = ["c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBieXRlcyE="]

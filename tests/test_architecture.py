@@ -11,28 +11,30 @@ from pathlib import Path
 import pytest
 
 import jwt_upstream
-from tests.support.imports import Import, Sources, exported, imports, is_package, sources
+from tests.support.imports import Import, Sources, exported, imports, is_package, parsed, sources
 
 ROOT = "jwt_upstream"
 PACKAGE = Path(jwt_upstream.__file__).parent
 
 #: The words that everybody uses; each may import those named before it.
-WORDS = ["clock", "process", "conf", "exceptions", "formatting", "names", "signals", "tokens", "fields", "models"]
+WORDS = ["clock", "process", "idle", "tracebacks", "typing", "conf", "exceptions", "formatting", "names", "signals"]
+WORDS += ["measurements", "binding", "tokens", "fields", "models"]
 #: Each part may import the words and the floors below its own, and nothing of its own floor.
 FLOORS = [
     {"backends", "store"},
     {"refresh"},
     {"login"},
     {"client"},
-    {"alerts", "background", "checks", "testing"},
-    {"admin", "apps", "management"},
+    {"alerts", "background", "checks", "httpx_auth", "monitoring", "testing", "views"},
+    {"admin", "apps", "management", "pytest_plugin", "tasks"},
 ]
 #: The doors, through which people and other programs come in.
 DOORS = FLOORS[-2] | FLOORS[-1]
 #: Packages inside packages that may be imported from outside, each by its own ``__init__``.
-OPEN_SUBPACKAGES = {"jwt_upstream.backends.core", "jwt_upstream.backends.explain"}
-#: What a door may import of the store: it reads rows and changes them only by way of refresh and login.
-OPEN_TO_DOORS = {"jwt_upstream.store.queries"}
+OPEN_SUBPACKAGES = {"jwt_upstream.backends.core", "jwt_upstream.backends.explain", "jwt_upstream.client.over_httpx"}
+#: What a door may import of the store: it reads rows and changes them only by way of refresh and login. What was told,
+#: and history that is old, concern no credential.
+OPEN_TO_DOORS = {f"jwt_upstream.store.{name}" for name in ("connections", "outbox", "pruning", "queries")}
 
 MOST_LINES = 400
 MOST_FILES = 12
@@ -139,7 +141,7 @@ def files_are_short_and_folders_small(tree: Sources) -> Iterator[str]:
 def every_file_says_its_subject(tree: Sources) -> Iterator[str]:
     """The first line of each module is a sentence, and a package's charter is one sentence."""
     for module, source in tree.items():
-        said = ast.get_docstring(ast.parse(source)) or ""
+        said = ast.get_docstring(parsed(source)) or ""
         first = said.partition("\n")[0]
         if not first.endswith((".", "``")) and ":" not in first:
             yield f"{module} does not say its subject in its first line"
@@ -245,8 +247,8 @@ def test_rule_is_seen_to_fail(rule: Callable[[Sources], Iterator[str]], module: 
     if rule is every_file_says_its_subject:
         broken[name] = line
     if rule is modules_form_seven_floors:
-        broken |= {f"{ROOT}.m{number}": f"from .m{number + 1} import x" for number in range(8)}
-        broken[f"{ROOT}.m8"] = ""
+        broken |= {f"{ROOT}.m{number}": f"from .m{number + 1} import x" for number in range(9)}
+        broken[f"{ROOT}.m9"] = ""
     assert list(rule(broken)) != []
 
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import traceback
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from django.core import serializers
 from django.core.exceptions import FieldError
 
-from jwt_upstream.fields import DecryptionError, Encrypted, EncryptedTextField, ExactCharField
+from jwt_upstream import fields
+from jwt_upstream.fields import (
+    DecryptionError,
+    Encrypted,
+    EncryptedTextField,
+    ExactCharField,
+    Misplaced,
+    Unbound,
+)
 from jwt_upstream.models import Credential
+from tests.support.rows import put
 
+HERE = fields.place("credential", "access_token", "crm", "ann")
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 
 
@@ -54,13 +66,63 @@ def test_keys_derived_from_secret_key(settings: Any) -> None:
         sealed.open()
 
 
-def test_derived_keys_give_way_to_configured_ones(settings: Any) -> None:
-    """Once there are keys, SECRET_KEY opens nothing any more: it may leak by other ways."""
+def test_moving_from_a_derived_key(settings: Any) -> None:
+    """Once there are keys, they encrypt; what SECRET_KEY had encrypted can be read until old values are refused."""
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = []
-    sealed = Encrypted.seal("secret")
+    before = Encrypted.seal("secret", HERE)
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [NEW]
+    after = Encrypted.seal("secret", HERE)
+    assert (before.open(), before.key_number()) == ("secret", 1)
+    settings.JWT_UPSTREAM_ACCEPT_OLD_VALUES = False
+    assert (after.open(), after.key_number()) == ("secret", 0)
+    with pytest.raises(DecryptionError):
+        before.open()
+
+
+def test_bound_value_opens_in_its_place_only() -> None:
+    """A value that was bound opens there, and neither elsewhere nor where the place isn't known."""
+    sealed = Encrypted.seal("secret", HERE)
+    assert (sealed.open(), sealed.is_bound()) == ("secret", True)
+    for place in (fields.place("credential", "access_token", "crm", "bob"), None):
+        with pytest.raises(Misplaced) as caught:
+            Encrypted(sealed.ciphertext, place).open()
+        assert "secret" not in "".join(traceback_with_locals(caught.value))
+
+
+def test_places_differ() -> None:
+    """No two places are written alike, however names are cut."""
+    names = [("a", "b", "c", "d"), ("ab", "", "c", "d"), ("a", "bc", "", "d"), ("1:a", "b", "c", "d"), ("a", "b", "c")]
+    assert len({fields.place(*each) for each in names}) == len(names)
+
+
+def test_keys_are_rotated_under_bound_values(settings: Any) -> None:
+    """A bound value survives each step of a rotation, and no key but its own opens it."""
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [OLD]
+    sealed = Encrypted.seal("secret", HERE)
+    for keys, number in (([OLD, NEW], 0), ([NEW, OLD], 1)):
+        settings.JWT_UPSTREAM_ENCRYPTION_KEYS = keys
+        assert (sealed.open(), sealed.key_number()) == ("secret", number)
+    renewed = Encrypted.seal(sealed.open(), HERE)
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [NEW]
+    assert (renewed.open(), renewed.key_number()) == ("secret", 0)
     with pytest.raises(DecryptionError):
         sealed.open()
+
+
+def test_unbound_values_are_read_until_they_are_refused(settings: Any) -> None:
+    """A value that was stored before values were bound is read anywhere, unless the setting says that none is left."""
+    sealed = Encrypted(Encrypted.seal("secret").ciphertext, HERE)
+    assert (sealed.open(), sealed.is_bound()) == ("secret", False)
+    settings.JWT_UPSTREAM_ACCEPT_OLD_VALUES = False
+    with pytest.raises(Unbound) as caught:
+        sealed.open()
+    assert "secret" not in "".join(traceback_with_locals(caught.value))
+
+
+def traceback_with_locals(error: BaseException) -> list[str]:
+    """Return what a reporter that shows local variables would say."""
+    frames = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), capture_locals=True)
+    return [str(frame.locals) for frame in list(frames)[1:]]
 
 
 def test_the_same_secret_encrypts_differently_each_time() -> None:
@@ -106,6 +168,27 @@ def test_update_seals_plain_strings(db: None) -> None:
     assert Credential.objects.get().access_token.open() == "secret"
 
 
+def test_names_that_were_deferred(db: None) -> None:
+    """A row of which only a token was read opens it as well."""
+    put("crm", access_token="secret")
+    assert Credential.objects.only("access_token").get().access_token.open() == "secret"
+    row = Credential.objects.defer("access_token").get()
+    assert row.access_token.open() == "secret"
+
+
+def test_fixtures(db: None) -> None:
+    """What dumpdata writes opens again where it is loaded as the same credential, and nowhere else."""
+    put("crm", access_token="secret")
+    dumped = serializers.serialize("json", Credential.objects.all())
+    Credential.objects.all().delete()
+    assert "secret" not in dumped.replace('"access_token"', "")
+    for text in (dumped, dumped.replace('"crm"', '"erp"')):
+        for each in serializers.deserialize("json", text):
+            each.save()
+    with pytest.raises(Misplaced):
+        Credential.objects.get(upstream="erp").access_token.open()
+
+
 def test_column_values() -> None:
     """Fixtures and SQL have ciphertext; a fixture's null is an empty value."""
     field, sealed = EncryptedTextField(), Encrypted.seal("secret")
@@ -113,6 +196,7 @@ def test_column_values() -> None:
     assert not field.to_python(None)
     assert field.get_prep_value(sealed) == sealed.ciphertext
     assert field.get_prep_value(None) is None
+    assert Encrypted(field.get_prep_value("secret")).open() == "secret"
 
 
 @pytest.mark.parametrize("lookup", ["access_token__contains", "access_token__in", "access_token__isnull"])

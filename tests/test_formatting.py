@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from jwt_upstream.formatting import duration, paragraph, time_left, timestamp
+from jwt_upstream.formatting import duration, paragraph, relative, time_left, timestamp
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -39,3 +39,22 @@ def test_paragraph() -> None:
     assert paragraph(text, 40) == (
         "    unlock the account, or log in:\n    manage.py upstream_login crm --account tenant-42"
     )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "just now"),
+        (-1.9, "just now"),
+        (-2, "2 seconds ago"),
+        (-119, "119 seconds ago"),
+        (-185, "3 minutes ago"),
+        (3599, "in 59 minutes"),
+        (7200, "in 2 hours"),
+        (-5 * 86400, "5 days ago"),
+    ],
+)
+def test_relative(seconds: float, said: str) -> None:
+    """A time is told from now, in the largest unit of which there are at least two."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert relative(now + timedelta(seconds=seconds), now) == said

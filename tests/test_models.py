@@ -11,12 +11,16 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 from django.core import mail
+from django.core.exceptions import FieldError
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Upper
 from django.utils import timezone
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import CredentialUnreadable
+from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.testing import logged_in
 from jwt_upstream.tokens import TokenPair
@@ -127,6 +131,58 @@ def test_saving_named_fields(credential: Credential) -> None:
     credential.save(update_fields=["access_token", "account"])
     row = Credential.objects.get()
     assert (row.account, row.pair.access) == ("renamed", "access-1")
+
+
+def test_renamed_credential_keeps_its_tokens(client: UpstreamClient, credential: Credential) -> None:
+    """Tokens are bound to the names of their row; renaming it binds those that it has now, whoever renewed them."""
+    client.refresh()
+    credential.account = "renamed"
+    assert credential.pair.access == "access-1"
+    credential.save()
+    row = Credential.objects.get()
+    assert (row.account, row.pair.access, row.access_token.is_bound()) == ("renamed", "access-2", True)
+
+
+def test_renaming_many(db: None, settings: Any) -> None:
+    """QuerySet.update() renames as well, and its other columns are written with the names."""
+    settings.JWT_UPSTREAM_ACCEPT_OLD_VALUES = False
+    for account in ("ann", "bob"):
+        logged_in("crm", account, access=f"of-{account}")
+    assert (
+        Credential.objects.filter(upstream="crm").update(upstream="erp", username="us", failures=F("failures") + 1)
+        == 2
+    )
+    rows = Credential.objects.order_by("account")
+    assert [(row.upstream, row.pair.access, row.username, row.failures) for row in rows] == [
+        ("erp", "of-ann", "us", 1),
+        ("erp", "of-bob", "us", 1),
+    ]
+
+
+def test_names_that_the_database_computes_are_refused(credential: Credential) -> None:
+    """Tokens can't be bound to a name that isn't known before it is stored: that is an error and changes nothing."""
+    with pytest.raises(FieldError, match=r"rename by plain strings, or by save\(\)"):
+        Credential.objects.update(account=Upper("account"))
+    credential.account = "renamed"
+    with pytest.raises(FieldError):
+        Credential.objects.bulk_update([credential], ["account"])
+    assert Credential.objects.get().pair.access == "access-1"
+
+
+def test_renaming_what_can_not_be_read(lost_key: str, credential: Credential) -> None:
+    """Without the key a credential can't be renamed, since its tokens would be lost: nothing is changed."""
+    credential.account = "renamed"
+    with pytest.raises(DecryptionError):
+        credential.save()
+    assert Credential.objects.get().account == "default"
+
+
+def test_names_that_are_assigned_last(db: None) -> None:
+    """Tokens that were assigned before the names are bound to those with which the row is inserted."""
+    row = Credential(access_token="secret")
+    row.upstream, row.account = "crm", "ann"
+    row.save()
+    assert (row.access_token.open(), Credential.objects.get().access_token.open()) == ("secret", "secret")
 
 
 @pytest.mark.parametrize("names", [("ann", "Ann", "ann "), ("jose", "josé", "JOSE")])

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
-from jwt_upstream.names import check_name, command, is_name
+from jwt_upstream.names import alternatives, check_name, command, did_you_mean, is_name, listed
 from jwt_upstream.tokens import TokenPair
 from tests.support.upstream import Upstream
 
@@ -79,3 +79,28 @@ def test_longest_names_are_stored() -> None:
     """What is a name fits its column."""
     UpstreamClient("crm", "ä" * 255).adopt(TokenPair("a"))
     assert Credential.objects.get().account == "ä" * 255
+
+
+def test_did_you_mean() -> None:
+    """The name that is most like an unknown one is asked for, and none where none is like it."""
+    assert did_you_mean("crn", ["erp", "crm"]) == "; did you mean 'crm'?"
+    assert did_you_mean("hr", ["erp", "crm"]) == ""
+    assert did_you_mean(505, [55]) == "; did you mean '55'?"
+
+
+def test_alternatives() -> None:
+    """Ten names at most are listed: all in their order, or those most like the unknown one."""
+    assert alternatives("x", []) == "none"
+    assert alternatives("crn", ["erp", "crm"]) == "erp, crm; did you mean 'crm'?"
+    many = [f"customer-{number}" for number in range(98)] + ["crm", "crn-2"]
+    said = alternatives("crn", many)
+    assert said.startswith("crn-2, crm, customer-")
+    assert said.endswith(" and 90 more; did you mean 'crn-2'?")
+
+
+def test_listed() -> None:
+    """The first ten are listed, and what no terminal may be told is escaped."""
+    assert listed([]) == "none"
+    assert listed(["a", "\x1b[31m"]) == "a, \\x1b[31m"
+    assert listed([*"abcdefghij"]) == "a, b, c, d, e, f, g, h, i, j"
+    assert listed([*"abcdefghijkl"]) == "a, b, c, d, e, f, g, h, i, j and 2 more"

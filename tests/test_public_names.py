@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from jwt_upstream import backends
 from jwt_upstream.client import UpstreamClient
 
 PAGE = Path(__file__).parents[1] / "docs" / "public_names.rst"
 
 #: Exported for the floors above, and not for users.
-INTERNAL = {"jwt_upstream.refresh"}
+INTERNAL = {"jwt_upstream.alerts", "jwt_upstream.login", "jwt_upstream.refresh"}
 
 
 def documented() -> dict[str, set[str]]:
@@ -25,10 +29,34 @@ def documented() -> dict[str, set[str]]:
     return found
 
 
+def test_families_are_imported_when_they_are_named() -> None:
+    """Whoever imports the app, lists its backends or misspells one imports no family of servers; all can be named."""
+    program = """
+import sys
+import jwt_upstream.backends as backends
+before = {name for name in sys.modules if name.startswith("jwt_upstream.backends.")}
+missing = set(backends.__all__) - set(dir(backends))
+typo = hasattr(backends, "LexicBackend")
+known = sorted(name for name, module in backends._FAMILIES.items() if f"jwt_upstream.backends.{module}" in before)
+from jwt_upstream.backends import *
+print(sorted(missing), typo, known, LexikBackend.__module__, backends.LexikBackend is LexikBackend)
+"""
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    told = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert told == "[] False [] jwt_upstream.backends.lexik True\n"
+    assert set(backends.__all__) <= set(dir(backends))
+    assert not hasattr(backends, "LexicBackend")
+
+
 @pytest.mark.parametrize(
     "path",
     [
         "jwt_upstream.client.UpstreamClient",
+        "jwt_upstream.httpx_auth.AsyncUpstreamClient",
+        "jwt_upstream.httpx_auth.UpstreamAuth",
+        "jwt_upstream.httpx_auth.UpstreamTransport",
         "jwt_upstream.tokens.TokenPair",
         "jwt_upstream.exceptions.UpstreamError",
         "jwt_upstream.exceptions.UpstreamNotConfigured",
@@ -39,11 +67,16 @@ def documented() -> dict[str, set[str]]:
         "jwt_upstream.backends.Verdict",
         "jwt_upstream.backends.get_backend",
         "jwt_upstream.signals.credential_rejected",
+        "jwt_upstream.login.BrowserLogin",
         "jwt_upstream.models.Credential",
         "jwt_upstream.models.Event",
         "jwt_upstream.fields.EncryptedTextField",
         "jwt_upstream.fields.ExactCharField",
         "jwt_upstream.testing.logged_in",
+        "jwt_upstream.views.UpstreamErrorMiddleware",
+        "jwt_upstream.views.answer_upstream_errors",
+        "jwt_upstream.views.ninja.add_exception_handler",
+        "jwt_upstream.views.rest_framework.exception_handler",
         "jwt_upstream.background.refresh_due",
         "jwt_upstream.refresh.refresh",
     ],
@@ -56,7 +89,7 @@ def test_path_does_not_move(path: str) -> None:
 
 def test_page_is_read() -> None:
     """The page lists modules and names that this file finds."""
-    assert len(documented()) == 10
+    assert len(documented()) == 17
     assert "AccountLocked" in documented()["jwt_upstream.exceptions"]
 
 

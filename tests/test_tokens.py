@@ -6,10 +6,12 @@ import base64
 import copy
 import json
 import pickle
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import jwt
@@ -68,6 +70,26 @@ def test_expiry_that_is_no_aware_datetime(name: str, moment: Any) -> None:
         TokenPair("a", **{name: moment})
 
 
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [({"base_url": 5}, "must be strings"), ({"a": "x" * 65 * 1024}, "have more than 65536 characters")],
+)
+def test_answer_that_is_wrong(answer: Any, problem: str) -> None:
+    """What is stored with a pair are texts, and not too many."""
+    with pytest.raises(ValueError, match=problem):
+        TokenPair("a", answer=answer)
+
+
+def test_answer() -> None:
+    """What came with the tokens is no part of their identity, and as hidden as they are."""
+    pair = TokenPair("a", "r", answer={"base_url": "https://secret.example.com/"})
+    assert pair == TokenPair("a", "r")
+    assert "secret" not in repr(pair)
+    assert dict(replace(pair, access="b").answer.items()) == {"base_url": "https://secret.example.com/"}
+    assert Secrets.from_json(pair.answer.as_json())["base_url"] == pair.answer["base_url"]
+    assert (Secrets().as_json(), len(Secrets.from_json(""))) == ("", 0)
+
+
 def test_white_space_around() -> None:
     """White space that came with a copied token is dropped."""
     assert TokenPair(" a\n", "\tr ") == TokenPair("a", "r")
@@ -117,10 +139,24 @@ def test_error_report() -> None:
 
 def test_fingerprint() -> None:
     """Twelve hex digits stand for a token, nothing for none; a pair's changes with either token."""
-    assert fingerprint("a") == "ca978112ca1b"
+    assert re.fullmatch("[0-9a-f]{12}", fingerprint("a"))
     assert fingerprint("") == ""
     pairs = [TokenPair("a", "r"), TokenPair("b", "r"), TokenPair("a", "s"), TokenPair("ar"), TokenPair("a")]
     assert len({pair.fingerprint for pair in pairs}) == len(pairs)
+
+
+def test_fingerprint_needs_the_key(settings: Any) -> None:
+    """A short token can't be guessed from its fingerprint, and one by any of the keys is recognized."""
+    pair = TokenPair("a", "r")
+    made = set()
+    for keys, secret_key in ((["one"], "x"), (["two"], "x"), ([], "x"), ([], "y")):
+        settings.JWT_UPSTREAM_ENCRYPTION_KEYS, settings.SECRET_KEY = keys, secret_key
+        made.add(pair.fingerprint)
+    assert len(made) == 4
+    assert sha256(b"a").hexdigest()[:12] != fingerprint("a")
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS, settings.SECRET_KEY_FALLBACKS = ["two", "one"], ["x"]
+    assert all(map(pair.has_fingerprint, made))
+    assert not pair.has_fingerprint("")
 
 
 # -- lifetimes

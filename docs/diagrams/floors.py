@@ -10,17 +10,22 @@ from tests.test_architecture import FLOORS, PACKAGE, WORDS, ours, part
 
 SAYS = {
     "admin": "pages and actions",
-    "alerts": "mails to the admins",
+    "alerts": "tells of incidents",
+    "monitoring": "health and metrics",
     "apps": "start-up",
     "background": "refresh_due()",
     "backends": "HTTP, no database",
     "checks": "system checks",
     "client": "sends one call",
+    "httpx_auth": "for httpx",
     "login": "gets a first pair",
     "management": "commands",
     "refresh": "replaces a pair",
     "store": "database, no HTTP",
+    "pytest_plugin": "for pytest",
+    "tasks": "for task queues",
     "testing": "for projects' tests",
+    "views": "answers to visitors",
 }
 #: One for each floor above the words. All are light, since the text is dark on light pages and on dark ones.
 COLOURS = ("#cfe3ff", "#d3f0d6", "#d3f0d6", "#ffe7b8", "#f4d9ee", "#f4d9ee")

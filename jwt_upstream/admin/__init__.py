@@ -1,7 +1,8 @@
-"""The admin pages: the states of credentials, their history, and actions to operate them."""
+"""The admin pages: the states of upstreams and credentials, their history, and actions to operate them."""
 
 from __future__ import annotations
 
-from .pages import CredentialAdmin, EventAdmin, IncidentAdmin
+from .credentials import CredentialAdmin
+from .history import EventAdmin, IncidentAdmin
 
 __all__ = ["CredentialAdmin", "EventAdmin", "IncidentAdmin"]

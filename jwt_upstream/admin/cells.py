@@ -10,53 +10,82 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from jwt_upstream.clock import host_now
-from jwt_upstream.fields import DecryptionError, Encrypted
-from jwt_upstream.formatting import time_left
+from jwt_upstream.fields import DecryptionError, Encrypted, Misplaced
+from jwt_upstream.formatting import relative
 from jwt_upstream.models import Credential, Event, Incident
+from jwt_upstream.refresh import needs_rebinding
 from jwt_upstream.tokens import fingerprint
+from jwt_upstream.tracebacks import without_variables
 
 _COLOURS = {
-    **dict.fromkeys(["active", "refreshed", "logged_in", "restored"], "good"),
+    **dict.fromkeys(["active", "refreshed", "logged_in", "restored", "rebound"], "good"),
     **dict.fromkeys(["failed", "interrupted"], "doubtful"),
     "logged_out": "off",
 }
 
 
 def of_credential(credential: Credential) -> str:
-    """Return a badge with the state, "degraded" or "failing" (once the token has expired) if refreshes fail."""
+    """Return a badge with the state, "degraded" or "failing" (once the token has expired) if refreshes fail.
+
+    "mismatched" if the tokens were obtained for other settings.
+    """
+    if needs_rebinding(credential):
+        return badge("bad", _("mismatched"))
     if credential.state == Credential.State.ACTIVE and credential.failures:
-        return _badge("doubtful", _("degraded")) if credential.is_degraded else _badge("bad", _("failing"))
-    return _badge(_COLOURS.get(credential.state, "bad"), credential.get_state_display())
+        return badge("doubtful", _("degraded")) if credential.is_degraded else badge("bad", _("failing"))
+    return badge(_COLOURS.get(credential.state, "bad"), credential.get_state_display())
 
 
 def of_event(event: Event) -> str:
     """Return a badge with what happened."""
-    return _badge(_COLOURS.get(event.kind, "bad"), event.get_kind_display())
+    return badge(_COLOURS.get(event.kind, "bad"), event.get_kind_display())
 
 
 def of_incident(incident: Incident) -> str:
     """Return a badge with what is wrong, or was."""
-    return _badge("bad" if incident.is_open else "off", incident.get_kind_display())
+    return badge("bad" if incident.is_open else "off", incident.get_kind_display())
 
 
-def _badge(colour: str, text: Any) -> str:
+def badge(colour: str, text: Any) -> str:
+    """Return a short text on a ground that says how good it is: "good", "doubtful", "bad" or "off"."""
     return format_html('<span class="jwt-upstream-badge jwt-upstream-{}">{}</span>', colour, text)
 
 
-def short(moment: datetime) -> str:
-    """Return a time in the current time zone, to the second and in few characters."""
-    return f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}"
+def link(url: str, text: Any) -> str:
+    """Return a link."""
+    return format_html('<a href="{}">{}</a>', url, text)
 
 
-def token(stored: Encrypted, expiry: datetime | None) -> str:
+def moment(at: datetime | None, now: datetime) -> str:
+    """Return a time relative to now, and in full, in the current time zone, where the pointer rests; "" for none."""
+    if at is None:
+        return ""
+    local = timezone.localtime(at)
+    html = '<time class="jwt-upstream-time" datetime="{}" title="{}">{}</time>'
+    return format_html(html, local.isoformat(), f"{local:%Y-%m-%d %H:%M:%S %Z}", relative(at, now))
+
+
+def milliseconds(seconds: float | None) -> str:
+    """Return how long an upstream took; "" if it was not asked."""
+    return "" if seconds is None else f"{1000 * seconds:.0f} ms"
+
+
+def expiry(at: datetime | None, now: datetime, *, is_static: bool = False) -> str:
+    """Return when a token expires or has expired; a key never does."""
+    if at is None:
+        return str(_("never expires") if is_static else _("unknown expiry"))
+    return format_html("{} {}", _("expires") if at > now else _("expired"), moment(at, now))
+
+
+@without_variables
+def token(stored: Encrypted, expires_at: datetime | None, *, is_static: bool = False) -> str:
     """Return a stored token's fingerprint and expiry; decrypts the token, so it is not meant for lists."""
     if not stored:
-        return str(_("none"))
+        return ""
     try:
         identity = str(_("fingerprint %s") % fingerprint(stored.open()))
+    except Misplaced:
+        identity = str(_("stored for another credential, and copied here"))
     except DecryptionError:
         identity = str(_("no configured key decrypts it"))
-    validity = time_left(expiry, host_now())
-    if expiry is None:
-        return f"{identity}, {validity}"
-    return f"{identity}, {_('expires')} {short(expiry)} ({validity})"
+    return format_html("{}, {}", identity, expiry(expires_at, host_now(), is_static=is_static))

@@ -1,7 +1,24 @@
-"""Alerts about incidents: a credential that needs a human or an upstream in trouble, and when it works again."""
+"""Tells people of incidents, by mail and any other way, from an outbox in the database."""
 
 from __future__ import annotations
 
-from .mails import connect
+from .delivery import deliver
+from .expiries import client_secret_expiries
+from .logs import log
+from .lookout import connect
+from .mails import mail
+from .messages import Alert, Trouble
+from .notifiers import try_notifiers
+from .webhooks import webhook
 
-__all__ = ["connect"]
+__all__ = [
+    "Alert",
+    "Trouble",
+    "client_secret_expiries",
+    "connect",
+    "deliver",
+    "log",
+    "mail",
+    "try_notifiers",
+    "webhook",
+]

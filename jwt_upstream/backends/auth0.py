@@ -18,7 +18,12 @@ class Auth0Backend(OAuth2Backend):
     domain: str = ""
     audience: str = ""
     login_path = "https://{domain}/oauth/token"
+    authorize_path = "../authorize"  # Authentication API, "Authorize application"
+    authorize_params = {"audience": "{audience}"}
     client_authentication = "post"
+    revoke_path = "./revoke"  # of refresh tokens only (Authentication API, "Revoke refresh token")
+    revoke_fields = {"token": "{refresh}"}
+    device_path = "./device/code"  # "Call your API using the Device Authorization Flow"
     retry_at_headers = ("X-RateLimit-Reset",)
     _grant_options = ("scope", "audience")
     rules = (

@@ -5,63 +5,68 @@ Knows HTTP and no database. What differs between servers is class attributes, wh
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from ssl import SSLCertVerificationError
-from typing import Any
+from typing import Any, cast
 
-from django.utils.functional import cached_property
-from django.views.decorators.debug import sensitive_variables
-from requests import Request, RequestException, Response
-from urllib3.exceptions import HTTPError
-from urllib3.util import Url
+from requests import Request, Response
 
 from jwt_upstream import clock
-from jwt_upstream.tokens import Secrets, TokenPair
+from jwt_upstream.tokens import NOTHING, Secrets, TokenPair
+from jwt_upstream.tracebacks import without_variables
 
+from .authorization import Authorization
+from .calls import UnusableAnswer
 from .core import (
+    ELSEWHERE,
     Outcome,
-    Requests,
-    Responses,
     Rule,
     Verdict,
     Where,
     asked,
-    cause,
-    error_chain,
     is_html,
+    is_success,
+    lookup,
     options,
-    origin,
-    retry_after,
-    stated_wait,
-    transport,
+    placeholders,
+    shown,
     without_token,
 )
+from .device import DeviceCode, DeviceRequests, begun, polled
+from .exchanges import Build, Exchange, Exchanges
+from .secrets import Login
 
 #: The methods whose arguments are passwords and tokens.
 _SENSITIVE_METHODS = {
+    "authorization_request",
+    "authorization_response",
     "login",
     "login_body",
     "login_request",
     "refresh",
     "refresh_body",
     "refresh_request",
+    "revoke",
+    "revoke_body",
+    "revoke_request",
     "authorize",
     "token_pair",
+    "assertion",
+    "signed",
+    "device_request",
+    "device_login_request",
 }
 
+#: How long a logout waits for the upstream at most: it is a courtesy, and the tokens are forgotten by then.
+_REVOKE_SECONDS = 5.0
 
-class Backend(Requests, Responses):
+
+class Backend(Exchanges, Authorization, DeviceRequests):
     """Sends JSON to a login path and a refresh path; every annotated attribute is an option. Times are in seconds."""
 
     timeout: float | tuple[float, float] = (3.05, 20.0)
     deadline: float = 10.0
-    verify: bool | str = True
-    cert: str | tuple[str, str] | None = None
-    proxies: Mapping[str, str] | None = None
     #: Whether a client object keeps the upstream's cookies.
     keep_cookies: bool = False
     #: How often an idempotent call is repeated if the upstream is unreachable or overloaded, and the longest backoff.
@@ -71,26 +76,30 @@ class Backend(Requests, Responses):
     #: How long no refresh is attempted after a failure; doubles with each further failure up to the maximum.
     backoff: float = 1.0
     backoff_max: float = 60.0
-    retry_after_max: float = 3600.0
-    #: Headers that state the epoch second at which to retry, for servers without ``Retry-After``.
-    retry_at_headers: tuple[str, ...] = ()
     #: How long before its expiry a token is refreshed; at most half of its lifetime.
     refresh_leeway: float = 60.0
     #: How long a 401 causes no refresh after a token that was just refreshed got a 401 as well.
     min_refresh_interval: float = 60.0
+    #: After how many days the background refresh renews an idle pair, lest its refresh token lapse; 0 for never.
+    keep_alive: float = 7.0
+    #: How many credentials the background refresh renews at the same time, in each process.
+    max_concurrent_refreshes: int = 4
+
+    #: Whether its tokens never expire, so that one which is refused is of no use any more.
+    is_static = False
+    #: Whether tokens are asked for at all; without an annotation, since it is no option.
+    has_token_endpoint = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Keep the local variables of a subclass's overrides, which may be secrets, out of error reports."""
+        """Keep the variables of a subclass's overrides, which may be secrets, out of tracebacks."""
         super().__init_subclass__(**kwargs)
         for name in _SENSITIVE_METHODS & cls.__dict__.keys():
-            setattr(cls, name, sensitive_variables()(cls.__dict__[name]))
+            setattr(cls, name, without_variables(cls.__dict__[name]))
 
     def __init__(self, alias: str, base_url: str, /, **options: Any) -> None:
         super().__init__(alias, base_url, **options)
-        #: The LOGIN in settings, used when a refresh is impossible; empty if only a person can log in.
-        self.automatic_login = Secrets()
-        #: Called with every answer to a login or refresh, tokens included; lets upstream_probe explain them.
-        self.recorder: Callable[[Where, Response], None] | None = None
+        #: The LOGIN in settings, used when a refresh is impossible; false if only a person can log in.
+        self.automatic_login = Login()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias}>"
@@ -99,9 +108,21 @@ class Backend(Requests, Responses):
 
     def check(self) -> Iterable[str]:
         """Yield a sentence for each mistake in the settings; sends nothing."""
-        wrong = list(options.problems(type(self).__name__, self._options, self.option_types()))
+        written = {**self._options, **dict.fromkeys(self._secrets.names, ELSEWHERE)}
+        yield from self._secrets.check()
+        in_calls = {*placeholders([self.api_headers, self.api_query])}
+        for name in [name for name in self._secrets.names if name in in_calls]:
+            yield f"headers and queries of calls can't contain a {name} that is kept elsewhere, or several"
+        wrong = list(options.problems(type(self).__name__, written, self.option_types()))
         yield from wrong or (*self._check_values(), *self._check_rules())
-        yield from options.login_problems(self.automatic_login, self.login_asks)
+        yield from self.automatic_login.check(self.login_asks)
+
+    def unreadable_secrets(self) -> Iterable[str]:
+        """Yield a sentence for each secret whose file or dotted path is wrong; calls and sends nothing."""
+        yield from (*self._secrets.unreadable(self._examined), *self.automatic_login.unreadable())
+
+    def _examined(self, name: str, content: str) -> str:
+        return self._with(Secrets({name: content})).unready()
 
     def _check_values(self) -> Iterable[str]:
         yield from self._check_requests()
@@ -109,7 +130,11 @@ class Backend(Requests, Responses):
             yield "deadline must be more than 0"
         if self.timeout == 0 or (isinstance(self.timeout, list | tuple) and 0 in self.timeout):
             yield "timeout must be more than 0"
+        if self.max_concurrent_refreshes < 1:
+            yield "max_concurrent_refreshes must be at least 1"
         yield from self._check_responses()
+        yield from self._check_steps()
+        yield from self._check_calls(self.kept_names)
 
     def _check_rules(self) -> Iterable[str]:
         for source, rule in self._written_rules():
@@ -118,98 +143,127 @@ class Backend(Requests, Responses):
             except ValueError as error:
                 yield f"{error} ({source})"
 
-    @cached_property
-    def origin(self) -> Url:
-        """The scheme, host and port that calls may send tokens to."""
-        return origin(self.base_url)
-
     @property
-    def own_secrets(self) -> list[str]:
-        """The secret values of options, which no reason may quote."""
-        return [self.client_secret, self.api_key]
+    def logs_in_by_itself(self) -> bool:
+        """Tell whether the account "default" gets its first tokens at its first call."""
+        return bool(self.automatic_login) or self.is_unattended
 
     # -- requests
 
-    @sensitive_variables()
+    @without_variables
     def login(self, credentials: Mapping[str, str]) -> Outcome:
-        """Request a first token pair; sends one request, and raises nothing for what the upstream or network does.
+        """Request a first token pair; raises nothing for what the upstream or network does.
+
+        Sends one request, and before it one for each of ``login_steps``.
 
         Raises TypeError if a value that ``login_asks`` names is missing.
         """
         credentials = Secrets(credentials)
         if missing := [name for name in self.login_asks if name not in credentials]:
             raise TypeError(f"a login at {self.alias} needs {', '.join(missing)}")
-        return self._ask("login", partial(self.login_request, credentials), credentials)
+        return self._log_in("login", credentials)
 
-    @sensitive_variables()
+    def _log_in(self, where: Where, credentials: Secrets) -> Outcome:
+        def request(backend: Backend, kept: Secrets) -> Request:
+            return backend.login_request(Secrets({**credentials, **kept}) if kept else credentials)
+
+        read = partial(self._answered, where, clock.now(), credentials)
+        return self._ask(Exchange(request, credentials, read, self.steps), self.deadline)
+
+    @without_variables
     def refresh(self, pair: TokenPair) -> Outcome:
         """Request a new pair, which may spend the refresh token; sends and raises no more than ``login`` does."""
+        if self._repeats_login:
+            return self._log_in("refresh", Secrets())
         secrets = Secrets(refresh=pair.refresh, access=pair.access)
-        return self._ask("refresh", partial(self.refresh_request, pair), secrets)
+        read = partial(self._answered, "refresh", clock.now(), secrets)
+        return self._ask(Exchange(lambda backend, _: backend.refresh_request(pair), secrets, read), self.deadline)
 
-    def _ask(self, where: Where, request: Callable[[], Request], secrets: Secrets) -> Outcome:
-        if missing := ", ".join(self.missing()):
-            return Outcome(Verdict.CONFIG, f"nothing was sent: OPTIONS has no {missing}")
-        began = time.monotonic()
+    @without_variables
+    def revoke(self, pair: TokenPair) -> Outcome | None:
+        """Tell the upstream that a pair is no longer used (RFC 7009), within ``deadline`` or five seconds.
+
+        The outcome is OK also if the upstream says that the tokens are dead already; its ``pair`` is None. Returns
+        None, and sends nothing, without a ``revoke_path`` or the tokens that it takes. Raises no more than ``login``.
+        """
         try:
-            outcome = self._answered(where, request, secrets)
+            is_told = self.revoke_request(pair) is not None
         except BaseException as error:
-            # A field that JSON can't hold, a signal, a bug in a project's method. The traceback is dropped: frames of
-            # requests and of those methods hold secrets.
-            raise error.with_traceback(None) from None
-        return replace(outcome, seconds=time.monotonic() - began)
+            raise error from None  # as in _ask_once
+        if not is_told:
+            return None
+        secrets = Secrets(refresh=pair.refresh, access=pair.access)
+        seconds = min(self.deadline, _REVOKE_SECONDS)
+        request = cast(Build, lambda backend, _: backend.revoke_request(pair))
+        return self._ask(Exchange(request, secrets, partial(self._revoked, secrets)), seconds)
 
-    @sensitive_variables()
-    def _answered(self, where: Where, request: Callable[[], Request], secrets: Secrets) -> Outcome:
+    @without_variables
+    def begin_device_login(self) -> Outcome:
+        """Request the codes of a device login; a DeviceBegun if they came. Sends and raises no more than ``login``."""
         started = clock.now()
-        with transport.Deadline(self.deadline) as deadline:
-            try:
-                response = self._post(request(), deadline)
-            except (OSError, HTTPError, ValueError) as error:
-                return self._unanswered(error, deadline, secrets.values())
-            outcome = self.outcome(where, response, started, secrets.values())
-            if self.recorder:
-                self.recorder(where, response)
-            return outcome
 
-    @sensitive_variables()
-    def _post(self, request: Request, deadline: transport.Deadline) -> Response:
-        # A session of its own, without the caller's cookies, headers, adapters and token: Lexik answers 401 to a login
-        # or refresh that carries a stale token.
-        with transport.OneRequest(deadline) as session:
-            prepared = session.prepare_request(request)
-            settings = session.merge_environment_settings(
-                str(prepared.url), dict(self.proxies or {}), True, self.verify, self.cert
-            )
-            settings |= {"timeout": (min(3.05, self.deadline), self.deadline)}
-            return session.send_within_deadline(prepared, **settings)
+        def read(response: Response, kept: Secrets) -> Outcome:
+            reason = self.reason(response, self.own_secrets)
+            return begun(response, self.outcome("login", response, started), reason)
 
-    @sensitive_variables()
-    def _unanswered(self, error: Exception, deadline: transport.Deadline, secrets: Iterable[str]) -> Outcome:
-        is_ours = (
-            isinstance(error, ValueError)  # in what was to be sent: a URL, a header
-            or not isinstance(error, RequestException | HTTPError)  # a missing certificate file
-            or any(isinstance(link, SSLCertVerificationError) for link in error_chain(error))
+        return self._ask(Exchange(lambda backend, _: backend.device_request(), Secrets(), read), self.deadline)
+
+    @without_variables
+    def poll_device_login(self, code: DeviceCode) -> Outcome:
+        """Ask whether a device login is confirmed: a DevicePending if not yet, else an outcome as of ``login``."""
+        started, secret = clock.now(), code.secret
+
+        def read(response: Response, kept: Secrets) -> Outcome:
+            return polled(response, self._answered("login", started, secret, response, kept))
+
+        return self._ask(
+            Exchange(lambda backend, _: backend.device_login_request(secret), secret, read), self.deadline
         )
-        if is_ours:
-            url = asked(getattr(error, "request", None), [*secrets, *self.own_secrets])
-            return Outcome(Verdict.CONFIG, cause(error), asked=url)
-        return Outcome(Verdict.TRANSIENT, cause(error), is_ambiguous=deadline.is_connected)
 
-    @sensitive_variables()
-    def outcome(self, where: Where, response: Response, now: datetime, secrets: Iterable[str] = ()) -> Outcome:
+    def _answered(
+        self, where: Where, started: datetime, secrets: Secrets, response: Response, kept: Secrets
+    ) -> Outcome:
+        outcome = self.outcome(where, response, started, [*secrets.values(), *map(str, kept.values())], kept)
+        if self.recorder:
+            self.recorder(where, response)
+        return outcome
+
+    def _revoked(self, secrets: Secrets, response: Response, _: Secrets) -> Outcome:
+        found, known = self.explain("refresh", response), [*secrets.values(), *self.own_secrets]
+        # RFC 7009, section 2.2, has servers answer 200 to a token that they don't know. Others refuse it as they do at
+        # a refresh, or with the error of Google and Salesforce. An access token that serves to authenticate is another
+        # matter: that it has expired says nothing of the session.
+        is_dead = found.verdict is Verdict.REJECTED and found.rule is not None and "access" not in self._revoke_asks
+        is_dead = is_dead or lookup(response, "error") == "invalid_token"
+        is_done = is_dead or (is_success(response) and found.rule is None)
+        return Outcome(
+            Verdict.OK if is_done else found.verdict,
+            self.reason(response, known),
+            status_code=response.status_code,
+            asked="" if is_done else asked(response.request, known, response),
+        )
+
+    def outcome(
+        self,
+        where: Where,
+        response: Response,
+        now: datetime,
+        secrets: Iterable[str] = (),
+        kept: Mapping[str, Any] = NOTHING,
+    ) -> Outcome:
         """Return the outcome of a login or refresh by its answer; ``now`` is when the request was sent.
 
-        The reason contains neither ``secrets`` nor those in the settings.
+        The reason contains neither ``secrets`` nor those in the settings. ``kept`` is what earlier steps have kept.
         """
         verdict, pair = self.verdict(where, response), None
         secrets, reason = [*secrets, *self.own_secrets], ""
         if verdict is Verdict.OK:
             try:
-                pair = self.token_pair(where, response, now)
+                pair = self.with_stored_values(where, self.token_pair(where, response, now), response, kept)
                 secrets = [*secrets, pair.access, pair.refresh]
             except ValueError as error:
-                verdict, reason = Verdict.TRANSIENT, str(error)
+                verdict = Verdict.CONFIG if isinstance(error, UnusableAnswer) else Verdict.TRANSIENT
+                reason = shown(str(error), secrets)
         reason = reason or self._reason(verdict, response, secrets)
         return Outcome(
             verdict,
@@ -223,25 +277,14 @@ class Backend(Requests, Responses):
             notice=self._notice(pair, response, secrets),
         )
 
-    @sensitive_variables()
     def _reason(self, verdict: Verdict, response: Response, secrets: Iterable[str]) -> str:
         reason = self.reason(response, secrets)
+        if verdict is Verdict.CONFIG and self._may_be_misread and lookup(response, "error") == "invalid_client":
+            return f"{reason}; servers read such an id or secret differently: try client_authentication 'basic_plain'"
         if verdict is not Verdict.TRANSIENT or response.status_code >= 300 or is_html(response):
             return reason
         return f"{reason}; {without_token('access', self.access_paths, response, secrets)}"
 
-    def _is_misdirected(self, verdict: Verdict, response: Response) -> bool:
-        """Tell whether an answer is probably none of the token endpoint's: its URL is told, for it may be wrong."""
-        return verdict is Verdict.CONFIG or (verdict is Verdict.TRANSIENT and (response.ok or is_html(response)))
-
-    def _wait(self, verdict: Verdict, response: Response, reason: str) -> float | None:
-        if verdict is not Verdict.TRANSIENT:
-            return retry_after(response, clock.now(), self.retry_after_max)
-        # Some servers state on every answer when their rate limit resets.
-        wait = retry_after(response, clock.now(), self.retry_after_max, self.retry_at_headers)
-        return stated_wait(reason, self.retry_after_max) if wait is None else wait
-
-    @sensitive_variables()
     def _notice(self, pair: TokenPair | None, response: Response, secrets: Iterable[str]) -> str:
         if pair is None or pair.refresh or not self.needs_refresh_token:
             return ""

@@ -8,8 +8,6 @@ from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
-from django.views.decorators.debug import sensitive_variables
-
 from jwt_upstream.tokens import TokenPair, claims
 
 from .base import Backend
@@ -101,7 +99,6 @@ class CognitoBackend(Backend):
         username = str(claimed.get("username") or claimed.get("cognito:username", ""))
         return self._signed(super().refresh_body(pair), username)
 
-    @sensitive_variables()
     def _signed(self, fields: dict[str, Any], username: str) -> dict[str, Any]:
         if self.client_secret and "AuthParameters" in fields:
             # See "Computing secret hash values" in the developer guide.

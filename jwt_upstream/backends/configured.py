@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from importlib import import_module
 from typing import Any
 
 from django.utils.module_loading import import_string
-from django.views.decorators.debug import sensitive_variables
 
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamNotConfigured
+from jwt_upstream.names import alternatives, closest_name
 from jwt_upstream.process import PerProcess
-from jwt_upstream.tokens import Secrets
+from jwt_upstream.tracebacks import without_variables
 
 from .base import Backend
 from .core import is_web_address
+from .secrets import Login
 
 #: The keys of an upstream's settings.
-KEYS = ("BACKEND", "BASE_URL", "OPTIONS", "LOGIN")
+KEYS = ("BACKEND", "BASE_URL", "OPTIONS", "LOGIN", "NOTIFY")
 
 _Cache = dict[str, tuple[Mapping[str, Any], Backend]]
 
@@ -30,19 +32,12 @@ def _empty_cache() -> _Cache:
 _cache = PerProcess(_empty_cache)
 
 
+@without_variables
 def get_backend(alias: str) -> Backend:
     """Return the backend of a configured upstream, the same object as long as its settings don't change.
 
     Raises UpstreamNotConfigured with the first mistake in the settings.
     """
-    try:
-        return _backend(alias)
-    except UpstreamNotConfigured as error:
-        raise error.with_traceback(None) from None  # its frames hold all settings of the upstream
-
-
-@sensitive_variables()
-def _backend(alias: str) -> Backend:
     written = written_settings(alias)
     cache = _cache()
     cached = cache.get(alias)
@@ -52,8 +47,17 @@ def _backend(alias: str) -> Backend:
     if problem := next(iter(backend.check()), None):
         raise UpstreamNotConfigured(f"JWT_UPSTREAM[{alias!r}]: {problem}")
     # A copy, so that settings which are changed in place are noticed.
-    cache[alias] = (deepcopy(written), backend)
+    cache[alias] = (_snapshot(written), backend)
     return backend
+
+
+def _snapshot(written: Any) -> Any:
+    if isinstance(written, Mapping):
+        return {name: _snapshot(value) for name, value in written.items()}
+    if type(written) in {list, tuple}:
+        return type(written)(map(_snapshot, written))
+    # A callable that returns a secret may be a method, of which deepcopy() makes another one that is not equal.
+    return written if callable(written) else deepcopy(written)
 
 
 def written_settings(alias: str) -> Mapping[str, Any]:
@@ -64,7 +68,7 @@ def written_settings(alias: str) -> Mapping[str, Any]:
         raise UpstreamNotConfigured(_unknown(alias)) from None
 
 
-@sensitive_variables()
+@without_variables
 def make_backend(alias: str, written: Mapping[str, Any]) -> Backend:
     """Build the backend that settings describe, without checking its options; raises UpstreamNotConfigured."""
     where = f"JWT_UPSTREAM[{alias!r}]"
@@ -81,7 +85,7 @@ def make_backend(alias: str, written: Mapping[str, Any]) -> Backend:
         raise UpstreamNotConfigured(f"{where}: LOGIN must be a dict, such as {{'username': …, 'password': …}}")
     backend_class = _backend_class(where, written.get("BACKEND", "jwt_upstream.backends.Backend"))
     backend = backend_class(alias, base_url, **options)
-    backend.automatic_login = Secrets(login)
+    backend.automatic_login = Login(login)
     return backend
 
 
@@ -89,12 +93,23 @@ def _backend_class(where: str, path: Any) -> type[Backend]:
     try:
         cls = import_string(path)
     except (ImportError, AttributeError) as error:
-        raise UpstreamNotConfigured(f"{where}: BACKEND can't be imported: {error}") from error
+        raise UpstreamNotConfigured(f"{where}: BACKEND can't be imported: {error}{_meant(path)}") from error
     if not (isinstance(cls, type) and issubclass(cls, Backend)):
         raise UpstreamNotConfigured(f"{where}: BACKEND {path} is not a subclass of Backend")
     return cls
 
 
+def _meant(path: Any) -> str:
+    module, _, name = str(path).rpartition(".")
+    try:
+        found = vars(import_module(module))
+    except (ImportError, ValueError):
+        module, found = __package__, vars(import_module(__package__))
+    classes = [each for each, cls in found.items() if isinstance(cls, type) and issubclass(cls, Backend)]
+    closest = closest_name(name, classes)
+    return f"; did you mean '{module}.{closest}'?" if closest else ""
+
+
 def _unknown(alias: str) -> str:
-    names = ", ".join(map(repr, sorted(conf.upstreams))) if isinstance(conf.upstreams, Mapping) else ""
-    return f"no upstream {alias!r} in JWT_UPSTREAM; it has {names or 'none'}"
+    names = sorted(conf.upstreams) if isinstance(conf.upstreams, Mapping) else []
+    return f"no upstream {alias!r} in JWT_UPSTREAM; it has {alternatives(alias, names)}"

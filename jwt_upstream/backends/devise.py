@@ -20,6 +20,9 @@ class DeviseBackend(Backend):
 
     login_path = "users/sign_in"
     login_fields = {"user": {"email": "{username}", "password": "{password}"}}
+    revoke_path = "./sign_out"  # devise-jwt's README, "Revocation requests"; does nothing with the Null strategy
+    revoke_method = "DELETE"
+    revoke_headers = {"Authorization": "Bearer {access}"}
     access_paths = ("header:Authorization",)
     refresh_paths = ()
     rules = (

@@ -21,6 +21,8 @@ class DirectusBackend(Backend):
     refresh_path = "auth/refresh"
     login_fields = {"email": "{username}", "password": "{password}", "mode": "json"}
     refresh_fields = {"refresh_token": "{refresh}", "mode": "json"}
+    revoke_path = "./logout"  # api/src/controllers/auth.ts
+    revoke_fields = {"refresh_token": "{refresh}", "mode": "json"}
     access_paths = ("data.access_token",)
     refresh_paths = ("data.refresh_token", "cookie:directus_refresh_token")
     expires_in_paths = ("data.expires",)

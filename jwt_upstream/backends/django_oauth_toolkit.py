@@ -16,6 +16,9 @@ class DjangoOAuthToolkitBackend(OAuth2Backend):
     """
 
     login_path = "o/token/"
+    authorize_path = "../authorize/"
+    revoke_path = "../revoke_token/"  # ends the access token as well (models.py, RefreshToken.revoke)
+    device_path = "../device-authorization/"  # urls.py, since 3.1
     rules = (
         # Its class for Django REST framework refuses no token, it only doesn't accept one (contrib/rest_framework/
         # authentication.py). What is sent then depends on the class that is listed first: 403 if that is

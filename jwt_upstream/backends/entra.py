@@ -24,7 +24,9 @@ class EntraBackend(OAuth2Backend):
 
     tenant: str = ""
     login_path = "https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"
+    authorize_path = "./authorize"  # "OAuth 2.0 authorization code flow"
     client_authentication = "post"
+    device_path = "./devicecode"  # "OAuth 2.0 device authorization grant"; a public client sets no client_secret
     _refresh_options = ("scope",)
     rules = (
         # By number only, since the texts change.

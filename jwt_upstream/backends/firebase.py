@@ -20,8 +20,8 @@ class FirebaseBackend(Backend):
 
     login_path = "https://identitytoolkit.googleapis.com/v1/accounts:signInWithPassword"
     refresh_path = "https://securetoken.googleapis.com/v1/token"
-    login_query = {"key": "{api_key}"}
-    refresh_query = {"key": "{api_key}"}
+    # In the query, as in Firebase's own reference, every log of URLs would have it.
+    headers = {"X-Goog-Api-Key": "{api_key}"}
     login_fields = {"email": "{username}", "password": "{password}", "returnSecureToken": True}
     refresh_fields = {"grant_type": "refresh_token", "refresh_token": "{refresh}"}
     refresh_format = "form"

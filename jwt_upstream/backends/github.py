@@ -16,17 +16,25 @@ _CLIENT = (
 class GitHubBackend(Backend):
     """GitHub Apps whose user tokens expire; checked against docs.github.com (REST API 2022-11-28, Enterprise 3.19).
 
-    A login exchanges the ``code`` of an authorization in a browser. The token endpoint answers every request with 200,
+    A login takes a person in a browser. The token endpoint answers every request with 200,
     and with a form unless JSON is accepted. A refresh revokes the old access token at once, as well as the refresh
-    token.
+    token. A logout deletes the access token; GitHub Enterprise Server needs a ``revoke_path`` of its own.
     """
 
     login_path = "https://github.com/login/oauth/access_token"
+    authorize_path = "./authorize"  # "Generating a user access token", which recommends PKCE
     refresh_path = ""
     login_fields = {"code": "{code}"}
     refresh_fields = {"grant_type": "refresh_token", "refresh_token": "{refresh}"}
     body_format = "form"
     client_authentication = "post"
+    revoke_path = "https://api.github.com/applications/{client_id}/token"  # REST API, "Delete an app token"
+    revoke_method = "DELETE"
+    revoke_fields = {"access_token": "{access}"}
+    revoke_format = "json"
+    revoke_authentication = "basic"
+    device_path = "../device/code"  # "Generating a user access token for a GitHub App", "Using the device flow"
+    device_authentication = "none"
     access_paths = ("access_token",)
     refresh_paths = ("refresh_token",)
     refresh_expires_in_paths = ("refresh_token_expires_in",)

@@ -9,13 +9,17 @@ from .core import Rule, Verdict
 class HubSpotBackend(Backend):
     """HubSpot's OAuth for public apps; checked against developers.hubspot.com (oauth/v1, November 2026).
 
-    A login exchanges the ``code`` of an authorization in a browser, and must repeat its ``redirect_uri``. The refresh
-    token stays the same. Refusals have a ``status`` in the body, and no ``error``.
+    A login takes a person in a browser, who is asked for ``scope`` and ``optional_scope``. The refresh token stays the
+    same. Refusals have a ``status`` in the body, and no ``error``.
     """
 
+    scope: str = ""
+    optional_scope: str = ""
     login_path = "oauth/v1/token"
+    authorize_path = "https://app.hubspot.com/oauth/authorize"  # "Working with OAuth", which has no PKCE
+    authorize_params = {"optional_scope": "{optional_scope}"}
+    code_challenge_method = ""
     refresh_path = ""
-    redirect_uri: str = ""
     login_fields = {"grant_type": "authorization_code", "code": "{code}", "redirect_uri": "{redirect_uri}"}
     refresh_fields = {"grant_type": "refresh_token", "refresh_token": "{refresh}"}
     body_format = "form"

@@ -25,6 +25,8 @@ class LaravelJWTBackend(Backend):
     login_fields = {"email": "{username}", "password": "{password}"}
     refresh_fields = {}
     refresh_headers = {"Authorization": "Bearer {access}"}
+    revoke_path = "./logout"  # the quick start's route, which puts the token on jwt-auth's blacklist
+    revoke_headers = {"Authorization": "Bearer {access}"}
     access_paths = ("access_token", "authorisation.token", "token", "header:Authorization")
     refresh_paths = ()
     rules = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from django.utils.functional import cached_property
 from requests import Response
 
 from jwt_upstream.tokens import TokenPair
@@ -14,15 +15,28 @@ from .core import ACCOUNT, Rule, Verdict, Where, filled, lookup, placeholders
 
 # Descriptions of an ``invalid_grant``; the last is Spring Security's (messages.properties), which some servers copy.
 _ACCOUNT = rf"{ACCOUNT}|^User credentials have expired\.?$"
+#: Of a login with a code (section 4.1.3).
+_CODE_FIELDS = {"code": "{code}", "redirect_uri": "{redirect_uri}"}
+
+#: RFC 7523, section 2.1, and RFC 8693, section 2.1.
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_ASSERTING: Mapping[str, Mapping[str, str]] = {
+    JWT_BEARER: {"assertion": "{assertion}"},
+    TOKEN_EXCHANGE: {"subject_token": "{assertion}", "subject_token_type": "urn:ietf:params:oauth:token-type:jwt"},
+}
 
 
 class OAuth2Backend(Backend):
     """An OAuth 2 token endpoint (RFC 6749): form requests, JSON answers and ``error`` codes (section 5.2).
 
     ``grant_type`` is how to log in: "password" (section 4.3); "client_credentials" (4.4), for which there are no
-    refresh tokens and a refresh repeats the grant; or "authorization_code" (4.1.3), for which ``login_fields`` must
-    name what a login is given, such as ``{"code": "{code}", "redirect_uri": "{redirect_uri}"}``. ``scope`` is sent
-    with the grant if it is set. Anything else that a server needs goes into ``login_fields`` and ``refresh_fields``.
+    refresh tokens and a refresh repeats the grant; or "authorization_code" (4.1.3), for which a person logs in by a
+    browser at ``authorize_path``. ``scope`` is sent with the grant, and asked of the person, if it is set. With
+    "urn:ietf:params:oauth:grant-type:jwt-bearer" (RFC 7523) a login sends a JWT, and with
+    "urn:ietf:params:oauth:grant-type:token-exchange" (RFC 8693) it exchanges one: the JWT that we sign, or that of
+    ``assertion_file``; there are no refresh tokens either. Anything else that a server needs goes into
+    ``login_fields`` and ``refresh_fields``.
 
     The client authenticates by HTTP Basic, which every server must support, with its id and secret form-urlencoded
     first (section 2.3.1). With ``client_authentication="post"`` they are sent in the body: for servers that support
@@ -31,6 +45,13 @@ class OAuth2Backend(Backend):
     ``invalid_grant`` rejects a refresh token, as does a message that the refresh token is dead, whatever code and
     status stand beside it. Any other code, with 401 and 403 too, is about the client. Add ``rules`` for anything else
     that your server says.
+
+    A logout is told to ``revoke_path`` if that is set, as RFC 7009 describes (section 2.1): it sends the refresh
+    token, with which the server ends the access token as well, or the access token if there is no other. The RFC names
+    no path; many servers have ``./revoke``, beside the token endpoint.
+
+    With ``device_path``, the device authorization endpoint of RFC 8628, a person can log in whatever ``grant_type`` is
+    (:doc:`/device_login`).
     """
 
     login_path = "token"
@@ -39,9 +60,9 @@ class OAuth2Backend(Backend):
     client_authentication = "basic"
     grant_type: str = "password"
     scope: str = ""
-    redirect_uri: str = ""
-    access_paths = ("access_token",)
+    access_paths: tuple[str, ...] = ("access_token",)
     refresh_paths = ("refresh_token",)
+    revoke_fields = {"token": "{token}", "token_type_hint": "{token_type}"}
     refresh_expires_in_paths = (*Backend.refresh_expires_in_paths, "x_refresh_token_expires_in")  # QuickBooks
     rules: Sequence[Rule | Mapping[str, Any]] = (
         Rule(Verdict.LOCKED, ("login", "refresh"), (400, 401, 403), json="error_description", pattern=_ACCOUNT),
@@ -53,25 +74,39 @@ class OAuth2Backend(Backend):
     _grant_options: tuple[str, ...] = ("scope",)
     _refresh_options: tuple[str, ...] = ()
 
+    def __init__(self, alias: str, base_url: str, /, **options: Any) -> None:
+        super().__init__(alias, base_url, **options)
+        if self.grant_type == "authorization_code" and "login_fields" not in options:
+            self.login_fields = _CODE_FIELDS
+
     def _check_values(self) -> Iterable[str]:
         yield from super()._check_values()
-        grants = {"password", "client_credentials"}
+        grants = {"password", "client_credentials", *_ASSERTING}
         if "code" in placeholders(self.login_fields):
             grants.add("authorization_code")
         if self.grant_type not in grants:
-            yield (
-                "grant_type must be 'password', 'client_credentials', or 'authorization_code' with '{code}' in "
-                f"login_fields, not {self.grant_type!r}"
-            )
+            others = f"'client_credentials', {JWT_BEARER!r}, {TOKEN_EXCHANGE!r}"
+            code = "'authorization_code' with '{code}' in login_fields"
+            yield f"grant_type must be 'password', {others}, or {code}, not {self.grant_type!r}"
+        if self.grant_type in _ASSERTING and self.client_authentication == "basic" and not self.client_secret:
+            yield "client_authentication 'basic' needs a client_secret; if the JWT says who the client is, set 'none'"
+
+    @property
+    def _is_asserting(self) -> bool:
+        return self.grant_type in _ASSERTING or super()._is_asserting
+
+    @property
+    def _repeats_login(self) -> bool:
+        return super()._repeats_login or bool(self.login_steps and not self.needs_refresh_token)
 
     @property
     def needs_refresh_token(self) -> bool:
-        """Tell whether a refresh sends the stored refresh token; with client credentials it repeats the grant."""
-        return self.grant_type != "client_credentials"
+        """Tell whether a refresh sends the stored refresh token; some grants are repeated instead."""
+        return self.grant_type != "client_credentials" and self.grant_type not in _ASSERTING
 
     @property
     def login_asks(self) -> tuple[str, ...]:
-        """The names of the values that a login must be given; with client credentials there are none."""
+        """The names of the values that a login must be given; for a grant that is repeated there are none."""
         return super().login_asks if self.needs_refresh_token else ()
 
     def login_body(self, credentials: Mapping[str, str]) -> dict[str, Any]:
@@ -84,7 +119,17 @@ class OAuth2Backend(Backend):
             return super().login_body(credentials)
         asked = set(super().login_asks)
         fields = {name: value for name, value in self.login_fields.items() if not asked & {*placeholders(value)}}
-        return filled(fields, self._texts)
+        return filled({**_ASSERTING.get(self.grant_type, {}), **fields}, {**self._texts, **self._made()})
+
+    def device_body(self) -> dict[str, Any]:
+        """Return the fields of a request for the codes of a device login (RFC 8628, section 3.1)."""
+        return {**super().device_body(), **self._set(self._grant_options)}
+
+    @cached_property
+    def binding(self) -> dict[str, str]:
+        """What tokens are bound to, with whatever else a grant names, such as an audience."""
+        others = {name: getattr(self, name) for name in self._grant_options if name != "scope"}
+        return {**super().binding, **others}
 
     def refresh_body(self, pair: TokenPair) -> dict[str, Any]:
         """Return the fields of a refresh (section 6), or of the grant if it has no refresh tokens."""

@@ -20,6 +20,9 @@ class OktaBackend(OAuth2Backend):
     domain: str = ""
     authorization_server: str = "default"
     login_path = "https://{domain}/oauth2/{authorization_server}/v1/token"
+    authorize_path = "./authorize"  # OpenID Connect & OAuth 2.0 API, "Authorize a request"
+    revoke_path = "./revoke"  # with a refresh token it ends the access token too (guide "Revoke tokens")
+    device_path = "./device/authorize"  # guide "Configure Device Authorization Grant Flow"
     message_paths = ("error_description", "errorSummary", "error")
     retry_at_headers = ("X-Rate-Limit-Reset",)
     rules = (

@@ -11,14 +11,15 @@ _CONCURRENT = r"multiple concurrent requests|\bPlease retry the request"
 class OryBackend(OAuth2Backend):
     """Ory Hydra; checked against the source of fosite 0.42 and 0.49 and of Hydra 26.
 
-    There is no password grant: a person consents in a browser, and a login sends the resulting ``code`` with the
-    ``redirect_uri`` that was used; or ``grant_type`` is "client_credentials". Refresh tokens need the scope
-    ``offline``.
+    There is no password grant: a person consents in a browser; or ``grant_type`` is "client_credentials". Refresh
+    tokens need the scope ``offline``.
     """
 
     login_path = "oauth2/token"
+    revoke_path = "./revoke"  # fosite's revoke_handler.go
+    device_path = "./device/auth"  # of its command "perform device-code"
     grant_type = "authorization_code"
-    login_fields = {"code": "{code}", "redirect_uri": "{redirect_uri}"}
+    authorize_path = "./auth"  # Hydra's oauth2/handler.go
     rules = (
         # Of two concurrent refreshes one got the new pair.
         Rule(Verdict.TRANSIENT, ("refresh",), (400,), json="error_description", pattern=_CONCURRENT),

@@ -15,6 +15,7 @@ class PassportBackend(OAuth2Backend):
     """
 
     login_path = "oauth/token"
+    authorize_path = "./authorize"
     client_authentication = "post"
     message_paths = ("hint", *OAuth2Backend.message_paths)  # "Token has been revoked"
     rules = (

@@ -14,11 +14,16 @@ class SimpleJWTBackend(Backend):
     A login answers a wrong password and a disabled user alike. A refresh ignores the state of the user before 5.4. In
     5.4 and 5.5 it answers with an HTML page and status 500 for a deleted user, every time, which looks like an
     upstream that is down; later versions say that there is no active account.
+
+    A logout blacklists the refresh token, if the server has the app ``token_blacklist`` and its view beside that of
+    the login (``TokenBlacklistView``). The access token is good until it expires.
     """
 
     login_path = "token/"
     refresh_path = "token/refresh/"
     refresh_fields = {"refresh": "{refresh}"}
+    revoke_path = "./blacklist/"
+    revoke_fields = {"refresh": "{refresh}"}
     access_paths = ("access",)
     refresh_paths = ("refresh",)
     expires_at_paths = ("access_expiration",)  # dj-rest-auth, if so configured

@@ -17,12 +17,18 @@ _DEAD = r"^(token_expired|token_revoked|invalid_auth|not_authed)$"
 class SlackBackend(Backend):
     """Slack's Web API with token rotation; checked against docs.slack.dev (oauth.v2.access, November 2026).
 
-    A login exchanges the ``code`` of an authorization in a browser. Every answer, also of the API, is a 200 with
+    A login takes a person in a browser, who is asked for the bot's ``scope`` and for the ``user_scope`` of a token of
+    the user's own, each a list with commas. Every answer, also of the API, is a 200 with
     ``ok``, and an ``error`` if something is wrong. If an app requested both a bot token and a user token, the bot
     token is used.
     """
 
+    scope: str = ""
+    user_scope: str = ""
     login_path = "oauth.v2.access"
+    authorize_path = "https://slack.com/oauth/v2/authorize"
+    authorize_params = {"user_scope": "{user_scope}"}
+    code_challenge_method = ""  # PKCE is for apps that were made public clients ("Using PKCE")
     refresh_path = ""
     login_fields = {"code": "{code}"}
     refresh_fields = {"grant_type": "refresh_token", "refresh_token": "{refresh}"}

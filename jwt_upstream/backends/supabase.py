@@ -24,14 +24,17 @@ class SupabaseBackend(Backend):
     """Supabase; checked against the source of supabase/auth 2.196.0, and that of 2022 and 2024.
 
     ``username`` is an e-mail address, ``api_key`` the project's publishable (or "anon") key, which is sent with every
-    request, calls included. Refresh tokens rotate; a spent one stays valid for ten seconds. Servers from before March
-    2024 have no error codes, and answer every refusal with ``invalid_grant``.
+    request, calls included. Refresh tokens rotate; a spent one stays valid for ten seconds. A logout ends the session,
+    if the access token is still good. Servers from before March 2024 have no error codes, and answer every refusal
+    with ``invalid_grant``.
     """
 
     login_path = "auth/v1/token"
     refresh_path = ""
     login_query = {"grant_type": "password"}
     refresh_query = {"grant_type": "refresh_token"}
+    revoke_path = "./logout?scope=local"  # internal/api/logout.go; without a scope it ends all of the user's sessions
+    revoke_headers = {"Authorization": "Bearer {access}"}
     login_fields = {"email": "{username}", "password": "{password}"}
     headers = {"apikey": "{api_key}"}
     api_headers = {"Authorization": "Bearer {access}", "apikey": "{api_key}"}

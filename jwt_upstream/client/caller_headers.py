@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
-from requests.exceptions import InvalidHeader
+from requests import PreparedRequest
+from requests.auth import AuthBase
+from requests.exceptions import InvalidHeader, InvalidURL
 
 from jwt_upstream.backends import Backend
+from jwt_upstream.backends.core import query_names, without_query
+
+T = TypeVar("T")
 
 #: What requests and urllib3 set. With another value the upstream would read the body differently (RFC 9112, section
 #: 11.2, request smuggling), or have another of its sites answer.
@@ -21,30 +26,61 @@ def check_connection(names: Iterable[Any]) -> None:
         raise InvalidHeader(f"UpstreamClient sets {found.pop().title()} itself; remove yours")
 
 
-def check_prepared(headers: Mapping[str, Any], backend: Backend) -> None:
-    """Raise InvalidHeader for one that ``api_headers`` sets, unless ``caller_authorization`` has it replaced."""
-    if "Host" in headers:  # unlike the length of the body not something that requests has set
+def without_length(headers: Mapping[Any, Any] | None) -> tuple[Mapping[Any, Any] | None, str | None]:
+    """Return headers without the length of the body, and that; SDKs say it though requests finds it out."""
+    if not headers or "content-length" not in map(_plain, headers):
+        return headers, None
+    said = next(value for name, value in headers.items() if _plain(name) == "content-length")
+    rest = {name: value for name, value in headers.items() if _plain(name) != "content-length"}
+    return rest, said.decode("latin-1") if isinstance(said, bytes) else str(said)
+
+
+def check_length(prepared: PreparedRequest, said: str | None) -> None:
+    """Raise InvalidHeader if a caller has said another length of the body than requests has found."""
+    if said is not None and said.strip() != prepared.headers.get("Content-Length", "0"):
+        raise InvalidHeader("UpstreamClient sets Content-Length itself, and the body has another one; remove yours")
+
+
+def check_prepared(request: PreparedRequest, backend: Backend) -> None:
+    """Raise InvalidHeader for a header, and InvalidURL for a field of the query, that the client sets itself.
+
+    InvalidHeader also for an ``auth=`` that answers a 401 itself, such as requests' HTTPDigestAuth: it would send the
+    call again, past the client.
+    """
+    hooks = request.hooks.get("response") or []
+    for hook in [hooks] if callable(hooks) else hooks:
+        if isinstance(owner := getattr(hook, "__self__", None), AuthBase):
+            raise InvalidHeader(f"UpstreamClient answers 401 itself; remove {type(owner).__name__}, or use requests")
+    if "Host" in request.headers:  # unlike the length of the body not something that requests has set
         check_connection(["Host"])
+    check_token(request, backend)
+
+
+def check_token(request: PreparedRequest, backend: Backend) -> None:
+    """Raise InvalidHeader or InvalidURL for what ``api_headers`` or ``api_query`` set as well and don't replace."""
     if backend.caller_authorization == "replace":
         return
-    for name in _colliding(headers, backend):
+    if backend.api_query and (found := query_names(str(request.url)) & backend.api_query.keys()):
+        raise InvalidURL(f"UpstreamClient adds {', '.join(sorted(found))} to the query itself; remove yours")
+    for name in colliding(request.headers, backend):
         text = f"UpstreamClient sets {name.strip()} itself; remove yours, or use requests instead"
         raise InvalidHeader(f"{text} (an SDK that insists on a key needs the option caller_authorization='replace')")
 
 
-def drop_token(headers: MutableMapping[str, Any], backend: Backend) -> None:
-    """Remove what ``api_headers`` is about to set, however the caller has spelt it."""
+def drop_token(request: PreparedRequest, backend: Backend) -> None:
+    """Remove what ``api_headers`` and ``api_query`` are about to set, however the caller has spelt it."""
     if backend.caller_authorization != "replace":  # else there is none
         return
-    for name in _colliding(headers, backend):
-        del headers[name]
+    for name in colliding(request.headers, backend):
+        del request.headers[name]
+    if backend.api_query:
+        request.url = without_query(str(request.url), backend.api_query)
 
 
-def _colliding(headers: Mapping[str, Any], backend: Backend) -> list[str]:
+def colliding(names: Iterable[T], backend: Backend) -> list[T]:
+    """Return those of a request's headers, by name, that ``api_headers`` set."""
     ours = set(map(_plain, backend.api_headers))
-    if ours.isdisjoint(map(_plain, headers)):
-        return []
-    return [name for name in headers if _plain(name) in ours]
+    return [name for name in names if _plain(name) in ours]
 
 
 @lru_cache(maxsize=1000)

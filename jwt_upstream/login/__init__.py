@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from .browser import BrowserLogin
+from .device import DeviceLogin, begin_device_login
 from .first_pair import adopt, login
-from .logout import log_out
+from .logout import Logout, log_out
 
-__all__ = ["adopt", "log_out", "login"]
+__all__ = ["BrowserLogin", "DeviceLogin", "Logout", "adopt", "begin_device_login", "log_out", "login"]

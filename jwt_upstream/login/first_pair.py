@@ -22,6 +22,7 @@ from jwt_upstream.names import check_name, command
 from jwt_upstream.refresh import database_clock, find, is_renewable, write_or_raise
 from jwt_upstream.store import EventDetails, queries, transitions
 from jwt_upstream.tokens import Secrets, TokenPair
+from jwt_upstream.tracebacks import without_variables
 
 logger = logging.getLogger("jwt_upstream")
 
@@ -32,6 +33,7 @@ _ERRORS: dict[Verdict, type[UpstreamError]] = {
 }
 
 
+@without_variables
 def login(
     upstream: str, account: str, credentials: Mapping[str, str], *, by: str = "", backend: Backend | None = None
 ) -> Credential:
@@ -48,27 +50,36 @@ def login(
     if username := credentials.get("username", ""):
         check_name("username", username)
     backend = backend or get_backend(upstream)
-    clock = _clock(upstream, account)
+    clock = login_clock(upstream, account)
     with dated_by(clock):
         outcome = backend.login(credentials)
+    return keep(backend, account, outcome, clock, by=by, username=username)
+
+
+def keep(
+    backend: Backend, account: str, outcome: Outcome, clock: Clock, *, by: str = "", username: str = ""
+) -> Credential:
+    """Store the pair that a login brought; raises what it failed of, as ``login`` does."""
+    upstream = backend.alias
     if outcome.verdict is not Verdict.OK or outcome.pair is None:
-        raise _refused(upstream, account, outcome)
+        raise refused(upstream, account, outcome)
     details = EventDetails(outcome.notice, "ok", outcome.status_code, outcome.seconds, by)
     pair = outcome.pair.with_credible_expiry(clock.now())
-    credential = _store(upstream, account, pair, username, details)
+    credential = _store(backend, account, pair, username, details)
     if outcome.notice and not is_renewable(backend, credential):
         logger.warning("%s can't be renewed once its access token expires: %s", credential, outcome.notice)
     return credential
 
 
-def _clock(upstream: str, account: str) -> Clock:
+def login_clock(upstream: str, account: str) -> Clock:
     """Return the database's clock; raises what is wrong with the database, a missing table say, before the login."""
     with suppress(NotLoggedIn):
         find(upstream, account)
     return database_clock(f"{upstream}/{account}")
 
 
-def _refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:
+def refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:
+    """Return the error of a login that failed."""
     error = _ERRORS.get(outcome.verdict, RefreshUnavailable)
     text = f"{upstream}/{account}: login failed: {outcome.full_reason}"
     is_down = (outcome.status_code or 0) >= 500
@@ -77,16 +88,27 @@ def _refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:
     return error(text, reason=outcome.full_reason, retry_after=outcome.retry_after)
 
 
+@without_variables
 def adopt(upstream: str, account: str, pair: TokenPair, *, by: str = "") -> Credential:
     """Store a pair that was obtained elsewhere; an unknown expiry is taken from the token's claims if it is a JWT."""
     check_name("account", account)
-    is_alone = get_backend(upstream).needs_refresh_token and not pair.refresh
+    backend = get_backend(upstream)
+    is_alone = backend.needs_refresh_token and not pair.refresh
     reason = "adopted without a refresh token" if is_alone else "adopted"
-    return _store(upstream, account, pair.with_claims(), "", EventDetails(reason, "ok", by=by))
+    return _store(backend, account, pair.with_claims(), "", EventDetails(reason, "ok", by=by))
 
 
-def _store(upstream: str, account: str, pair: TokenPair, username: str, details: EventDetails) -> Credential:
-    using = queries.database()
-    write = partial(transitions.log_in, upstream, account, pair, using, username=username, details=details)
-    event = write_or_raise(write, f"{upstream}/{account}")
+def _store(backend: Backend, account: str, pair: TokenPair, username: str, details: EventDetails) -> Credential:
+    write = partial(
+        transitions.log_in,
+        backend.alias,
+        account,
+        pair,
+        queries.database(),
+        username=username,
+        details=details,
+        keep_alive=backend.keep_alive,
+        obtained_for=backend.binding,
+    )
+    event = write_or_raise(write, f"{backend.alias}/{account}")
     return event.credential  # type: ignore[return-value]

@@ -10,10 +10,9 @@ from typing import Any
 
 from jwt_upstream.backends import Backend
 from jwt_upstream.backends.core import Which
-from jwt_upstream.backends.explain import FoundToken, Preview, Reading
+from jwt_upstream.backends.explain import FoundToken, Preview, Reading, consequence
 from jwt_upstream.clock import host_now
 from jwt_upstream.formatting import time_left, timestamp
-from jwt_upstream.management.consequences import consequence
 
 _LABEL_WIDTH = 18
 

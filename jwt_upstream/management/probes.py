@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.core.management.base import CommandError
-from django.views.decorators.debug import sensitive_variables
 from requests import RequestException, Response
 
 from jwt_upstream.backends import Backend, Verdict, Where, get_backend, make_backend, written_settings
@@ -17,6 +16,8 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.login import login
+from jwt_upstream.models import Credential
+from jwt_upstream.names import command
 from jwt_upstream.refresh import find, refresh
 
 from . import prompts
@@ -26,10 +27,14 @@ Answers = list[tuple[Where, Response]]
 
 
 class Probe(NamedTuple):
-    """The explained answers in the order of their arrival, and a message."""
+    """The explained answers in the order of their arrival, and a message.
+
+    ``needs_no_answer`` means that a login worked which sends nothing.
+    """
 
     readings: list[Reading]
     message: str
+    needs_no_answer: bool = False
 
 
 class _RecordingClient(UpstreamClient):
@@ -52,30 +57,30 @@ def _recording(alias: str) -> tuple[Backend, Answers]:
     return backend, answers
 
 
-@sensitive_variables()
 def logged_in(alias: str, options: Options) -> Probe:
     """Log in; the pair is stored only with ``--store``, since the user may not be the account's."""
     backend, answers = _recording(alias)
     credentials = prompts.credentials(alias, backend.login_asks, options)
-    message = _log_in(backend, options["account"], credentials, is_stored=options["store"])
-    return _explained(backend, answers, message, credentials.values())
+    message, is_done = _log_in(backend, options["account"], credentials, is_stored=options["store"])
+    if is_done and not answers:
+        message = f"It works, and sends nothing. {message}"
+    return _explained(backend, answers, message, credentials.values())._replace(needs_no_answer=is_done)
 
 
-@sensitive_variables("credentials")
-def _log_in(backend: Backend, account: str, credentials: Mapping[str, str], *, is_stored: bool) -> str:
+def _log_in(backend: Backend, account: str, credentials: Mapping[str, str], *, is_stored: bool) -> tuple[str, bool]:
     if not is_stored:
         outcome = backend.login(credentials)
         if outcome.verdict is Verdict.OK:
-            return "Nothing was stored: give --store to keep the pair, or use upstream_login."
-        return "Nothing was stored." if outcome.status_code else f"No answer: {outcome.reason}; nothing was stored."
+            return "Nothing was stored: give --store to keep the pair, or use upstream_login.", True
+        said = "Nothing was stored." if outcome.status_code else f"No answer: {outcome.reason}; nothing was stored."
+        return said, False
     try:
         credential = login(backend.alias, account, credentials, by=prompts.by("upstream_probe"), backend=backend)
     except UpstreamError as error:
-        return f"{error}; nothing was stored."
-    return f"{credential}: the pair is stored."
+        return f"{error}; nothing was stored.", False
+    return f"{credential}: the pair is stored.", True
 
 
-@sensitive_variables()
 def refreshed(alias: str, options: Options) -> Probe:
     """Refresh as the app does, under a lease, so that the new pair is stored whatever happens to the command."""
     backend, answers = _recording(alias)
@@ -87,11 +92,24 @@ def refreshed(alias: str, options: Options) -> Probe:
     except UpstreamError as error:
         message = str(error)
     if not answers:
-        message += " This command sent nothing."
+        message += f" This command sent nothing.{_instead(alias, account)}"
     return _explained(backend, answers, message, secrets)
 
 
-@sensitive_variables()
+def _instead(alias: str, account: str) -> str:
+    """Return what sends the stored tokens all the same, if the credential's state is why nothing was sent."""
+    try:
+        row = find(alias, account)
+    except UpstreamError:
+        return ""
+    if row.state not in {Credential.State.REJECTED, Credential.State.LOCKED}:
+        return ""
+    again = command("upstream_try_again", alias, account)
+    return (
+        f" Refreshes are off while the credential is {row.get_state_display()}. To try the stored tokens now: {again}"
+    )
+
+
 def called(alias: str, options: Options) -> Probe:
     """GET a path as a view would, including a refresh and a second attempt."""
     backend, answers = _recording(alias)
@@ -131,13 +149,11 @@ def _content(name: str) -> bytes:
         return file.read(2 * MAX_BODY_BYTES)
 
 
-@sensitive_variables()
 def _explained(backend: Backend, answers: Answers, message: str, secrets: Iterable[str]) -> Probe:
     known = list(secrets)
     return Probe([read(backend, where, response, known) for where, response in answers], message)
 
 
-@sensitive_variables()
 def _stored_secrets(alias: str, account: str) -> list[str]:
     try:
         pair = find(alias, account).pair

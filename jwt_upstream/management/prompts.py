@@ -5,33 +5,20 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.views.decorators.debug import sensitive_variables
 
-from jwt_upstream.names import MAX_NAME_CHARACTERS, is_name
 from jwt_upstream.tokens import Secrets
 
-
-def add_account(parser: ArgumentParser) -> None:
-    """Add ``--account``."""
-    parser.add_argument(
-        "--account", type=_name, default="default", help='The account, if there are several (default: "default").'
-    )
-
-
-def _name(text: str) -> str:
-    if not is_name(text):
-        raise ArgumentTypeError(f"must be 1 to {MAX_NAME_CHARACTERS} printable characters")
-    return text
+from .arguments import printable_name
 
 
 def add_username(parser: ArgumentParser) -> None:
     """Add the option for the username."""
-    parser.add_argument("--username", type=_name, help="The username, if the upstream's login uses one.")
+    parser.add_argument("--username", type=printable_name, help="The username, if the upstream's login uses one.")
 
 
 def add_password_stdin(group: Any) -> None:
@@ -43,7 +30,6 @@ def add_password_stdin(group: Any) -> None:
     )
 
 
-@sensitive_variables()
 def credentials(alias: str, asks: Iterable[str], options: Mapping[str, Any]) -> Secrets:
     """Return the values for a login; raises CommandError if one is missing."""
     if options["username"] and "username" not in asks:
@@ -62,17 +48,29 @@ def by(command: str) -> str:
     return f"{command} by {user}"
 
 
+def confirm(question: str) -> None:
+    """Ask a person; raises CommandError unless the answer is yes, and where there is nobody to ask."""
+    if not is_terminal():
+        raise CommandError("There is no terminal to ask: give --yes.")
+    try:
+        answer = input(f"{question} [y/N] ")
+    except (EOFError, KeyboardInterrupt):
+        answer = ""
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise CommandError("Cancelled; nothing was changed.")
+
+
 def refuse_terminal(option: str, what: str) -> None:
     """Raise CommandError if standard input is a terminal, which would show the secret that is typed."""
-    if _is_terminal():
+    if is_terminal():
         raise CommandError(f"{option} reads {what} from a pipe or file, not from the terminal.")
 
 
-def _is_terminal() -> bool:
+def is_terminal() -> bool:
+    """Tell whether a person can be asked."""
     return bool(sys.stdin) and sys.stdin.isatty()
 
 
-@sensitive_variables()
 def _secrets_from_stdin(names: Iterable[str]) -> Secrets:
     refuse_terminal("--password-stdin", "the password")
     given = Secrets({name: sys.stdin.readline().rstrip("\r\n") for name in names})
@@ -83,7 +81,6 @@ def _secrets_from_stdin(names: Iterable[str]) -> Secrets:
     return given
 
 
-@sensitive_variables()
 def _value(name: str) -> str:
     variable = f"JWT_UPSTREAM_{name.upper()}"
     value = os.environ.get(variable) or _prompted(name, variable)
@@ -94,7 +91,7 @@ def _value(name: str) -> str:
 
 def _prompted(name: str, variable: str) -> str:
     how = "--username" if name == "username" else "--password-stdin"
-    if not _is_terminal():
+    if not is_terminal():
         raise CommandError(f"There is no {name}, and no terminal to ask for it: give {how} or set {variable}.")
     prompt = f"{name.replace('_', ' ').capitalize()}: "
     try:

@@ -10,16 +10,22 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from jwt_upstream.backends import get_backend
 from jwt_upstream.conf import conf
+from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential, Incident
-from jwt_upstream.refresh import needs_login_soon
+from jwt_upstream.refresh import needs_login_soon, needs_rebinding, never_expires, rebinding
 from jwt_upstream.store import queries
 from jwt_upstream.tokens import fingerprint
 
 State = Credential.State
 
-_INACTIVE_STATES = [state for state in State.values if state != State.ACTIVE]
+#: The state of an upstream that has no credential.
+NEVER = "not logged in"
+#: The state of one whose tokens were obtained for other settings than this process has; it is stored nowhere.
+MISMATCHED = "mismatched"
+INACTIVE_STATES = [state for state in State.values if state != State.ACTIVE]
 #: How many active credentials of an upstream are decrypted to see whether a key is lost, if not all are shown.
 _SAMPLE_ROWS = 10
 _CHUNK_ROWS = 500
@@ -45,6 +51,7 @@ class Status:
     """The state of one credential, or of a configured upstream that has none; no field holds a secret.
 
     ``can_be_renewed`` is false for one that works now, but will need a human once its access token has expired.
+    ``never_expires`` is true for keys.
     """
 
     upstream: str
@@ -65,6 +72,7 @@ class Status:
     failure_verdict: str = ""
     next_attempt_at: datetime | None = None
     can_be_renewed: bool = True
+    never_expires: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,14 +90,17 @@ class Tally:
 class Report:
     """The states of all credentials, or those of one upstream; if there are many, totals and those in trouble.
 
-    ``need_human`` is how many need a human. It is complete once ``statuses()`` is exhausted, since a lost key is
-    noticed only when a row is decrypted. ``left_out`` is how many of them ``statuses()`` doesn't yield.
+    ``need_human`` is how many need a human, ``mismatched`` those whose tokens were obtained for other settings. They
+    are complete once ``statuses()`` is exhausted, since a lost key is noticed only when a row is decrypted, and a
+    mismatch when it is read. ``left_out`` is how many of them ``statuses()`` doesn't yield. ``problems`` are the
+    mistakes in the settings, by alias.
     """
 
     def __init__(self, alias: str | None, limit: int, *, show_all: bool = False) -> None:
         self.alias = alias
         self.limit = limit
         self.tallies = _tallies(alias, None if show_all else limit + queries.COUNT_LIMIT)
+        self.problems = _problems(alias)
         self.missing = _missing(alias, self.tallies)
         self.incidents = _incidents(alias)
         self.credentials = sum(tally.credentials for tally in self.tallies)
@@ -98,17 +109,31 @@ class Report:
         need_human = sum(tally.need_human for tally in self.tallies)
         self.left_out = max(need_human - limit, 0) if self.is_short else 0
         self.need_human = self.left_out
+        self.mismatched = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether there is no credential, no configured upstream and no open incident of one."""
         return not (self.tallies or self.missing or self.incidents)
 
+    @property
+    def unrecorded(self) -> int:
+        """How many this process can't use without that being stored; of many credentials only a sample is read."""
+        recorded = sum(tally.need_human for tally in self.tallies) + sum(each.needs_human for each in self.missing)
+        return max(self.need_human - recorded, 0)
+
+    @property
+    def is_need_human_exact(self) -> bool:
+        """Whether ``need_human`` is exact: a sample that no key decrypts stands for any number of others."""
+        is_sampled = self.is_short and any(tally.active > _SAMPLE_ROWS for tally in self.tallies)
+        return self.is_exact and not (is_sampled and self.unrecorded)
+
     def statuses(self) -> Iterator[Status]:
         """Yield the statuses to show; if not all are shown, those that need a human come first."""
         shown = _in_trouble(self.tallies, self.limit) if self.is_short else _every(self.alias)
         for status in chain(shown, self.missing):
             self.need_human += status.needs_human
+            self.mismatched += status.state == MISMATCHED
             yield status
 
 
@@ -119,7 +144,7 @@ def _tallies(alias: str | None, limit: int | None) -> list[Tally]:
 def _tally(upstream: str, limit: int | None) -> Tally:
     rows = _rows(upstream)
     active = queries.number(rows.filter(state=State.ACTIVE), limit)
-    need_human = queries.number(rows.filter(state__in=_INACTIVE_STATES), limit)
+    need_human = queries.number(rows.filter(state__in=INACTIVE_STATES), limit)
     failing = queries.number(queries.failing(rows, [upstream]), limit)
     return Tally(
         upstream,
@@ -133,11 +158,30 @@ def _tally(upstream: str, limit: int | None) -> Tally:
 
 def _missing(alias: str | None, tallies: Sequence[Tally]) -> list[Status]:
     aliases = {alias} & conf.upstreams.keys() if alias else set(conf.upstreams)
-    names = sorted(aliases - {tally.upstream for tally in tallies})
-    return [
-        Status(name, None, "not logged in", needs_human=True, remedy=Credential(upstream=name).remedy)
-        for name in names
-    ]
+    return [_never_logged_in(name) for name in sorted(aliases - {tally.upstream for tally in tallies})]
+
+
+def _never_logged_in(alias: str) -> Status:
+    if _logs_in_by_itself(alias):
+        return Status(alias, None, NEVER, needs_human=False, reason="logs in by itself at the first call")
+    return Status(alias, None, NEVER, needs_human=True, remedy=Credential(upstream=alias).remedy)
+
+
+def _logs_in_by_itself(alias: str) -> bool:
+    try:
+        return get_backend(alias).logs_in_by_itself
+    except UpstreamNotConfigured:
+        return False
+
+
+def _problems(alias: str | None) -> dict[str, str]:
+    found = {}
+    for name in sorted({alias} & conf.upstreams.keys() if alias else conf.upstreams):
+        try:
+            get_backend(name)
+        except UpstreamNotConfigured as error:
+            found[name] = str(error)
+    return found
 
 
 def _every(alias: str | None) -> Iterator[Status]:
@@ -148,7 +192,7 @@ def _in_trouble(tallies: Sequence[Tally], limit: int) -> Iterator[Status]:
     # Those that need a human come first, then those that can't be refreshed. Before them, and not counted in the
     # limit, come those of a sample of active ones that no key decrypts (there may have been no call since the key was
     # lost) or that can't be renewed, which is mostly so for all of an upstream.
-    need_human = (_rows(tally.upstream).filter(state__in=_INACTIVE_STATES) for tally in tallies if tally.need_human)
+    need_human = (_rows(tally.upstream).filter(state__in=INACTIVE_STATES) for tally in tallies if tally.need_human)
     failing = (queries.failing(_rows(None), [tally.upstream]) for tally in tallies if tally.failing)
     found = (rows.order_by("account")[:limit] for rows in chain(need_human, failing))
     samples = (_rows(tally.upstream).filter(state=State.ACTIVE).order_by()[:_SAMPLE_ROWS] for tally in tallies)
@@ -173,10 +217,15 @@ def _status(row: Credential) -> Status:
     try:
         pair = row.pair
         fields |= {"access_fingerprint": fingerprint(pair.access), "refresh_fingerprint": fingerprint(pair.refresh)}
-    except DecryptionError:
+    except DecryptionError as error:
         if row.state == State.ACTIVE:  # there was no call since the key was lost
-            row.state, row.reason = State.UNREADABLE, "no configured key decrypts the stored tokens"
+            row.state, row.reason = State.UNREADABLE, error.reason
+    if mismatch := needs_rebinding(row):
+        row.state, row.reason = MISMATCHED, mismatch.reason
     fields |= {name: getattr(row, name) for name in _COLUMNS}
+    if row.state == MISMATCHED:
+        return Status(needs_human=True, remedy=rebinding(row), **fields)
     ends = needs_login_soon(row)
     remedy = row.remedy if row.needs_human or ends else ""
-    return Status(needs_human=row.needs_human, remedy=remedy, can_be_renewed=not ends, **fields)
+    fields |= {"can_be_renewed": not ends, "never_expires": never_expires(row)}
+    return Status(needs_human=row.needs_human, remedy=remedy, **fields)

@@ -13,7 +13,8 @@ from django.dispatch import Signal
 
 from jwt_upstream import signals
 from jwt_upstream.models import Credential, Event, Incident
-from jwt_upstream.store import connections, incidents, queries
+from jwt_upstream.names import full_name
+from jwt_upstream.store import connections, incidents, outbox, queries
 
 from .token_cache import token_cache
 
@@ -32,6 +33,7 @@ _SIGNALS: dict[str, Signal] = {
     Kind.RESTORED: signals.credential_restored,
     Kind.FAILED: signals.refresh_failed,
     Kind.INTERRUPTED: signals.refresh_interrupted,
+    Kind.REBOUND: signals.credential_rebound,
 }
 _UPSTREAM_SIGNALS: dict[str, Signal] = {
     Incident.Kind.DOWN: signals.upstream_down,
@@ -53,15 +55,31 @@ def announce(event: Event, url: str = "") -> None:
 
     ``url`` is what was asked, if a refresh failed.
     """
-    token_cache().invalidate()
+    scope = connections.scope(event._state.db or queries.database())
+    token_cache().invalidate(scope, event.upstream, event.account)
     changed = [incident for incident in _follow(event, url) if incident]
     event.incident = next((incident for incident in changed if incident.account), event.incident)
     said = f": {event.reason}" if event.reason else ""
     level = _LEVELS.get(event.kind, logging.INFO)
-    logger.log(level, "%s/%s %s%s", event.upstream, event.account, event.kind, said)
+    logger.log(level, "%s %s%s", full_name(event.upstream, event.account), event.kind, said, extra=_extra(event))
     _SIGNALS[event.kind].send_robust(Credential, credential=event.credential, event=event)
     for incident in changed:
         _announce_change(incident)
+    outbox.passed.send_robust(Event, is_written=bool(changed or event.incident))
+
+
+def _extra(event: Event) -> dict[str, Any]:
+    """Return what structured logs have beside the message; ``attempt`` says how often a refresh failed in a row."""
+    row = event.credential
+    return {
+        "upstream": event.upstream,
+        "account": event.account,
+        "event": event.kind,
+        "verdict": event.verdict,
+        "status_code": event.status_code,
+        "attempt": row.failures if row and event.kind == Kind.FAILED else None,
+        "seconds": event.seconds,
+    }
 
 
 def _follow(event: Event, url: str) -> list[Incident | None]:
@@ -69,6 +87,8 @@ def _follow(event: Event, url: str) -> list[Incident | None]:
     row, using = event.credential, event._state.db or queries.database()
     if row is None or event.kind not in _FOLLOWED:
         return []
+    if event.kind == Kind.REFRESHED and row.has_incident is False and event.state_before == Credential.State.ACTIVE:
+        return []  # one that was opened since then will be closed by the next success
     moment = row.now()
     if event.kind == Kind.FAILED:
         needs_human = row.needs_human  # by an answer to a call: that is its incident
@@ -89,10 +109,12 @@ def _recorded(row: Credential, using: str, write: Callable[[], T]) -> T | None:
 
 
 def _announce_change(incident: Incident) -> None:
+    extra = {"upstream": incident.upstream, "account": incident.account, "incident": incident.kind}
     if incident.closed_at:
-        logger.info("%s works again", incident.subject)
+        logger.info("%s works again", incident.subject, extra={**extra, "event": "incident_closed"})
     else:
-        logger.error("%s %s: %s", incident.subject, incident.kind, incident.reason)
+        extra["event"] = "incident_opened"
+        logger.error("%s %s: %s", incident.subject, incident.kind, incident.reason, extra=extra)
     if not incident.account:
         signal = signals.upstream_recovered if incident.closed_at else _UPSTREAM_SIGNALS[incident.kind]
         signal.send_robust(Incident, incident=incident)

@@ -1,19 +1,31 @@
-"""Refreshes on an operator's request, regardless of state and backoff."""
+"""What operators ask for: to refresh regardless of state and backoff, to reject tokens, to encrypt them anew."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 
+from jwt_upstream.backends import get_backend
+from jwt_upstream.binding import Change, described
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential
-from jwt_upstream.store import EventDetails, queries, transitions
+from jwt_upstream.store import EventDetails, queries, rekeying, transitions
 from jwt_upstream.tokens import TokenPair
+from jwt_upstream.tracebacks import without_variables
 
+from .call import can_replace
 from .protocol import refresh
 from .record import write_or_raise
-from .states import by_state, reread, usable
+from .states import by_state, changed_settings, check_bound, reread, usable
+
+#: How many rows are read at once while tokens are encrypted anew.
+_BATCH_ROWS = 500
+_MOST_NAMES = 20
 
 
+@without_variables
 def try_again(credential: Credential, *, by: str = "") -> TokenPair:
     """Refresh with the stored tokens; raises as ``refresh`` does.
 
@@ -24,9 +36,48 @@ def try_again(credential: Credential, *, by: str = "") -> TokenPair:
         raise by_state(row)
     if not _is_readable(row):
         usable(row)  # records that, and raises
+    backend = get_backend(row.upstream)
+    if not can_replace(backend, row):
+        check_bound(row, backend)
     details = EventDetails("tried again", by=by)
     write_or_raise(partial(transitions.restore, row, queries.database(), details), str(row))
     return refresh(reread(row))
+
+
+def mark_rejected(credential: Credential, reason: str, *, by: str = "") -> None:
+    """Have every call raise CredentialRejected until somebody logs in, tries again or stores other tokens.
+
+    For tokens that the upstream still takes but must not be used, such as stolen ones. Nothing is sent, the tokens
+    stay, and the admins are told. Raises CredentialError if the credential needs a human already.
+    """
+    details = EventDetails(f"marked as rejected: {reason}", "rejected", by=by)
+    while True:
+        row = reread(credential)
+        if row.needs_human:
+            raise by_state(row)
+        if not _is_readable(row):
+            usable(row)  # records that, and raises
+        write = partial(transitions.mark, row, Credential.State.REJECTED, queries.database(), details)
+        if write_or_raise(write, str(row)):
+            return
+
+
+def rebind(credential: Credential, *, by: str = "") -> list[Change]:
+    """Bind the stored tokens to what settings name now, on a person's word; return what has changed, [] if nothing.
+
+    Nothing is sent. What is confirmed is the change as ``credential`` was read: if the row is bound to something else
+    by now, nothing is written, and [] is returned. Raises UpstreamNotConfigured, and RefreshBlocked or
+    RefreshUnavailable if the row can't be written.
+    """
+    backend = get_backend(credential.upstream)
+    while found := changed_settings(credential, backend):
+        row = reread(credential)
+        if row.obtained_for != credential.obtained_for:
+            return []
+        details = EventDetails(described(found), by=by)
+        if write_or_raise(partial(transitions.rebind, row, backend.binding, queries.database(), details), str(row)):
+            break
+    return found
 
 
 def _is_readable(row: Credential) -> bool:
@@ -34,3 +85,55 @@ def _is_readable(row: Credential) -> bool:
         return bool(row.pair)
     except DecryptionError:
         return False
+
+
+@dataclass
+class Rekeyed:
+    """How many credentials were seen so far, and by which keys their tokens are encrypted now.
+
+    ``by_key`` counts by the number of the last key that a credential needs, 0 being the first; ``old`` are those that
+    the first key doesn't encrypt or that aren't bound to their row. ``names`` has some of those that can't be read.
+    """
+
+    seen: int = 0
+    renewed: int = 0
+    old: int = 0
+    by_key: Counter[int] = field(default_factory=Counter)
+    unreadable: int = 0
+    names: list[str] = field(default_factory=list)
+
+    def count(self, row: Credential) -> None:
+        """Count a credential as it is stored now."""
+        self.seen += 1
+        try:
+            key = rekeying.last_key(row)
+        except DecryptionError:
+            self.unreadable += 1
+            self.names += [str(row)] if len(self.names) < _MOST_NAMES else []
+            return
+        if key is not None:
+            self.by_key[key] += 1
+            self.old += not rekeying.is_current(row)
+
+
+def rekey(*, check: bool = False) -> Iterator[Rekeyed]:
+    """Encrypt all tokens with the first key, bound to their rows, while the site runs; ``check`` only counts.
+
+    Yields the counts after each batch of rows. Whoever breaks off and begins again passes over what is done. A row
+    that is being refreshed is left as it is, and counted as old if it still is.
+    """
+    using, counts, last = queries.database(), Rekeyed(), 0
+    while rows := rekeying.rows_after(last, _BATCH_ROWS, using):
+        last = rows[-1].pk
+        for row in rows:
+            counts.count(row if check else _renewed(row, using, counts))
+        yield counts
+
+
+def _renewed(row: Credential, using: str, counts: Rekeyed) -> Credential:
+    try:
+        is_written = not rekeying.is_current(row) and rekeying.reseal(row, using)
+    except DecryptionError:
+        return row
+    counts.renewed += is_written
+    return (queries.reread(row, using) or row) if is_written else row

@@ -8,14 +8,19 @@ from functools import partial
 
 from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
 from jwt_upstream.clock import elapsed
-from jwt_upstream.exceptions import UpstreamNotConfigured
+from jwt_upstream.exceptions import UpstreamMisconfigured, UpstreamNotConfigured
 from jwt_upstream.models import Credential
-from jwt_upstream.tokens import TokenPair, fingerprint
+from jwt_upstream.tokens import Secrets, TokenPair, fingerprints
 
 #: Said of a credential that works, but not for long.
 NOT_RENEWABLE = "can't be renewed: there is no refresh token, and no LOGIN in settings for this account"
 
+#: Stands for stored tokens that must not be sent, since they were obtained for other settings.
+NO_TOKENS = TokenPair("")
+
 _NOTHING_TO_SPEND = Outcome(Verdict.REJECTED, "the access token has expired and there is nothing to refresh it with")
+_REFUSED_KEY = Outcome(Verdict.REJECTED, "the upstream refuses the key, which does not expire; another one is needed")
+_REFUSED_OPTION = Outcome(Verdict.CONFIG, "the upstream refuses the key that OPTIONS has; put another one there")
 _SPENT = Outcome(Verdict.REJECTED, "the refresh token was refused before")
 
 
@@ -31,21 +36,46 @@ class Attempt:
     is_refused: bool = False
 
 
-def login_fingerprint(backend: Backend, credential: Credential) -> str:
-    """Return what stands for the automatic login that is configured for a credential, "" if none is.
+def login_fingerprints(backend: Backend, credential: Credential) -> list[str]:
+    """Return what stands for the automatic login that is configured for a credential, by each key; [] if none is.
 
     It belongs to the account "default", and to any that logged in with the same username: tenants are not mixed up.
+    Values that are kept elsewhere may be a minute old. If they can't be read, it is as if none were configured.
     """
+    try:
+        return _fingerprints(backend.automatic_login.read()) if has_login(backend, credential) else []
+    except UpstreamMisconfigured:
+        return []
+
+
+def _fingerprints(login: Secrets) -> list[str]:
+    return list(fingerprints(repr([(name, login[name]) for name in sorted(login)])))
+
+
+def has_login(backend: Backend, credential: Credential) -> bool:
+    """Tell whether an automatic login is configured for a credential, also if its values can't be read just now."""
     login = backend.automatic_login
-    if not login or (credential.account != "default" and credential.username != login.get("username")):
-        return ""
-    return fingerprint(repr([(name, login[name]) for name in sorted(login)]))
+    try:
+        return bool(login) and (credential.account == "default" or login.is_for(credential.username))
+    except UpstreamMisconfigured:
+        return True
 
 
 def is_renewable(backend: Backend, credential: Credential) -> bool:
     """Tell whether there is anything to get a new access token with: a refresh token, or a way that needs none."""
     has_token = bool(credential.refresh_token) or not backend.needs_refresh_token
-    return has_token or bool(login_fingerprint(backend, credential))
+    return has_token or has_login(backend, credential)
+
+
+def can_replace(backend: Backend, row: Credential) -> bool:
+    """Tell whether new tokens can be got without those that are stored, by settings alone."""
+    return has_login(backend, row) or backend.can_refresh(NO_TOKENS)
+
+
+def may_replace(backend: Backend, row: Credential) -> bool:
+    """Tell whether new tokens can be got by settings alone, and that wasn't refused before."""
+    was_refused = bool(row.failed_login) and row.failed_login in login_fingerprints(backend, row)
+    return can_replace(backend, row) and not was_refused
 
 
 def needs_login_soon(row: Credential) -> bool:
@@ -56,29 +86,68 @@ def needs_login_soon(row: Credential) -> bool:
         return False
 
 
-def attempt(backend: Backend, row: Credential, pair: TokenPair, give_up_at: float) -> Attempt:
+def never_expires(row: Credential) -> bool:
+    """Tell whether a credential is a key, which lasts until it is replaced."""
+    try:
+        return get_backend(row.upstream).is_static
+    except UpstreamNotConfigured:
+        return False
+
+
+def attempt(
+    backend: Backend, row: Credential, pair: TokenPair, give_up_at: float, *, is_by_hand: bool = False
+) -> Attempt:
     """Spend the refresh token; if it is refused, or there is none, log in where that may be done without a person.
 
     Sends nothing that could still be under way at ``give_up_at`` (by ``clock.elapsed``). A refresh token that was
-    refused is not sent twice, and for a locked account there is no login: repeated attempts lock accounts.
+    refused is not sent twice, and for a locked account there is no login: repeated attempts lock accounts. Nobody has
+    refused the access token if it is asked for by hand.
     """
-    login = login_fingerprint(backend, row)
-    outcome = _with_refresh_token(_asked(backend, partial(_refresh, backend, row, pair), "refresh"), pair)
-    if outcome.verdict is not Verdict.REJECTED or not login:
+    ask = partial(_refresh, backend, row, pair, is_by_hand=is_by_hand)
+    outcome = _with_refresh_token(_asked(backend, ask, "refresh"), pair)
+    refused_key = "" if is_by_hand or not backend.is_static or backend.test_path else pair.access
+    if _has_key(outcome, refused_key):
+        outcome = _REFUSED_OPTION
+    if outcome.verdict is not Verdict.REJECTED or not has_login(backend, row):
         return Attempt(outcome)
+    try:
+        made = _by_login(backend, row, outcome, give_up_at, refused_key)
+        if made.outcome.verdict is Verdict.REJECTED and backend.automatic_login.has_changed():
+            made = _by_login(backend, row, outcome, give_up_at, refused_key)
+        return made
+    except UpstreamMisconfigured as error:
+        reason = f"{error}; refresh: {outcome.reason}"
+        return Attempt(replace(outcome, verdict=Verdict.CONFIG, reason=reason), is_refused=True)
+
+
+def _has_key(outcome: Outcome, refused_key: str) -> bool:
+    """Tell whether an outcome is nothing but the key again that the upstream has refused."""
+    return bool(refused_key and outcome.pair and outcome.pair.access == refused_key)
+
+
+def _by_login(
+    backend: Backend, row: Credential, refused: Outcome, give_up_at: float, refused_key: str = ""
+) -> Attempt:
+    login = backend.automatic_login.read()
+    if not has_login(backend, row):  # as its username has been read now
+        return Attempt(refused)
     if elapsed() + backend.deadline > give_up_at:
-        return Attempt(replace(outcome, verdict=Verdict.TRANSIENT), is_refused=True)
-    by_login = _asked(backend, partial(backend.login, backend.automatic_login), "login")
+        return Attempt(replace(refused, verdict=Verdict.TRANSIENT), is_refused=True)
+    by_login = _asked(backend, partial(backend.login, login), "login")
+    if _has_key(by_login, refused_key):
+        by_login = _REFUSED_KEY
     if by_login.verdict is not Verdict.OK:
-        by_login = replace(by_login, reason=_both(by_login, outcome), asked="")
-    return Attempt(by_login, login, is_refused=True)
+        by_login = replace(by_login, reason=_both(by_login, refused), asked="")
+    return Attempt(by_login, _fingerprints(login)[0], is_refused=True)
 
 
-def _refresh(backend: Backend, row: Credential, pair: TokenPair) -> Outcome:
+def _refresh(backend: Backend, row: Credential, pair: TokenPair, *, is_by_hand: bool) -> Outcome:
     if not backend.can_refresh(pair):
-        return _NOTHING_TO_SPEND
+        if backend.is_static and is_by_hand and pair.access and not has_login(backend, row):
+            return Outcome(Verdict.OK, pair=pair)
+        return _REFUSED_KEY if backend.is_static else _NOTHING_TO_SPEND
     # With a failure: whoever makes a locked credential active in the database wants it tried.
-    if row.failures and row.failed_fingerprint == pair.fingerprint:
+    if row.failures and pair.has_fingerprint(row.failed_fingerprint):
         return _SPENT
     return backend.refresh(pair)
 
@@ -95,14 +164,18 @@ def _asked(backend: Backend, ask: Callable[[], Outcome], method: str) -> Outcome
 def _both(by_login: Outcome, by_refresh: Outcome) -> str:
     """Return why the automatic login failed, and why it was tried."""
     refused = "the LOGIN in settings was refused, correct it; " if by_login.verdict is Verdict.REJECTED else ""
-    before = "" if by_refresh is _NOTHING_TO_SPEND else f"; refresh: {by_refresh.reason}"
+    before = "" if by_refresh in (_NOTHING_TO_SPEND, _REFUSED_KEY) else f"; refresh: {by_refresh.reason}"
     return f"{refused}automatic login: {by_login.full_reason}{before}"
 
 
 def _with_refresh_token(outcome: Outcome, used: TokenPair) -> Outcome:
-    # No refresh token in the answer: the one that was used stays good (RFC 6749, section 6).
+    # No refresh token in the answer: the one that was used stays good (RFC 6749, section 6), as do other values.
     new = outcome.pair
-    if new is None or new.refresh:
+    if new is None:
         return outcome
-    expires_at = new.refresh_expires_at or used.refresh_expires_at
-    return replace(outcome, pair=replace(new, refresh=used.refresh, refresh_expires_at=expires_at))
+    if missing := used.answer.keys() - new.answer.keys():
+        new = replace(new, answer=Secrets(new.answer, **{name: used.answer[name] for name in missing}))
+    if not new.refresh:
+        expires_at = new.refresh_expires_at or used.refresh_expires_at
+        new = replace(new, refresh=used.refresh, refresh_expires_at=expires_at)
+    return replace(outcome, pair=new)

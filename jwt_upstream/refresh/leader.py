@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import Error
+from django.db.models import QuerySet
 
-from jwt_upstream.backends import Backend
+from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.clock import dated_by, elapsed
 from jwt_upstream.conf import conf
-from jwt_upstream.exceptions import NotLoggedIn, RefreshBlocked, RefreshBusy
+from jwt_upstream.exceptions import (
+    CredentialMismatch,
+    NotLoggedIn,
+    RefreshBlocked,
+    RefreshBusy,
+    UpstreamNotConfigured,
+)
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.process import random_numbers
 from jwt_upstream.store import (
@@ -21,30 +29,62 @@ from jwt_upstream.store import (
     is_locked,
     new_lease,
     queries,
+    seen_leases,
     transitions,
 )
 from jwt_upstream.tokens import TokenPair, fingerprint
 
 from .announcements import announce
-from .call import attempt, login_fingerprint
+from .call import NO_TOKENS, attempt, login_fingerprints, may_replace
 from .record import database_away
-from .seen_leases import seen_leases
 from .settle import settle
 from .single_flight import Flight
-from .states import unavailable, usable
+from .states import changed_settings, check_moves, logged, mismatch, unavailable, usable
 
 #: How long a waiter sleeps between two looks at the row, growing from the first to the second.
 _POLL_SECONDS = (0.02, 0.1)
 #: How long a lease that has lapsed is left to its holder: after an outage of the database the answer that a live
 #: worker holds is written before anybody spends the old token again.
 _GRACE_SECONDS = 1.0
+#: How many credentials of an upstream are looked at where the settings of all of them are the question.
+_SAMPLE_ROWS = 100
 #: By how much the jitter makes a backoff longer at most.
 _MOST_JITTER = 1.2
 
 
 def stored(row: Credential, backend: Backend) -> TokenPair:
-    """Return a row's pair, or raise what its state means, an automatic login that may help considered."""
-    return usable(row, login_fingerprint(backend, row))
+    """Return a row's pair, or raise what its state means, an automatic login that may help considered.
+
+    A pair that was obtained for other settings is never returned: NO_TOKENS if settings alone can get another one,
+    otherwise CredentialMismatch is raised.
+    """
+    pair = usable(row, partial(login_fingerprints, backend, row))
+    if not changed_settings(row, backend):
+        return pair
+    if error := found_mismatch(row, backend):
+        raise logged(error, row)
+    check_moves(row)
+    return NO_TOKENS
+
+
+def found_mismatch(row: Credential, backend: Backend) -> CredentialMismatch | None:
+    """Return the error for tokens that were obtained for other settings, if settings alone can't get others."""
+    found = changed_settings(row, backend)
+    return mismatch(row, found) if found and not may_replace(backend, row) else None
+
+
+def needs_rebinding(row: Credential) -> CredentialMismatch | None:
+    """Return the error for an active credential that needs a person, since settings name something else by now."""
+    try:
+        return None if row.needs_human else found_mismatch(row, get_backend(row.upstream))
+    except UpstreamNotConfigured:
+        return None
+
+
+def mismatch_among(rows: QuerySet[Credential]) -> CredentialMismatch | None:
+    """Return the error for one of the first active credentials that needs a person, since settings name others."""
+    active = rows.filter(state=Credential.State.ACTIVE).defer("access_token", "refresh_token", "answer").order_by()
+    return next(filter(None, map(needs_rebinding, active[:_SAMPLE_ROWS])), None)
 
 
 def is_suppressed(row: Credential, backend: Backend) -> bool:
@@ -91,6 +131,30 @@ def blocked(row: Credential, error: Exception) -> RefreshBlocked:
     holder = "the calling transaction, or another one, holds a lock on its row; commit first"
     text = f"{row}: not refreshed, and no token was used: {holder}"
     return RefreshBlocked(text, credential=row, reason=type(error).__name__, retry_after=1.0)
+
+
+def call_and_settle(
+    backend: Backend, leased: Credential, pair: TokenPair, leased_at: float, using: str, *, is_by_hand: bool = False
+) -> TokenPair | None:
+    """Ask the upstream under a lease that was taken at ``leased_at`` (by ``clock.elapsed``), and store the outcome.
+
+    Returns None if it is too late for that, or if the row has moved on meanwhile.
+    """
+    if is_too_late(backend, leased_at):
+        return None  # frozen meanwhile (SIGSTOP, a suspended host): the lease could lapse during the call
+    with dated_by(leased.clock):
+        made = attempt(backend, leased, pair, leased_at + conf.lease_seconds, is_by_hand=is_by_hand)
+    try:
+        return settle(backend, leased, pair, made, using)
+    except Error as error:
+        if not is_away(error):  # a value that does not fit, a missing column: nobody is to wait for the lease
+            transitions.release_lease(leased, using)
+        raise
+
+
+def is_too_late(backend: Backend, leased_at: float) -> bool:
+    """Tell whether a lease could lapse before an answer is there."""
+    return elapsed() + backend.deadline > leased_at + conf.lease_seconds
 
 
 class Leader:
@@ -147,11 +211,11 @@ class Leader:
             self._fail_in_transaction(NotLoggedIn("not committed"))
             raise NotLoggedIn(f"{self.seen}: the credential was deleted", credential=self.seen)
         self.row, pair = row, stored(row, self.backend)
-        if self._has_moved_on(row, pair):
+        if pair.access and self._has_moved_on(row, pair):
             return pair
         if is_backing_off(row, self.backend):
             raise unavailable(row)
-        if row.lease == self.lease and not self._is_too_late():
+        if row.lease == self.lease and not is_too_late(self.backend, self.leased_at):
             # The lease is ours: only the acknowledgement of its commit was lost.
             return self._call_and_announce(row, pair, committed_after_all(self.using))
         if row.state != Credential.State.ACTIVE or self._waits_for_holder(row):
@@ -193,25 +257,11 @@ class Leader:
 
     def _call_and_announce(self, leased: Credential, pair: TokenPair, interruption: Event | None) -> TokenPair | None:
         try:
-            return self._call(leased, pair)
+            is_by_hand = self.rejected is None
+            return call_and_settle(self.backend, leased, pair, self.leased_at, self.using, is_by_hand=is_by_hand)
         finally:
             if interruption:
                 announce(interruption)
-
-    def _call(self, leased: Credential, pair: TokenPair) -> TokenPair | None:
-        if self._is_too_late():
-            return None  # frozen meanwhile (SIGSTOP, a suspended host): the lease could lapse during the call
-        with dated_by(leased.clock):
-            made = attempt(self.backend, leased, pair, self.leased_at + conf.lease_seconds)
-        try:
-            return settle(self.backend, leased, made, self.using)
-        except Error as error:
-            if not is_away(error):  # a value that does not fit, a missing column: nobody is to wait for the lease
-                transitions.release_lease(leased, self.using)
-            raise
-
-    def _is_too_late(self) -> bool:
-        return elapsed() + self.backend.deadline > self.leased_at + conf.lease_seconds
 
 
 def watch_transaction(row: Credential, using: str, flight: Flight) -> None:

@@ -9,9 +9,11 @@ from functools import partial
 from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamError
+from jwt_upstream.measurements import measured_wait
 from jwt_upstream.models import Credential
 from jwt_upstream.store import connections, queries
 from jwt_upstream.tokens import TokenPair, fingerprint
+from jwt_upstream.tracebacks import without_variables
 
 from .call import is_renewable
 from .leader import Leader, busy, is_backing_off, is_being_refreshed, is_suppressed, stored, watch_transaction
@@ -60,6 +62,7 @@ def _key(credential: Credential, rejected: str | None) -> tuple[int, str | int]:
     return credential.pk, credential.generation if rejected is None else rejected
 
 
+@without_variables
 def refresh(
     credential: Credential,
     *,
@@ -88,11 +91,12 @@ def refresh(
     place = run(lambda: single_flight().share(_key(credential, rejected), using, lead))
     if place.future is place.flight.in_transaction and not place.leads:
         connections.in_own_thread(using, partial(watch_transaction, credential, using, place.flight))
-    try:
-        pair: TokenPair = place.future.result(conf.wait_seconds + _SLACK_SECONDS)
-    except TimeoutError:
-        raise busy(credential) from None
-    except UpstreamError as error:
-        # Each waiter raises one of its own: a shared instance would grow a traceback of all threads' frames.
-        raise copy(error) from None
+    with measured_wait(credential):
+        try:
+            pair: TokenPair = place.future.result(conf.wait_seconds + _SLACK_SECONDS)
+        except TimeoutError:
+            raise busy(credential) from None
+        except UpstreamError as error:
+            # Each waiter raises one of its own: a shared instance would grow a traceback of all threads' frames.
+            raise copy(error) from None
     return pair

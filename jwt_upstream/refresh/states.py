@@ -1,8 +1,9 @@
-"""What a credential's state means for a caller: a pair to call with, or the error that says what to do."""
+"""What a credential's state and binding mean for a caller: a pair to call with, or the error that says what to do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NoReturn, TypeVar
@@ -10,21 +11,26 @@ from typing import NoReturn, TypeVar
 from django.db import Error
 from requests import Response
 
+from jwt_upstream.backends import Backend, get_backend
+from jwt_upstream.binding import Change, changes, described
 from jwt_upstream.clock import Clock
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import (
     AccountLocked,
     CredentialError,
+    CredentialMismatch,
     CredentialRejected,
     CredentialUnreadable,
     NotLoggedIn,
     RefreshUnavailable,
     UpstreamError,
     UpstreamMisconfigured,
+    UpstreamNotConfigured,
 )
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.names import command
+from jwt_upstream.process import PerProcess
 from jwt_upstream.store import EventDetails, connections, is_away, is_locked, queries, transitions
 from jwt_upstream.tokens import TokenPair
 
@@ -32,7 +38,17 @@ from .record import database_away, record_if_possible, write_or_raise
 
 T = TypeVar("T")
 
+logger = logging.getLogger("jwt_upstream")
+
 State = Credential.State
+
+#: Begins the reason of an event of a login in place of tokens that are for other settings.
+MOVED = "in place of tokens for other settings: "
+#: How many of these may be made in so many seconds: while two settings are in use, each side replaces the other's.
+_MOST_MOVES, _MOVES_SECONDS = 4, 60.0
+#: The mismatches that this process has logged, each once; it begins anew after so many.
+_MOST_LOGGED = 1000
+_logged: PerProcess[set[tuple[int, str]]] = PerProcess(set)
 
 _ERRORS: dict[str, type[CredentialError]] = {
     State.LOGGED_OUT: NotLoggedIn,
@@ -40,7 +56,6 @@ _ERRORS: dict[str, type[CredentialError]] = {
     State.LOCKED: AccountLocked,
     State.UNREADABLE: CredentialUnreadable,
 }
-_UNREADABLE = EventDetails("no configured key decrypts the stored tokens")
 
 
 def by_state(credential: Credential, response: Response | None = None) -> CredentialError:
@@ -55,7 +70,71 @@ def by_state(credential: Credential, response: Response | None = None) -> Creden
 def not_logged_in(upstream: str, account: str) -> NotLoggedIn:
     """Return the error for an account of which there is no credential at all."""
     credential = Credential(upstream=upstream, account=account)
-    return NotLoggedIn(f"{credential} was never logged in; {credential.remedy}", reason="never logged in")
+    text, reason = f"{credential} was never logged in; {credential.remedy}", "never logged in"
+    return NotLoggedIn(text, credential=credential, reason=reason)
+
+
+def changed_settings(row: Credential, backend: Backend) -> list[Change]:
+    """Return what the stored tokens were obtained for that settings name differently now; [] if they may be used."""
+    return changes(row.obtained_for, backend.binding, is_misconfigured=row.failure_verdict == "config")
+
+
+def mismatch(row: Credential, found: Sequence[Change]) -> CredentialMismatch:
+    """Return the error for tokens that were obtained for other settings."""
+    said = described(found)
+    refused = f"; {row.failure}" if row.failed_login else ""  # the automatic login in their place
+    reason = f"obtained for other settings: {said}{refused}"
+    text = f"{row}: nothing was sent, since its tokens were {reason}; {rebinding(row)}"
+    return CredentialMismatch(text, credential=row, reason=reason)
+
+
+def rebinding(row: Credential) -> str:
+    """Return what a person should do about tokens that were obtained for other settings."""
+    confirm = f"confirm that the tokens are for these too: {command('upstream_rebind', row.upstream, row.account)}"
+    return f"put the settings back, or {confirm}, or log in: {row.log_in_command}"
+
+
+def mismatched(row: Credential) -> CredentialMismatch | None:
+    """Return the error for tokens that were obtained for other settings than those of the row's upstream."""
+    try:
+        found = changed_settings(row, get_backend(row.upstream))
+    except UpstreamNotConfigured:
+        return None
+    return mismatch(row, found) if found else None
+
+
+def check_bound(row: Credential, backend: Backend) -> None:
+    """Raise CredentialMismatch if the stored tokens were obtained for other settings; logs that once per process."""
+    if found := changed_settings(row, backend):
+        raise logged(mismatch(row, found), row)
+
+
+def logged(error: CredentialMismatch, row: Credential) -> CredentialMismatch:
+    """Log the error of a credential unless this process has done so already, and return it."""
+    seen, key = _logged(), (row.pk, error.reason)
+    if key not in seen:
+        if len(seen) >= _MOST_LOGGED:
+            seen.clear()
+        seen.add(key)
+        logger.error("%s", error, extra={"upstream": row.upstream, "account": row.account})
+    return error
+
+
+def check_moves(row: Credential) -> None:
+    """Raise RefreshUnavailable if workers with different settings have replaced each other's tokens too often."""
+    count = partial(queries.number_of_late, row, MOVED, _MOVES_SECONDS, queries.database())
+    if _read(str(row), count) >= _MOST_MOVES:
+        reason = "workers with different settings log in one after the other, each in place of the other's tokens"
+        text = f"{row}: {reason}; stop those with the old settings, or try again in a minute"
+        raise RefreshUnavailable(text, credential=row, reason=reason, retry_after=_MOVES_SECONDS)
+
+
+def outlasts(row: Credential, own: Credential, expires_at: datetime | None) -> bool:
+    """Tell whether a token that was read with a row before is still good, although the row has another one by now."""
+    if expires_at is not None and expires_at <= row.now():
+        return False
+    since = own.obtained_at or row.now()
+    return not _read(str(row), partial(queries.has_ended, row, since, queries.database()))
 
 
 def unavailable(credential: Credential) -> UpstreamError:
@@ -117,18 +196,19 @@ def _read(what: str, read: Callable[[], T]) -> T:
         raise database_away(what, error) from None
 
 
-def usable(row: Credential, login: str = "") -> TokenPair:
+def usable(row: Credential, logins: Callable[[], Sequence[str]] = tuple) -> TokenPair:
     """Return the stored pair; raises CredentialError without touching the network.
 
     A failed state holds for the tokens that failed only: with others, whoever stored them, or with a key that is back,
-    the credential is restored; a rejected one also with an automatic login (its fingerprint) that wasn't refused yet.
+    the credential is restored; a rejected one also with an automatic login that wasn't refused yet, whose fingerprints
+    ``logins`` returns.
     """
-    if row.state != State.ACTIVE and not _failure_is_obsolete(row, login):
+    if row.state != State.ACTIVE and not _failure_is_obsolete(row, logins):
         raise by_state(row)
     try:
         pair = row.pair
-    except DecryptionError:
-        _raise_unreadable(row)
+    except DecryptionError as error:
+        _raise_unreadable(row, EventDetails(error.reason))
     if row.unreadable_since and row.state == State.ACTIVE:
         _note_readable(row, row.unreadable_since)
     if row.state != State.ACTIVE:
@@ -137,24 +217,24 @@ def usable(row: Credential, login: str = "") -> TokenPair:
     return pair
 
 
-def _failure_is_obsolete(row: Credential, login: str) -> bool:
-    if row.state == State.REJECTED and login and login != row.failed_login:
+def _failure_is_obsolete(row: Credential, logins: Callable[[], Sequence[str]]) -> bool:
+    if row.state == State.REJECTED and (found := logins()) and row.failed_login not in found:
         return True
     if row.state == State.LOGGED_OUT:
         return bool(row.access_token or row.refresh_token)
     try:
-        return row.pair.fingerprint != row.failed_fingerprint
+        return not row.pair.has_fingerprint(row.failed_fingerprint)
     except DecryptionError:
         return False
 
 
-def _raise_unreadable(row: Credential) -> NoReturn:
+def _raise_unreadable(row: Credential, details: EventDetails) -> NoReturn:
     # It may be this process that has the wrong keys: the state is everybody's, so it is written only if it lasts.
     event, seconds = None, conf.outage_seconds
     if row.unreadable_since is None or row.now() - row.unreadable_since >= timedelta(seconds=seconds):
-        mark = partial(transitions.mark_unreadable, row, seconds, queries.database(), _UNREADABLE)
+        mark = partial(transitions.mark_unreadable, row, seconds, queries.database(), details)
         event = record_if_possible(mark)
-    found = _after(event, row, State.UNREADABLE, _UNREADABLE.reason)
+    found = _after(event, row, State.UNREADABLE, details.reason)
     found.since = row.unreadable_since or found.since
     raise by_state(found)
 

@@ -5,11 +5,15 @@ Nothing is cached that only the caller's transaction has: it may be rolled back,
 
 from __future__ import annotations
 
+import math
+import os
 import threading
 import time
 from collections import OrderedDict
+from copy import copy
 from dataclasses import replace
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 from django.core.signals import setting_changed
 from django.db.models.signals import post_delete, post_migrate, post_save
@@ -21,11 +25,17 @@ from jwt_upstream.process import PerProcess
 from jwt_upstream.store import connections, queries
 from jwt_upstream.tokens import TokenPair
 
-#: The most credentials that are cached at a time: about 5 MB of a worker, however many it serves.
-CACHE_ENTRIES = 1000
+Scope = tuple[str, str]
+_Key = tuple[Scope, str, str]
 
-_Scope = tuple[str, str]
-_Key = tuple[_Scope, str, str]
+
+class Validity:
+    """Whether what was read of an account still holds: no more once the account has changed in this process."""
+
+    __slots__ = ("__weakref__", "holds", "pid")
+
+    def __init__(self) -> None:
+        self.holds, self.pid = True, os.getpid()
 
 
 class Token(NamedTuple):
@@ -35,13 +45,19 @@ class Token(NamedTuple):
     row: Credential
     pair: TokenPair
     good_until: float
-    version: object
-    scope: _Scope
+    validity: Validity
+    scope: Scope
 
     @property
     def is_good(self) -> bool:
-        """Whether it may be used without a look at the row: for seconds, and until a credential here changes."""
-        return self.version is token_cache().version and time.monotonic() < self.good_until
+        """Whether it may be used without a look at the row: for seconds, in the process that read it."""
+        validity = self.validity
+        return validity.holds and time.monotonic() < self.good_until and validity.pid == os.getpid()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether there is no row behind it, as in a test without a database."""
+        return self.good_until == math.inf
 
     @property
     def has_schema(self) -> bool:
@@ -50,42 +66,92 @@ class Token(NamedTuple):
 
 
 class TokenCache:
-    """The tokens of one process. ``version`` is replaced whenever a credential changes, which ends all of them."""
+    """The tokens of one process. What happens to an account ends its own, and nobody else's."""
 
     def __init__(self) -> None:
-        self.version = object()
         self._tokens: OrderedDict[_Key, Token] = OrderedDict()
+        # Held by the tokens, and by whoever is just reading a row.
+        self._validities: WeakValueDictionary[_Key, Validity] = WeakValueDictionary()
         self._lock = threading.Lock()
-        # What tests do, above all: write to the rows, flush the database, override settings.
+        # What tests do, above all: write to the rows, flush the database, override settings. Which rows were changed
+        # isn't always known.
         for signal in (post_save, post_delete, rows_updated):
-            signal.connect(self.invalidate, sender=Credential)
-        post_migrate.connect(self.invalidate)
-        setting_changed.connect(self.invalidate)
+            signal.connect(self.invalidate_all, sender=Credential)
+        post_migrate.connect(self.invalidate_all)
+        setting_changed.connect(self.invalidate_all)
 
-    def invalidate(self, **_: Any) -> None:
-        """Have every client of this process read its row again."""
-        self.version = object()
+    def invalidate_all(self, *, created: bool = False, **_: Any) -> None:
+        """Have every client of this process read its row again; a row that is new concerns none of them."""
+        # Without the lock, which a thread of the parent may have held when this process was forked.
+        for validity in [] if created else filter(None, [held() for held in self._validities.valuerefs()]):
+            validity.holds = False
+
+    def invalidate(self, scope: Scope, upstream: str, account: str) -> None:
+        """Have the clients of one account read its row again."""
+        if validity := self._validities.get((scope, upstream, account)):
+            validity.holds = False
+
+    def validity(self, scope: Scope, upstream: str, account: str) -> Validity:
+        """Return what ends with the next change of an account: to be asked for before its row is read."""
+        key = (scope, upstream, account)
+        with self._lock:
+            validity = self._validities.get(key)
+            if validity is None or not validity.holds:
+                self._validities[key] = validity = Validity()
+            return validity
 
     def find(self, upstream: str, account: str) -> Token | None:
         """Return what any client of this process read a moment ago; not inside a test's transaction."""
         using = queries.database()
         token = self._tokens.get((connections.scope(using), upstream, account))
-        return token if token and token.is_good and not connections.must_join(using) else None
+        if token is None or not token.is_good:
+            return None
+        return token if token.is_held or not connections.must_join(using) else None
 
-    def add(self, backend: Backend, row: Credential, pair: TokenPair, version: object) -> Token:
+    def find_anywhere(self, upstream: str, account: str) -> Token | None:
+        """Return what ``find`` returns, also in a thread without the caller's connection.
+
+        A test's own transaction may be overlooked: in one nothing is cached, and what was before ends with the first
+        row that the test writes. None where each tenant has a schema, which only the connection knows.
+        """
+        using = queries.database()
+        token = self._tokens.get(((using, ""), upstream, account))
+        return token if token and token.is_good and not connections.has_schemas(using) else None
+
+    def hold(self, backend: Backend, account: str, pair: TokenPair) -> None:
+        """Have calls use a token for which there is no row; see ``hold_token``."""
+        scope, row = connections.scope(queries.database()), Credential(upstream=backend.alias, account=account)
+        validity = self.validity(scope, backend.alias, account)
+        token = Token(backend, row, replace(pair, refresh=""), math.inf, validity, scope)
+        self._share((scope, backend.alias, account), token)
+
+    def last(self, upstream: str, account: str) -> Token | None:
+        """Return what ``find`` returned last, also if the row should be read by now; None if the account has changed.
+
+        For a process whose settings are others than those of whoever has replaced the tokens in the row.
+        """
+        using = queries.database()
+        token = self._tokens.get((connections.scope(using), upstream, account))
+        if token is None or connections.must_join(using):
+            return None
+        return token if token.validity.holds and token.validity.pid == os.getpid() else None
+
+    def add(self, backend: Backend, row: Credential, pair: TokenPair, validity: Validity) -> Token:
         """Return the token for the client that read it, and let others share it.
 
-        ``version`` is the one from before the row was read. Must run where the caller's connection is.
+        ``validity`` is the one from before the row was read. Must run where the caller's connection is.
         """
         using, seconds = queries.database(), conf.cache_seconds
-        if pair.access_expires_at:
-            seconds = min(seconds, (pair.access_expires_at - row.now()).total_seconds() / 2)
+        scope, is_private = connections.scope(using), connections.in_transaction(using)
         # What a test's transaction holds must not outlive it in a client that does.
         if connections.must_join(using):
             seconds = 0.0
-        scope = connections.scope(using)
-        token = Token(backend, row, replace(pair, refresh=""), time.monotonic() + seconds, version, scope)
-        if seconds > 0 and not connections.in_transaction(using):
+        if pair.access_expires_at:
+            seconds = min(seconds, (pair.access_expires_at - row.now()).total_seconds() / 2)
+        token = Token(
+            backend, _without_tokens(row), replace(pair, refresh=""), time.monotonic() + seconds, validity, scope
+        )
+        if seconds > 0 and not is_private:
             self._share((scope, row.upstream, row.account), token)
         return token
 
@@ -98,7 +164,28 @@ class TokenCache:
                 self._tokens.popitem(last=False)
 
     def _has_excess(self) -> bool:
-        return len(self._tokens) > CACHE_ENTRIES or not next(iter(self._tokens.values())).is_good
+        return len(self._tokens) > conf.cache_entries or not next(iter(self._tokens.values())).is_good
+
+
+def _without_tokens(row: Credential) -> Credential:
+    """Return a row without its encrypted tokens, most of its size; whoever asks for them has them read again."""
+    bare = copy(row)
+    for name in ("access_token", "refresh_token", "answer"):
+        vars(bare).pop(name, None)
+    return bare
 
 
 token_cache = PerProcess(TokenCache)
+
+
+def hold_token(backend: Backend, account: str, pair: TokenPair) -> None:
+    """Have this process's calls use a token for which there is no row, in a test that may not use the database.
+
+    It ends when it is released, and when a setting changes.
+    """
+    token_cache().hold(backend, account, pair)
+
+
+def release_token(upstream: str, account: str) -> None:
+    """Undo ``hold_token``."""
+    token_cache().invalidate(connections.scope(queries.database()), upstream, account)

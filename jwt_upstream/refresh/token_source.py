@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import partial
 
 from requests import Response
 
 from jwt_upstream.backends import Backend
+from jwt_upstream.binding import changes
 from jwt_upstream.exceptions import CredentialError
 from jwt_upstream.models import Credential
-from jwt_upstream.store import connections
+from jwt_upstream.store import connections, outbox, queries
 from jwt_upstream.tokens import TokenPair
 
 from . import leader, protocol, states
-from .token_cache import Token, token_cache
+from .call import may_replace
+from .token_cache import Token, Validity, token_cache
 
 
 class TokenSource:
@@ -37,24 +40,58 @@ class TokenSource:
         token = self._cached(backend) if from_cache else None
         return token or self._read(backend)
 
+    def known(self, backend: Backend) -> Token | None:
+        """Return a token to call with that needs no look at the row, nor at any connection; None if there is none.
+
+        Also for code on an event loop, whose thread has none of the connections that matter.
+        """
+        token = self._last
+        if token is None or not token.is_good or token.backend is not backend:
+            token = token_cache().find_anywhere(backend.alias, self.account)
+        if token is None or token.backend is not backend or token.has_schema:
+            return None
+        self._last = token
+        return token
+
+    def identity(self, backend: Backend) -> Hashable | None:
+        """Return what calls that have the same tokens have in common; None where only a connection knows that."""
+        using = queries.database()
+        return None if connections.has_schemas(using) else (using, backend, self.account)
+
     def renew(self, used: Token) -> Token:
         """Return the token to call with after one was refused: a refreshed one, if nobody has replaced it already.
 
         It is the same one while refreshes are suppressed. Raises what ``protocol.refresh`` raises.
         """
-        version = token_cache().version
+        validity = token_cache().validity(used.scope, used.row.upstream, used.row.account)
         try:
             row, pair = self._run(partial(self._stored, used.backend))
-            if pair.access == used.pair.access and not leader.is_suppressed(row, used.backend):
+            is_refused = pair.access == used.pair.access and not leader.is_suppressed(row, used.backend)
+            if is_refused or not pair.access:
                 pair = protocol.refresh(row, rejected=pair.access, backend=used.backend, run=self._run)
         except CredentialError:
-            token_cache().invalidate()  # whoever recorded it, no client of this process goes on with a cached token
+            self._invalidate(used)  # whoever recorded it, no client of this process goes on with a cached token
             raise
-        return self._keep(used.backend, row, pair, version)
+        return self._keep(used.backend, row, pair, validity)
+
+    def replace(self, backend: Backend, refused: str) -> Token:
+        """Return the token to use in place of an access token that was handed out, and that the upstream refused.
+
+        One that had been obtained less than ``min_refresh_interval`` before is replaced once in that time, lest a
+        program that connects again and again hammers the token endpoint. Raises what ``renew`` raises.
+        """
+        used = self._read(backend)
+        if used.pair.access != refused:
+            return used
+        age = used.row.now() - (used.row.obtained_at or used.row.now())
+        fresh = self.renew(used)
+        if fresh.pair.access != refused and age.total_seconds() < backend.min_refresh_interval:
+            self.suppress(fresh)
+        return fresh
 
     def lock(self, used: Token, response: Response) -> CredentialError | None:
         """Record that an answer said the account is locked; return the error to raise, None if it is out of date."""
-        token_cache().invalidate()
+        self._invalidate(used)
         reason = used.backend.reason(response, [used.pair.access, *used.backend.own_secrets])
         return self._run(partial(states.lock, used.row, used.pair, reason, response))
 
@@ -64,9 +101,14 @@ class TokenSource:
         self._run(partial(states.suppress_refresh, fresh.row, fresh.pair, interval))
 
     def row(self, backend: Backend) -> Credential:
-        """Return the account's row; where an automatic login is configured, the default account's is created."""
-        may_begin = bool(backend.automatic_login) and self.account == "default"
+        """Return the account's row; the default account's is created if it logs in by itself."""
+        may_begin = backend.logs_in_by_itself and self.account == "default"
+        outbox.passed.send_robust(TokenSource, is_written=False)
         return states.find(backend.alias, self.account, begin=may_begin)
+
+    def whose(self, alias: str) -> str:
+        """Return what tells the account at an upstream from every other one: its database, schema, alias and name."""
+        return repr((self._run(partial(connections.scope, queries.database())), alias, self.account))
 
     def _cached(self, backend: Backend) -> Token | None:
         token = self._last
@@ -75,17 +117,39 @@ class TokenSource:
             self._last = token = self._run(partial(token_cache().find, backend.alias, self.account))
         if token is None or token.backend is backend:
             return token
-        return token._replace(backend=backend)  # settings have changed since it was cached
+        # Settings have changed since it was cached: the row says whether it may still be used.
+        return None if changes(token.backend.binding, backend.binding) else token._replace(backend=backend)
 
     def _stored(self, backend: Backend) -> tuple[Credential, TokenPair]:
         row = self.row(backend)
         return row, leader.stored(row, backend)
 
-    def _read(self, backend: Backend) -> Token:
-        version = token_cache().version
-        row = self._run(partial(self.row, backend))
-        return self._keep(backend, row, protocol.current(row, backend=backend, run=self._run), version)
+    def _row(self, backend: Backend) -> tuple[Validity, Credential]:
+        scope = connections.scope(queries.database())
+        return token_cache().validity(scope, backend.alias, self.account), self.row(backend)
 
-    def _keep(self, backend: Backend, row: Credential, pair: TokenPair, version: object) -> Token:
-        self._last = token = self._run(partial(token_cache().add, backend, row, pair, version))
+    def _read(self, backend: Backend) -> Token:
+        validity, row = self._run(partial(self._row, backend))
+        if token := self._own(backend, row):
+            return token
+        return self._keep(backend, row, protocol.current(row, backend=backend, run=self._run), validity)
+
+    def _own(self, backend: Backend, row: Credential) -> Token | None:
+        """Return the token of this process's settings, where workers with others have logged in for theirs meanwhile.
+
+        While both are in use, as during a deployment, nobody logs in again as long as his own token is good.
+        """
+        if row.needs_human or not states.changed_settings(row, backend) or not may_replace(backend, row):
+            return None
+        token = self._run(partial(token_cache().last, backend.alias, self.account))
+        if token is None or changes(token.backend.binding, backend.binding):
+            return None
+        is_good = self._run(partial(states.outlasts, row, token.row, token.pair.access_expires_at))
+        return token._replace(backend=backend) if is_good else None
+
+    def _keep(self, backend: Backend, row: Credential, pair: TokenPair, validity: Validity) -> Token:
+        self._last = token = self._run(partial(token_cache().add, backend, row, pair, validity))
         return token
+
+    def _invalidate(self, used: Token) -> None:
+        token_cache().invalidate(used.scope, used.row.upstream, used.row.account)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from . import connections, incidents, queries, transitions
+from . import connections, due, incidents, outbox, pruning, queries, rekeying, transitions
 from .failures import is_away, is_locked
 from .history import EventDetails, committed_after_all
-from .lease import holder_is_gone, new_lease
+from .lease import holder_is_gone, new_lease, seen_leases
 
 __all__ = [
     "EventDetails",
     "committed_after_all",
     "connections",
+    "due",
     "holder_is_gone",
     "incidents",
     "is_away",
     "is_locked",
     "new_lease",
+    "outbox",
+    "pruning",
     "queries",
+    "rekeying",
+    "seen_leases",
     "transitions",
 ]

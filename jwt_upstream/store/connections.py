@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from jwt_upstream.conf import conf
+from jwt_upstream.idle import Idle
+from jwt_upstream.process import PerProcess
 
 from .failures import Blocked, is_away
 from .history import committed_after_all, forget_recorded
@@ -32,6 +37,13 @@ _RETRY_SECONDS = (0.05, 0.25)
 #: A server that does not answer must not hold up what is to be written; a project's own setting comes first.
 _CONNECT_OPTIONS = {"postgresql": {"connect_timeout": 3}, "mysql": {"connect_timeout": 3}}
 _WAIT_OPTIONS = {"sqlite": {"timeout": SQLITE_TIMEOUT}}
+#: Where connecting takes longer than a whole refresh, as a session's process or thread has to be started.
+_KEPT_VENDORS = ("postgresql", "mysql")
+#: For how long a connection of ours may be idle, and used at all, and how many of them may be idle in a process. While
+#: one is left behind, PostgreSQL drops no test database, but it waits for five seconds.
+_IDLE_SECONDS = 2.0
+_MOST_SECONDS = 60.0
+_MOST_IDLE = 4
 
 
 class Run(Protocol):
@@ -51,6 +63,25 @@ def in_own_thread(using: str, work: Callable[[], T]) -> Future[T]:
     The thread is not a daemon, so that the end of the process doesn't cut a refresh short.
     """
     future: Future[T] = Future()
+    run = _on_private_connection(using, future, work)
+    try:
+        threading.Thread(target=run, name="jwt_upstream refresh", daemon=False).start()
+    except RuntimeError:  # the interpreter is shutting down and starts no more threads
+        run()
+    return future
+
+
+def in_daemon_thread(using: str, work: Callable[[], T], name: str) -> Future[T]:
+    """Start ``work()``, which the end of the process may cut short, as ``in_own_thread`` does.
+
+    Raises RuntimeError if the interpreter is shutting down and starts no more threads.
+    """
+    future: Future[T] = Future()
+    threading.Thread(target=_on_private_connection(using, future, work), name=name, daemon=True).start()
+    return future
+
+
+def _on_private_connection(using: str, future: Future[T], work: Callable[[], T]) -> Callable[[], None]:
     # A thread's own connection would begin with the public schema, where each tenant has one.
     tenant = Tenant.of(connections[using])
 
@@ -58,11 +89,7 @@ def in_own_thread(using: str, work: Callable[[], T]) -> Future[T]:
         with private_connection(using, tenant):
             _resolve(future, work)
 
-    try:
-        threading.Thread(target=run, name="jwt_upstream refresh", daemon=False).start()
-    except RuntimeError:  # the interpreter is shutting down and starts no more threads
-        run()
-    return future
+    return run
 
 
 def _resolve(future: Future[T], work: Callable[[], T]) -> None:
@@ -185,6 +212,11 @@ class Tenant(NamedTuple):
             connection.set_schema(self.schema)
 
 
+def has_schemas(using: str) -> bool:
+    """Tell whether each tenant has a schema of its own, which a connection is told of."""
+    return hasattr(connections[using], "schema_name")
+
+
 def scope(using: str) -> tuple[str, str]:
     """Return the database and the schema in which a row's key, or an account's name, means something."""
     return using, getattr(connections[using], "schema_name", None) or ""
@@ -194,17 +226,60 @@ def scope(using: str) -> tuple[str, str]:
 def private_connection(using: str, tenant: Tenant | None = None) -> Iterator[None]:
     """Give this thread a connection of its own to the same database, in autocommit and outside of any pool.
 
-    A pool is left alone since callers that wait for us may hold all of its connections.
+    A pool is left alone since callers that wait for us may hold all of its connections. Where such connections are
+    wanted often, one is kept for the next, of the same tenant.
     """
     shared = connections[using]
-    private = connections[using] = type(shared)(_private_settings(shared), using)
-    if tenant:
-        tenant.apply_to(private)
-    try:
-        yield
-    finally:
-        connections.close_all()
-        connections[using] = shared
+    settings = _private_settings(shared)
+    key = type(shared), using, tenant.schema if tenant else None
+    is_usable = partial(_is_usable, settings=settings)
+    with _idle().borrowed(key, partial(type(shared), settings, using), is_usable, _is_keepable) as private:
+        connections[using] = private
+        if tenant:
+            tenant.apply_to(private)
+        try:
+            yield
+        finally:
+            del connections[using]
+            connections.close_all()
+            connections[using] = shared
+
+
+def _is_usable(private: BaseDatabaseWrapper, settings: dict[str, Any]) -> bool:
+    # A restarted server, a session that was killed: it is asked. The settings change as test databases come and go.
+    return private.settings_dict == settings and private.is_usable()
+
+
+def _is_keepable(private: BaseDatabaseWrapper) -> bool:
+    if private.vendor not in _KEPT_VENDORS or private.connection is None:
+        return False
+    private.inc_thread_sharing()  # the next thread's, and that of whoever closes it
+    is_clean = not (private.in_atomic_block or private.needs_rollback or private.errors_occurred)
+    return is_clean and private.get_autocommit()
+
+
+def _close(private: BaseDatabaseWrapper) -> None:
+    with suppress(Error):  # the server has closed it already
+        private.close()
+
+
+def _forget(idle: Idle[BaseDatabaseWrapper]) -> None:
+    """Let go of a parent's sessions, which some drivers would end if they were told to close them."""
+    with open(os.devnull, "rb") as nothing:
+        for private in idle.values():
+            os.dup2(nothing.fileno(), private.connection.fileno())
+
+
+_idle = PerProcess(partial(Idle, _close, _IDLE_SECONDS, _MOST_SECONDS, _MOST_IDLE), _forget)
+
+
+def close_idle() -> None:
+    """Close the connections that nobody uses."""
+    _idle().close()
+
+
+# In a forked child nothing of its parent's is closed by this.
+atexit.register(close_idle)
 
 
 def _private_settings(connection: BaseDatabaseWrapper) -> dict[str, Any]:

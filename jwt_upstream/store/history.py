@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.tokens import TokenPair, fingerprint
+
+from . import statements
 
 #: What the columns for reasons hold; an upstream's words, those of two refusals together above all, may be more.
 REASON_CHARACTERS = 500
@@ -45,12 +47,22 @@ def storable(reason: str) -> str:
     return reason.replace("\0", " ")[:REASON_CHARACTERS]
 
 
-def record(after: Credential, before: Credential, using: str, kind: Event.Kind, details: EventDetails) -> Event:
-    """Append an event about a row that was ``before`` and is ``after`` now; ``Event.credential`` is ``after``."""
-    pair = _readable_pair(after)
+def record(
+    after: Credential,
+    before: Credential,
+    using: str,
+    kind: Event.Kind,
+    details: EventDetails,
+    pair: TokenPair | None = None,
+) -> Event:
+    """Append an event about a row that was ``before`` and is ``after`` now; ``Event.credential`` is ``after``.
+
+    ``pair`` saves decrypting what ``after`` holds.
+    """
+    pair = pair or _readable_pair(after)
     by = f"{details.by[:_BY_CHARACTERS]} ({_worker()})" if details.by else _worker()
     told = replace(details, by=by, reason=storable(details.reason))
-    _recorded.event = Event.objects.using(using).create(
+    event = Event(
         credential=after,
         upstream=after.upstream,
         account=after.account,
@@ -59,9 +71,11 @@ def record(after: Credential, before: Credential, using: str, kind: Event.Kind, 
         state=after.state,
         access_fingerprint=fingerprint(pair.access),
         refresh_fingerprint=fingerprint(pair.refresh),
-        **asdict(told),
+        **vars(told),
     )
-    return _recorded.event
+    statements.insert(event, using)
+    _recorded.event = event
+    return event
 
 
 def forget_recorded() -> None:

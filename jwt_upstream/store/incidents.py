@@ -1,6 +1,7 @@
-"""Incidents as rows: opened by the first sign of trouble, closed by a success, each told of by one worker only.
+"""Incidents as rows: opened by the first sign of trouble, closed by a success, each announced by one worker only.
 
-What is written again because its commit was not acknowledged is recognized by its moment: it is told all the same.
+What admins are to be told of them goes into the outbox in the same transaction. What is written again because its
+commit was not acknowledged is recognized by its moment: it is announced all the same.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from django.db.models import Q, QuerySet
 from jwt_upstream.conf import conf
 from jwt_upstream.models import Credential, Event, Incident
 
-from . import queries
+from . import outbox, queries, statements
 from .history import storable
 
 State = Credential.State
@@ -28,7 +29,11 @@ _MOST_NAMES = 3
 
 def find(row: Credential, using: str) -> list[Incident]:
     """Return the open incidents of a credential and of its upstream, by one look at an index."""
-    return list(_of(row, ["", row.account], using).select_related("credential").order_by())
+    names = ["", row.account]
+    opened = Incident(upstream=row.upstream, is_open=True)
+    if not statements.is_any(opened, ["upstream", "is_open"], "account", names, using):
+        return []  # as after nearly every refresh
+    return list(_of(row, names, using).select_related("credential").order_by())
 
 
 # -- opening
@@ -47,6 +52,7 @@ def need_human(row: Credential, using: str) -> Incident | None:
     incident, is_new = _open(row, row.account, using, **columns, **begun)
     if not is_new:
         _update(incident, using, **columns, notified_at=now)
+    outbox.tell(incident, now, using, again=not is_new)
     return incident
 
 
@@ -116,7 +122,11 @@ def _was_another_told(incident: Incident, moment: datetime, using: str) -> bool:
 def _claim(incident: Incident, row: Credential, moment: datetime, using: str) -> Incident | None:
     untold = Q(notified_at=None) | Q(notified_at=moment)
     concerns = _concerns(row, using)
-    return _update(incident, using, untold & Q(is_open=True), notified_at=moment, concerns=concerns)
+    with transaction.atomic(using=using):
+        claimed = _update(incident, using, untold & Q(is_open=True), notified_at=moment, concerns=concerns)
+        if claimed:
+            outbox.tell(claimed, moment, using)
+    return claimed
 
 
 def _concerns(row: Credential, using: str) -> str:
@@ -153,7 +163,11 @@ def close(incident: Incident, event: Event, row: Credential, moment: datetime, u
         return None
     else:
         condition = Q()
-    return _end(incident, moment, using, condition, recovery_notified_at=incident.notified_at and moment)
+    with transaction.atomic(using=using):
+        ended = _end(incident, moment, using, condition, recovery_notified_at=incident.notified_at and moment)
+        if ended:
+            outbox.tell_recovery(ended, moment, using)
+    return ended
 
 
 def _narrow(incident: Incident, only: Credential, moment: datetime, using: str) -> None:
@@ -161,6 +175,7 @@ def _narrow(incident: Incident, only: Credential, moment: datetime, using: str) 
         with transaction.atomic(using=using):
             _update(incident, using, account=only.account, kind=Kind.FAILING, generation=only.generation)
     except IntegrityError:  # it has one already
+        outbox.forget(incident, using)
         _end(incident, moment, using)
 
 
@@ -169,6 +184,7 @@ def close_deserted(row: Credential, moment: datetime, using: str, *, is_deleted:
     for incident in find(row, using):
         left = _others(row, using).exclude(state=State.LOGGED_OUT)
         if is_deleted if incident.account else not left.exists():
+            outbox.forget(incident, using)
             _end(incident, moment, using)
 
 

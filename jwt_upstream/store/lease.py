@@ -1,19 +1,23 @@
-"""Who holds a lease: a process of this host, which can be seen to be gone, or one of another host, which can't."""
+"""Who holds a lease, and whether it is gone: a process of this host can be seen to be, one of another host can't."""
 
 from __future__ import annotations
 
 import os
 import socket
+from collections import OrderedDict
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
+from jwt_upstream.clock import elapsed
 from jwt_upstream.process import PerProcess
 
 _PROC = Path("/proc")
 #: Where a process's start stands in /proc/PID/stat, after its name in parentheses (proc(5): field 22, of which 20).
 _START_FIELD = 19
 _GONE = {"Z", "X"}
+#: How many credentials a process keeps in mind whose lease expires too far away.
+_ENTRIES = 1000
 
 
 def new_lease() -> str:
@@ -62,3 +66,26 @@ def _start(pid: str) -> str:
         return ""
     fields = stat.rpartition(")")[2].split()
     return "" if fields[0] in _GONE else fields[_START_FIELD]
+
+
+class SeenLeases:
+    """How long this process has seen leases whose expiry is too far away: the database's clock may have been set back.
+
+    Kept is the last one of each credential, and when it was seen first.
+    """
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[int, tuple[str, float]] = OrderedDict()
+
+    def is_outlasted(self, key: int, lease: str, seconds: float) -> bool:
+        """Tell whether this process has seen a lease for longer than leases last."""
+        known, since = self._seen.get(key, ("", 0.0))
+        if known != lease:
+            since = elapsed()
+            self._seen[key] = (lease, since)
+            while len(self._seen) > _ENTRIES:
+                self._seen.popitem(last=False)
+        return elapsed() - since > seconds
+
+
+seen_leases = PerProcess(SeenLeases)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Any
 
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import FloatField, Func, Q, QuerySet
+from django.db.models import FloatField, Func, QuerySet
 from django.db.models.sql.compiler import SQLCompiler
 
 from jwt_upstream.clock import Clock
-from jwt_upstream.models import Credential
+from jwt_upstream.models import Credential, Event
 
 State = Credential.State
 
 #: How far rows are counted where nobody asked for the exact number.
 COUNT_LIMIT = 10_000
+#: How many rows a search finds at most, since it hands on their keys.
+MOST_FOUND = 1_000
 
 
 def database() -> str:
@@ -39,10 +42,14 @@ def reread(row: Credential, using: str) -> Credential | None:
 def one(rows: QuerySet[Credential]) -> Credential | None:
     """Return the only row of these, read together with the database's clock."""
     # Not first(), whose ORDER BY takes Django a sixth of the query's time to write.
-    row: Credential | None = next(iter(rows.annotate(epoch=_Epoch()).order_by()), None)
-    if row is not None:
-        row.clock = Clock(float(row.epoch))  # type: ignore[attr-defined]  # annotated
-    return row
+    return next(with_clock(rows.order_by()), None)
+
+
+def with_clock(rows: QuerySet[Credential], limit: int | None = None) -> Iterator[Credential]:
+    """Yield rows, at most so many, each with the database's clock."""
+    for row in rows.annotate(epoch=_Epoch())[:limit]:
+        row.clock = Clock(float(row.epoch))
+        yield row
 
 
 def clock(using: str) -> Clock:
@@ -85,18 +92,18 @@ def upstreams(rows: QuerySet[Any]) -> list[str]:
     return names
 
 
-def due(upstream: str, now: datetime, before: datetime, limit: int, using: str) -> list[int]:
-    """Return the keys of active credentials whose token expires before a moment and which may be refreshed now.
+def number_of_late(row: Credential, reason: str, seconds: float, using: str) -> int:
+    """Count an account's events of the last seconds whose reason begins so."""
+    since = row.now() - timedelta(seconds=seconds)
+    events = Event.objects.using(using).filter(upstream=row.upstream, account=row.account, at__gt=since)
+    return events.filter(reason__startswith=reason).order_by().count()
 
-    The nearest expiry comes first; those that failed before come last, and not at all during their backoff.
-    """
-    rows = Credential.objects.using(using).filter(upstream=upstream, state=State.ACTIVE, access_expires_at__lte=before)
-    # In the order of the index, its NULLs included: PostgreSQL would sort all that are due.
-    well = rows.filter(failures=0, next_attempt_at=None).order_by("next_attempt_at", "access_expires_at")
-    may_be_tried = Q(next_attempt_at=None) | Q(next_attempt_at__lte=now)
-    failed = rows.filter(may_be_tried, failures__gt=0).order_by("next_attempt_at")
-    found = list(well.values_list("pk", flat=True)[:limit])
-    return found + list(failed.values_list("pk", flat=True)[: limit - len(found)])
+
+def has_ended(row: Credential, since: datetime, using: str) -> bool:
+    """Tell whether somebody, or the upstream, has ended an account's tokens since a moment."""
+    kinds = (Event.Kind.LOGGED_OUT, Event.Kind.REJECTED, Event.Kind.LOCKED)
+    events = Event.objects.using(using).filter(upstream=row.upstream, account=row.account, at__gt=since)
+    return events.filter(kind__in=kinds).order_by().exists()
 
 
 def failing(rows: QuerySet[Any], upstreams: Iterable[str]) -> QuerySet[Any]:
@@ -104,6 +111,40 @@ def failing(rows: QuerySet[Any], upstreams: Iterable[str]) -> QuerySet[Any]:
     found = Credential.objects.filter(upstream__in=list(upstreams), state=State.ACTIVE, failures__gt=0)
     # By their keys: to have them in order, SQLite would rather walk through all rows along another index.
     return rows.filter(pk__in=found.order_by().values("pk"))
+
+
+def trouble_first(rows: QuerySet[Any]) -> list[QuerySet[Any]]:
+    """Divide credentials by what they need, the worst first; each part is in the order of an index."""
+    ordered = rows.order_by("upstream", "account")
+    urgent = [ordered.filter(state=state) for state in (State.LOCKED, State.REJECTED, State.UNREADABLE)]
+    names = upstreams(Credential.objects.using(rows.db))
+    well = ordered.filter(state=State.ACTIVE, failures=0)
+    return [*urgent, failing(ordered, names), ordered.filter(state=State.LOGGED_OUT), well]
+
+
+def search(rows: QuerySet[Any], text: str, columns: Sequence[str]) -> QuerySet[Any]:
+    """Choose the rows of exactly this ``upstream/account``, or else those whose name or columns have all the words.
+
+    The rows of an account are found by an index. Besides, the words are looked for in the first COUNT_LIMIT rows only,
+    in the order of the rows, and no more than MOST_FOUND are chosen.
+    """
+    names = upstreams(rows.model._default_manager.using(rows.db))
+    for name in names:
+        exact = rows.filter(upstream=name, account=text.removeprefix(f"{name}/"))
+        if text.startswith(f"{name}/") and exact.order_by().exists():
+            return exact
+    of_account = rows.filter(upstream__in=names, account=text).order_by().values_list("pk", flat=True)
+    return rows.filter(pk__in=list(islice(chain(of_account[:MOST_FOUND], _matching(rows, text, columns)), MOST_FOUND)))
+
+
+def _matching(rows: QuerySet[Any], text: str, columns: Sequence[str]) -> Iterator[Any]:
+    words = text.casefold().split()
+    parts = trouble_first(rows) if rows.model is Credential else [rows]
+    read = chain.from_iterable(part.values_list("pk", "upstream", "account", *columns)[:COUNT_LIMIT] for part in parts)
+    for pk, upstream, account, *others in islice(read, COUNT_LIMIT):
+        said = "\n".join([f"{upstream}/{account}", *map(str, others)]).casefold()
+        if all(word in said for word in words):
+            yield pk
 
 
 def number(rows: QuerySet[Any], most: int | None) -> int:

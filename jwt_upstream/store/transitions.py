@@ -6,21 +6,21 @@ Most return the event, whose ``credential`` is a copy of the row as it is now, o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, connections, transaction
 from django.db.models import QuerySet
 
 from jwt_upstream.conf import conf
-from jwt_upstream.fields import Encrypted
 from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.tokens import TokenPair
 
-from . import incidents
+from . import incidents, statements
 from .history import EventDetails, forget_recorded, record, storable
 from .queries import clock, find, one
 
@@ -42,8 +42,13 @@ _NO_TOKENS = TokenPair("")
 _INTERRUPTED = EventDetails(
     "a worker took the lease for a refresh and never settled it; whether the upstream rotated the token is unknown"
 )
+#: A refresh token whose lifetime goes on whatever is refreshed is not kept alive at ever shorter intervals.
+_SOONEST_KEEP_ALIVE = timedelta(minutes=5)
+#: What others may change while a worker has the lease, of what decides how its pair is stored: the time of a change of
+#: the state is changed with that.
+_UNCHANGED_UNDER_LEASE = ("upstream", "account", "generation", "state", "lease")
 #: What must be unchanged since the look. The lease alone isn't enough: it is free again after another's failure.
-_READ_FOR_LEASE = ("lease", "failures", "refresh_suppressed_until", "refresh_token")
+_READ_FOR_LEASE = (*_UNCHANGED_UNDER_LEASE, "failures", "refresh_suppressed_until", "refresh_token")
 
 
 def take_lease(row: Credential, lease: str, using: str) -> tuple[Credential, Event | None] | None:
@@ -53,15 +58,17 @@ def take_lease(row: Credential, lease: str, using: str) -> tuple[Credential, Eve
     the lease and never settled it. Raises the database's error at once if another transaction holds the row: our own
     locks last milliseconds.
     """
-    expected = {name: getattr(row, name) for name in _READ_FOR_LEASE}
-    with _locked(row, using, state=State.ACTIVE, **expected) as there:
-        if there is None:
+    if row.state != State.ACTIVE:
+        return None
+    columns = {"lease": lease, "lease_expires_at": _after(row, conf.lease_seconds)}
+    if row.lease:
+        columns["interrupted_at"] = row.lease_expires_at
+    forget_recorded()
+    with transaction.atomic(using=using):
+        if not statements.update_unchanged(row, columns, _READ_FOR_LEASE, using):
             return None
-        columns = {"lease": lease, "lease_expires_at": _after(there, conf.lease_seconds)}
-        if row.lease:
-            columns["interrupted_at"] = row.lease_expires_at
-        leased = _update(there, using, columns)
-        return leased, record(leased, there, using, Kind.INTERRUPTED, _INTERRUPTED) if row.lease else None
+        leased = _changed(row, columns)
+        return leased, record(leased, row, using, Kind.INTERRUPTED, _INTERRUPTED) if row.lease else None
 
 
 def check_lock(row: Credential, using: str) -> None:
@@ -78,11 +85,7 @@ def _locked(row: Credential, using: str, **expected: Any) -> Iterator[Credential
     rows = _rows(using).filter(pk=row.pk, generation=row.generation, **expected)
     with transaction.atomic(using=using):
         if features.has_select_for_update:
-            # Never waits: it could be for our own caller, who waits for us. no_key: a plain FOR UPDATE makes inserts
-            # of events wait on PostgreSQL (measured: 818 ms against 1 ms).
-            rows = rows.select_for_update(
-                nowait=features.has_select_for_update_nowait, no_key=features.has_select_for_no_key_update
-            )
+            rows = rows.select_for_update(**statements.lock_options(using))
         else:  # SQLite, where only a write takes a lock
             rows.update(generation=row.generation)
         yield one(rows)
@@ -95,19 +98,32 @@ def settle_pair(
     kind: Kind,
     details: EventDetails,
     suppressed_for: float = 0.0,
+    keep_alive: float = 0.0,
+    obtained_for: Mapping[str, str] | None = None,
 ) -> Event | None:
     """Store what a refresh (or an automatic login) brought, if no other pair was stored since.
 
-    Where it brought nothing better, no 401 causes another refresh ``suppressed_for`` so many seconds.
+    Where it brought nothing better, no 401 causes another refresh ``suppressed_for`` so many seconds. If the access
+    token lasts longer, the pair is to be refreshed after ``keep_alive`` days (0: never).
 
     The lease need not be ours any more: a worker that was frozen for longer still holds the newest pair there is.
     """
+    brought = partial(_brought, pair=pair, suppressed_for=suppressed_for, keep_alive=keep_alive, binding=obtained_for)
+    forget_recorded()
+    with transaction.atomic(using=using):
+        columns = brought(row)
+        if statements.update_unchanged(row, columns, _UNCHANGED_UNDER_LEASE, using):
+            return record(_changed(row, columns), row, using, kind, details, pair)
     with _locked(row, using) as there:
-        columns = _stored(there or row, pair)
-        columns["worked_at"] = columns["obtained_at"]
-        if there and suppressed_for:
-            columns["refresh_suppressed_until"] = _after(there, suppressed_for)
-        return _write(there, using, kind, columns, details)
+        return _write(there, using, kind, brought(there or row), details, pair)
+
+
+def _brought(
+    row: Credential, pair: TokenPair, suppressed_for: float, keep_alive: float, binding: Mapping[str, str] | None
+) -> dict[str, Any]:
+    columns = _stored(row, pair, keep_alive, binding)
+    columns["worked_at"] = columns["obtained_at"]
+    return columns | ({"refresh_suppressed_until": _after(row, suppressed_for)} if suppressed_for else {})
 
 
 def release_lease(row: Credential, using: str) -> None:
@@ -133,12 +149,20 @@ def settle_refusal(
 
 
 def settle_failure(
-    row: Credential, backoff: float, using: str, details: EventDetails, *, is_ambiguous: bool, is_refused: bool = False
+    row: Credential,
+    backoff: float,
+    using: str,
+    details: EventDetails,
+    *,
+    is_ambiguous: bool,
+    is_refused: bool = False,
+    failed_login: str = "",
 ) -> Event | None:
     """Record an attempt that failed for now; the next one may be made after ``backoff`` seconds.
 
     ``is_refused`` means that the refresh token was refused, but not the automatic login in its place: it is not sent
-    again before that login works.
+    again before that login works. ``failed_login`` is the fingerprint of an automatic login that was refused, if that
+    says nothing of the tokens.
     """
     with _locked(row, using, lease=row.lease) as there:
         if there is None:
@@ -152,6 +176,7 @@ def settle_failure(
             "next_attempt_at": _after(there, backoff),
             "interrupted_at": now if is_ambiguous else there.interrupted_at,
             "failed_fingerprint": there.pair.fingerprint if is_refused else there.failed_fingerprint,
+            "failed_login": failed_login or there.failed_login,
             **_NO_LEASE,
         }
         return _write(there, using, Kind.FAILED, columns, details)
@@ -188,6 +213,18 @@ def restore(row: Credential, using: str, details: EventDetails) -> Event | None:
         return _write(there, using, Kind.RESTORED, {**_RESTORED, "since": since}, details)
 
 
+def rebind(row: Credential, obtained_for: Mapping[str, str], using: str, details: EventDetails) -> Event | None:
+    """Bind the tokens of a row to other settings, on a person's word, if they are bound as they were when it was read.
+
+    A refresh that is under way keeps its lease, and binds what it brings.
+    """
+    with _locked(row, using) as there:
+        if there is None or there.obtained_for != row.obtained_for:
+            return None
+        columns = {"obtained_for": dict(obtained_for), "next_attempt_at": None, "failed_login": ""}
+        return _write(there, using, Kind.REBOUND, columns, details)
+
+
 def suppress_refresh(row: Credential, seconds: float, using: str) -> None:
     """Note that a fresh token got a 401 as well, so that for some seconds no 401 has it replaced."""
     with _locked(row, using) as there:
@@ -195,24 +232,36 @@ def suppress_refresh(row: Credential, seconds: float, using: str) -> None:
             _update(there, using, {"refresh_suppressed_until": _after(there, seconds)})
 
 
-def log_in(upstream: str, account: str, pair: TokenPair, using: str, *, username: str, details: EventDetails) -> Event:
+def log_in(
+    upstream: str,
+    account: str,
+    pair: TokenPair,
+    using: str,
+    *,
+    username: str,
+    details: EventDetails,
+    keep_alive: float = 0.0,
+    obtained_for: Mapping[str, str] | None = None,
+) -> Event:
     """Store a pair from a login or from elsewhere, whatever was there before; it beats a running refresh."""
     while True:
         row = find(upstream, account, using)
         if row is None:
             new = Credential(upstream=upstream, account=account)
             new.clock = clock(using)
-            event = _insert(new, _logged_in(new, pair, username, details), using, details)
+            columns = _logged_in(_stored(new, pair, keep_alive, obtained_for), username, details)
+            event = _insert(new, columns, using, details)
         else:
             with _locked(row, using) as there:
-                columns = _logged_in(there or row, pair, username, details)
+                stored = _stored(there or row, pair, keep_alive, obtained_for)
+                columns = _logged_in(stored, username, details)
                 event = _write(there, using, Kind.LOGGED_IN, columns, details)
         if event:
             return event
 
 
-def _logged_in(row: Credential, pair: TokenPair, username: str, details: EventDetails) -> dict[str, Any]:
-    columns = {**_stored(row, pair), "username": username}
+def _logged_in(stored: dict[str, Any], username: str, details: EventDetails) -> dict[str, Any]:
+    columns = {**stored, "username": username}
     # Tokens that were adopted say nothing of the upstream, which nobody has asked.
     return columns | ({"worked_at": columns["obtained_at"]} if details.status_code else {})
 
@@ -241,20 +290,38 @@ def log_out(row: Credential, using: str, details: EventDetails) -> Event | None:
         return _write(there, using, Kind.LOGGED_OUT, columns, details)
 
 
-def _stored(row: Credential, pair: TokenPair) -> dict[str, Any]:
+def _stored(
+    row: Credential, pair: TokenPair, keep_alive: float = 0.0, obtained_for: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     now = row.now()
     return {
-        "access_token": Encrypted.seal(pair.access),
-        "refresh_token": Encrypted.seal(pair.refresh),
+        "access_token": row.seal("access_token", pair.access),
+        "refresh_token": row.seal("refresh_token", pair.refresh),
+        "answer": row.seal("answer", pair.answer.as_json()),
         "access_expires_at": pair.access_expires_at,
         "refresh_expires_at": pair.refresh_expires_at,
         "obtained_at": now,
+        "keep_alive_at": _keep_alive_at(pair, now, keep_alive),
         "generation": row.generation + 1,
+        "obtained_for": dict(obtained_for or {}),
         "since": row.since if row.state == State.ACTIVE and row.pk else now,
         "interrupted_at": None,
         **_HEALTHY,
         **_NO_LEASE,
     }
+
+
+def _keep_alive_at(pair: TokenPair, now: datetime, days: float) -> datetime | None:
+    """Return when to refresh a pair that nobody uses: in good time before its refresh token lapses, if that is known.
+
+    None if its access token expires before that, and so is refreshed anyway.
+    """
+    if not pair.refresh or not days:
+        return None
+    after = timedelta(days=days)
+    if pair.refresh_expires_at:
+        after = min(after, max((pair.refresh_expires_at - now) / 2, _SOONEST_KEEP_ALIVE))
+    return None if pair.access_expires_at and pair.access_expires_at <= now + after else now + after
 
 
 def _failed(row: Credential, state: str, reason: str) -> dict[str, Any]:
@@ -273,19 +340,24 @@ def _after(row: Credential, seconds: float) -> datetime:
 
 
 def _write(
-    there: Credential | None, using: str, kind: Kind, columns: dict[str, Any], details: EventDetails
+    there: Credential | None,
+    using: str,
+    kind: Kind,
+    columns: dict[str, Any],
+    details: EventDetails,
+    pair: TokenPair | None = None,
 ) -> Event | None:
     if there is None:
         return None
     after = _update(there, using, columns)
-    event = record(after, there, using, kind, details)
+    event = record(after, there, using, kind, details, pair)
     if kind.value in Incident.NEEDS_HUMAN:
         event.incident = incidents.need_human(after, using)
     return event
 
 
 def _update(there: Credential, using: str, columns: dict[str, Any]) -> Credential:
-    _rows(using).filter(pk=there.pk).update(**columns)
+    statements.update(there, columns, using)
     return _changed(there, columns)
 
 

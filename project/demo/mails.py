@@ -31,5 +31,5 @@ def mails() -> list[Mail]:
 
 def _mail(content: bytes) -> Mail:
     message = message_from_bytes(content + b"\n", _class=EmailMessage, policy=policy.default)
-    text = str(message.get_content())
+    text = str((message.get_body(("plain",)) or message).get_content())
     return Mail(str(message["Subject"]), str(message["Date"]), text.strip())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from django.conf import settings
 from django.contrib.staticfiles.handlers import StaticFilesHandler
 from django.core.wsgi import get_wsgi_application
 
@@ -16,7 +17,8 @@ def serve(port: int) -> None:
     with listen(port, StaticFilesHandler(get_wsgi_application())) as server:
         if server.server_port != port:
             print(f"\nPort {port} is busy, so another one is used.")
-        address = coloured(f"http://127.0.0.1:{server.server_port}/", "bold")
+        settings.JWT_UPSTREAM_SITE_URL = f"http://127.0.0.1:{server.server_port}"  # for the links in the mails
+        address = coloured(f"{settings.JWT_UPSTREAM_SITE_URL}/", "bold")
         print(f"\nSee it live, and make trouble yourself: {address}  (Ctrl-C ends it)", flush=True)
         # The page polls every second: its requests would bury the address.
         logging.getLogger("django.server").setLevel(logging.ERROR)

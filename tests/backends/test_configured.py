@@ -64,5 +64,5 @@ def test_automatic_login(settings: Any, login: dict[str, Any], problems: list[st
         with pytest.raises(UpstreamNotConfigured, match=problems[0]):
             get_backend("up")
     else:
-        automatic = get_backend("up").automatic_login
+        automatic = get_backend("up").automatic_login.read()
         assert {name: automatic[name] for name in automatic} == login

@@ -5,8 +5,8 @@ from __future__ import annotations
 from jwt_upstream.backends import FirebaseBackend, Verdict
 from tests.support.exchanges import OLD, fields, minutes, replay
 
-LOGIN = "https://identitytoolkit.googleapis.com/v1/accounts:signInWithPassword?key=AIza1"
-REFRESH = "https://securetoken.googleapis.com/v1/token?key=AIza1"
+LOGIN = "https://identitytoolkit.googleapis.com/v1/accounts:signInWithPassword"
+REFRESH = "https://securetoken.googleapis.com/v1/token"
 BACKEND = FirebaseBackend("fire", "https://api.example.com/", api_key="AIza1")
 
 

@@ -9,20 +9,21 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from typing import Any, get_args
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from requests import Response
+from requests import Request, Response
 
 from jwt_upstream.backends import Backend, Rule, Verdict
-from jwt_upstream.backends.core import retry_after
+from jwt_upstream.backends.core import origin, received, retry_after, template
 from jwt_upstream.backends.core.default_rules import ERROR_PATHS
 from jwt_upstream.backends.core.verdicts import Where
 from jwt_upstream.backends.explain.readings import read
-from jwt_upstream.backends.explain.saved_answers import answer, parsed
+from jwt_upstream.backends.explain.saved_answers import parsed
+from jwt_upstream.exceptions import UpstreamMisconfigured
 from tests.support.wire_cases import KINDS, made
 
 WHERES: tuple[Where, ...] = get_args(Where)
@@ -159,7 +160,7 @@ def judge(backend: Backend, where: Where, response: Response) -> Verdict:
 def garbage(kind: type[Backend], data: st.DataObject) -> None:
     """Garbage may be a refusal only where a token endpoint says 401, 403, or what its own rules know."""
     backend, where = made(kind), data.draw(st.sampled_from(WHERES))
-    response = answer(data.draw(statuses), data.draw(headers), data.draw(bodies(backend)))
+    response = received(data.draw(statuses), data.draw(headers), data.draw(bodies(backend)))
     verdict = judge(backend, where, response)
     if where == "api" or response.status_code in {*IN_TROUBLE, 400} or not 400 < response.status_code < 500:
         # A second factor that a login is asked for is any text at all; refusing a login costs no stored credential.
@@ -170,7 +171,7 @@ def garbage(kind: type[Backend], data: st.DataObject) -> None:
 def page_in_place_of_an_answer(kind: type[Backend], data: st.DataObject) -> None:
     backend = made(kind)
     content = b"<html>" + data.draw(texts).encode(errors="replace")
-    response = answer(data.draw(st.integers(300, 599)), {"Content-Type": "text/html"}, content)
+    response = received(data.draw(st.integers(300, 599)), {"Content-Type": "text/html"}, content)
     assert judge(backend, data.draw(st.sampled_from(WHERES)), response) not in GIVES_UP
 
 
@@ -190,7 +191,7 @@ def known_words_of_a_server_in_trouble(kind: type[Backend], data: st.DataObject)
     )
     # Auth0 says 429 of an account that it has blocked for its wrong passwords, so that one is meant.
     meant = {status for rule in giving_up for status in rule.status}
-    response = answer(
+    response = received(
         data.draw(st.sampled_from([status for status in IN_TROUBLE if status not in meant])), head, content
     )
     assert judge(backend, data.draw(st.sampled_from(rule.where)), response) not in GIVES_UP
@@ -201,7 +202,7 @@ def known_words_in_answer_to_a_call(kind: type[Backend], data: st.DataObject) ->
     backend = made(kind)
     rule = data.draw(st.sampled_from([rule for rule in rules(backend) if rule.verdict in GIVES_UP and rule.json]))
     content = as_json(placed(data.draw(st.sampled_from(rule.json)), data.draw(words_of(rule.pattern))))
-    response = answer(data.draw(st.sampled_from([400, 404, 409, 410, 423])), {}, content)
+    response = received(data.draw(st.sampled_from([400, 404, 409, 410, 423])), {}, content)
     assert judge(backend, "api", response) is Verdict.PASS
 
 
@@ -236,6 +237,80 @@ def test_holds(holds: Property, kind: type[Backend]) -> None:
 def test_holds_for_many(holds: Property, kind: type[Backend]) -> None:
     """What holds for a few answers holds for many."""
     check(holds, kind, many)
+
+
+# -- addresses and other values that calls take from an answer
+
+pieces = st.sampled_from(
+    [
+        *(
+            "https://",
+            "http://",
+            "//",
+            "a.example.com",
+            "evil.net",
+            ".example.com",
+            "@",
+            ":",
+            ":443",
+            ":80",
+            "\\",
+            "/",
+        ),
+        *("?", "#", "%2e", "%40", "[::1]", "[", " ", "\t", "\n", "\r", "\0", "ü", "。", "bob"),
+    ]
+)
+addresses = st.lists(pieces, max_size=6).map("".join) | st.lists(pieces, max_size=4).map(
+    lambda parts: f"https://{''.join(parts)}"
+)
+TAKING = {
+    "base_url_paths": ["a", "kept:a"],
+    "base_url_hosts": ["*.example.com"],
+    "api_headers": {"X": "{answer.b} {access}"},
+    "api_query": {"c": "{answer.b}"},
+}
+
+
+def whatever_calls_take_from_an_answer(data: st.DataObject) -> None:
+    backend = Backend("up", "https://up.example.org/v1/", **TAKING)
+    content = as_json({"access": "t", "a": data.draw(addresses | values), "b": data.draw(addresses | values)})
+    kept = {"a": data.draw(addresses)}
+    outcome = backend.outcome("refresh", received(200, {}, content), timezone.now(), (), kept)
+    assert outcome.pair
+    request = Request("GET", backend.base_url).prepare()
+    with suppress(UpstreamMisconfigured):
+        base_url, there = backend.address(outcome.pair)
+        assert str(there.host).endswith(".example.com") or there == backend.origin
+        assert (there.scheme, there.port, there.auth, base_url[-1]) == ("https", 443, None, "/")
+        assert urlsplit(base_url).hostname == str(there.host).lower()
+    with suppress(UpstreamMisconfigured):
+        backend.authorize(request, outcome.pair)
+        assert str(request.headers["X"]).isprintable()
+        assert origin(str(request.url)) == backend.origin
+    assert backend.outcome("login", received(200, {}, content), timezone.now(), (), kept).reason.isprintable()
+
+
+@pytest.mark.parametrize("profile", [settings(few, max_examples=100), pytest.param(many, marks=pytest.mark.slow)])
+def test_what_calls_take_from_an_answer(profile: settings) -> None:
+    """Whatever an answer says, no call goes to a host that settings don't name, nor has a header with a line break."""
+    profile(given(st.data())(whatever_calls_take_from_an_answer))()
+
+
+templates = st.lists(
+    st.sampled_from(
+        ["{", "}", ":", "{sha256:", "{hmac_md5:", "{now", "+1d", "{answer.", "{a}", "{uuid}", "x", "%Y", " "]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@few
+@given(templates | texts)
+def test_template_of_anything(text: str) -> None:
+    """Any text is a template, whose names are all that it needs, and what has no braces is kept."""
+    read = template(text)
+    filled = read.fill(dict.fromkeys(read.names, "v"))
+    assert filled == text or "{" in text
 
 
 lines = st.sampled_from([b"HTTP/1.1 200 OK", b"HTTP/2 401 ", b"", b"A: b", b" folded", b"Content-Encoding: gzip"])
@@ -280,7 +355,7 @@ def slowest(kind: type[Backend], contents: list[bytes]) -> float:
     """Return how long the slowest of some answers takes."""
 
     def seconds(status: int, content: bytes) -> float:
-        backend, response, started = made(kind), answer(status, {}, content), time.thread_time()
+        backend, response, started = made(kind), received(status, {}, content), time.thread_time()
         assert backend.outcome("refresh", response, timezone.now()).verdict not in {Verdict.OK, Verdict.LOCKED}
         return time.thread_time() - started
 

@@ -113,8 +113,9 @@ def test_league_without_its_class() -> None:
 
 
 def test_wrong_grant() -> None:
-    """OAuth 2 needs a grant that works without a browser, and a client."""
-    backend = OAuth2Backend("up", API, grant_type="authorization_code")
+    """A code grant needs a code among its fields, and every grant a client."""
+    fields = {"username": "{username}"}
+    backend = OAuth2Backend("up", API, grant_type="authorization_code", login_fields=fields)
     (found,) = backend.check()
     assert found.startswith("grant_type must be ")
     assert list(backend.missing()) == ["client_id"]

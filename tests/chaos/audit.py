@@ -7,9 +7,9 @@ from typing import Any
 from django.db import connection
 
 from jwt_upstream.fields import Encrypted
-from jwt_upstream.models import Incident
-from jwt_upstream.tokens import fingerprint
-from tests.chaos.logs import Log
+from jwt_upstream.models import Credential, Incident
+from jwt_upstream.tokens import fingerprints
+from tests.chaos.logs import Log, fingerprint
 
 _COLUMNS = (
     "kind, row_id, upstream, account, state_before, state, generation_before, generation, lease_before, lease, "
@@ -79,14 +79,22 @@ def copy_to(log: Log, boot_to_epoch: float) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT id, at, {_COLUMNS} FROM chaos_audit ORDER BY id")
         names = [column[0] for column in cursor.description]
+        known = {"": ""}
         for row in cursor.fetchall():
-            _copy(log, dict(zip(names, row, strict=True)), boot_to_epoch)
+            _copy(log, dict(zip(names, row, strict=True)), boot_to_epoch, known)
 
 
-def _copy(log: Log, row: dict[str, Any], boot_to_epoch: float) -> None:
+def _copy(log: Log, row: dict[str, Any], boot_to_epoch: float, known: dict[str, str]) -> None:
+    """Write one record; ``known`` is what stands in the logs for the app's own fingerprints, by whichever key."""
     access, refresh = row.pop("access_token"), row.pop("refresh_token")
     if row["kind"] == "row":
-        access, refresh = fingerprint(Encrypted(access).open()), fingerprint(Encrypted(refresh).open())
+        read = Credential(upstream=row["upstream"], account=row["account"])
+        read.access_token, read.refresh_token = Encrypted(access), Encrypted(refresh)
+        for token in (read.pair.access, read.pair.refresh):
+            known |= dict.fromkeys(fingerprints(token), fingerprint(token))
+        access, refresh = fingerprint(read.pair.access), fingerprint(read.pair.refresh)
+    else:  # an event, whose row was written before it
+        access, refresh = known[access], known[refresh]
     number, at = row.pop("id"), float(row.pop("at")) - boot_to_epoch
     account = f"{row.pop('upstream')}/{row.pop('account')}"
     log.write("audit", number=number, at=at, account=account, access=access, refresh=refresh, **row)
@@ -99,7 +107,7 @@ def copy_incidents_to(log: Log, boot_to_epoch: float) -> None:
         log.write(
             "incident row",
             subject=incident.subject,
-            mailed_as=incident.subject if incident.account else f"upstream {incident.upstream}",
+            incident=incident.pk,
             opened=incident.opened_at.timestamp() - boot_to_epoch,
             closed=closed,
             notified=incident.notified_at is not None,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from jwt_upstream.backends import Backend, OAuth2Backend, Outcome
-from jwt_upstream.tokens import TokenPair, fingerprint
+from jwt_upstream.tokens import TokenPair
+from tests.chaos.logs import fingerprint
 from tests.chaos.process import log
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import urllib.request
 from collections.abc import Callable
 from functools import partial
@@ -29,7 +30,11 @@ def refresher(random: Random) -> None:
     while not stopping.is_set():
         if random.random() < 0.3:
             limits: dict[str, Any] = {"seconds": 5, "ahead": 2, "stdout": io.StringIO(), "stderr": io.StringIO()}
-            attempt("upstream_refresh", partial(call_command, "upstream_refresh", **limits))
+            command = partial(call_command, "upstream_refresh", **limits)
+            # In another thread, since in this one the command would take the signal that tells this process to end.
+            thread = threading.Thread(target=attempt, args=("upstream_refresh", command))
+            thread.start()
+            thread.join()
         else:
             attempt("refresh_due", lambda: refresh_due(seconds=5, ahead=2))
         process.wait_or_stop(random.uniform(1, 3))

@@ -13,9 +13,8 @@ from random import Random
 from typing import Any
 from urllib.parse import parse_qs
 
-from jwt_upstream.tokens import fingerprint
 from tests.chaos.cast import BY_ALIAS, PASSWORD
-from tests.chaos.logs import Log, digest, now
+from tests.chaos.logs import Log, digest, fingerprint, now
 from tests.chaos.tokens import Answer, Tokens
 
 #: Longer than the package's total deadline of 10 s, and than its calls' timeout here.

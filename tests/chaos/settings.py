@@ -26,11 +26,6 @@ SECRET_KEY = "chaos only"
 USE_TZ = True
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.sessions", "jwt_upstream"]
 ADMINS = ["ops@example.com"] if django.VERSION >= (6, 0) else [("Ops", "ops@example.com")]
-if django.VERSION >= (6, 1):
-    MAILERS = {"default": {"BACKEND": "tests.chaos.telling.LoggedMails"}}
-else:
-    EMAIL_BACKEND = "tests.chaos.telling.LoggedMails"
-
 DATABASES = {"default": environ.Env.db_url_config(TOLD["database"])}
 DATABASES["default"]["CONN_MAX_AGE"] = TOLD.get("conn_max_age", 0)
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
@@ -39,9 +34,11 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 else:
     DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5}
 
-# One that needs no models: mails link to an admin, which there is none.
+# One that needs no models: messages link to an admin, which there is none.
 ROOT_URLCONF = "django.conf.urls.i18n"
 LOGGING = {"version": 1, "disable_existing_loggers": False, "root": {"level": "CRITICAL"}}
 JWT_UPSTREAM = cast.upstream_settings(TOLD["server"])
 JWT_UPSTREAM_ENCRYPTION_KEYS = keys()
 JWT_UPSTREAM_OUTAGE_SECONDS = 6.0
+JWT_UPSTREAM_NOTIFIERS = ["tests.chaos.telling.tell"]
+JWT_UPSTREAM_NOTIFY_AFTER_SECONDS = 1.0

@@ -21,6 +21,10 @@ from tests.chaos.nemesis import LOCKED_FOR_GOOD, Nemesis
 ATTACKED, CALM = 3, 1
 
 
+#: When at the latest what could not be told, or whose teller was killed, is due again.
+_LEFT_SECONDS = 7200.0
+
+
 def run(folder: Path, url: str, seconds: float, seed: int, *, own_server: bool = False) -> None:
     """Run, and leave the logs in the folder."""
     log = Log(folder, "stage")
@@ -100,6 +104,7 @@ def _look_afterwards(log: Log, database: databases.Database) -> None:
     from django.conf import settings
     from django.db import connections
 
+    from jwt_upstream.alerts import deliver
     from jwt_upstream.models import Credential
     from tests.chaos import audit
     from tests.chaos.settings import keys
@@ -109,6 +114,7 @@ def _look_afterwards(log: Log, database: databases.Database) -> None:
     while (left := database.connections()) and time.monotonic() < end:
         time.sleep(0.5)
     log.write("connections left", count=left)
+    deliver(ahead=_LEFT_SECONDS)  # what nobody has come by for
     audit.copy_to(log, time.time() - now())
     audit.copy_incidents_to(log, time.time() - now())
     for row in Credential.objects.all():

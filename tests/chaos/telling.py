@@ -1,29 +1,20 @@
-"""What people and receivers were told: logs every mail and every signal."""
+"""What people and receivers were told: logs every message and every signal."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import Any
 
-from django.core.mail import EmailMessage
-from django.core.mail.backends.base import BaseEmailBackend
 from django.dispatch import Signal
 
 from jwt_upstream import signals
+from jwt_upstream.alerts import Alert
 from tests.chaos.process import log
 
-_PREFIX = re.compile(r"^.*?jwt_upstream\W+")
 
-
-class LoggedMails(BaseEmailBackend):
-    """Logs mails in place of sending them."""
-
-    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Log the subject of each, without the prefixes."""
-        for message in email_messages:
-            log.write("mail", subject=_PREFIX.sub("", str(message.subject)))
-        return len(email_messages)
+def tell(alert: Alert) -> None:
+    """Log each incident that a message is about: the notifier of a run."""
+    for trouble in alert.troubles:
+        log.write("told", incident=trouble.incident, subject=trouble.subject, kind=alert.kind, trouble=trouble.kind)
 
 
 def connect() -> None:

@@ -8,8 +8,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from jwt_upstream.tokens import fingerprint
 from tests.chaos.cast import Site
+from tests.chaos.logs import fingerprint
 
 _LOCKED = {"message": "User account is locked."}
 _INVALID = {"detail": "Token is invalid or expired", "code": "token_not_valid"}

@@ -9,6 +9,7 @@ import pytest
 
 from jwt_upstream.client import UpstreamClient
 from tests.support.proxy import Proxy
+from tests.support.rows import unbind
 from tests.support.upstream import Upstream
 
 
@@ -19,4 +20,5 @@ def proxy(client: UpstreamClient, upstream: Upstream, settings: Any) -> Iterator
         options = settings.JWT_UPSTREAM["up"]["OPTIONS"]
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://api.x/v1/"
         options |= {"proxies": {"http": proxy.url, "https": proxy.url}, "refresh_path": "/refresh"}
+        unbind()
         yield proxy

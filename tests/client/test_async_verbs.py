@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import threading
 import time
 from typing import Any
 
@@ -11,10 +12,14 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
 from jwt_upstream.client import UpstreamClient
+from jwt_upstream.client.async_threads import _called
 from jwt_upstream.exceptions import BodyNotReplayable, CredentialRejected, ForeignOrigin, RefreshBusy
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
-from tests.support.upstream import Answer, Upstream
+from tests.support.upstream import Answer, Seen, Upstream
+
+#: More than asyncio's own threads on any machine of up to eight cores.
+MANY = 40
 
 
 @pytest.mark.parametrize("verb", ["get", "options", "head", "post", "put", "patch", "delete"])
@@ -104,7 +109,7 @@ def test_loop_that_is_gone(client: UpstreamClient) -> None:
     loop = asyncio.new_event_loop()
     loop.close()
     with pytest.raises(RuntimeError, match="closed"):
-        client._request_in_thread(loop, "GET", "orders/")
+        _called(loop, client.get, "orders/")
 
 
 @pytest.mark.django_db
@@ -133,3 +138,65 @@ def test_thread_with_the_connection_is_busy(client: UpstreamClient, settings: An
         await blocker
 
     asyncio.run(calls())
+
+
+def test_many_calls(client: UpstreamClient, upstream: Upstream) -> None:
+    """Many calls are under way at the same moment, while asyncio's own threads are left to others."""
+    meeting = threading.Barrier(MANY + 1)
+
+    def meet(seen: Seen) -> Answer:
+        meeting.wait(20)
+        return Answer(200, {})
+
+    upstream.answers["/slow/"] = meet
+
+    async def calls() -> list[int]:
+        slow = [asyncio.ensure_future(UpstreamClient("up").aget("slow/")) for _ in range(MANY)]
+        await asyncio.to_thread(meeting.wait, 20)  # which needs one of them, and is met by all the calls
+        return [response.status_code for response in await asyncio.gather(*slow)]
+
+    assert async_to_sync(calls)() == [200] * MANY
+
+
+def test_slow_upstream(client: UpstreamClient, upstream: Upstream, gate: threading.Event, settings: Any) -> None:
+    """Calls beyond the number that may be under way wait for their turn, and those of another upstream do not."""
+    settings.JWT_UPSTREAM_ASYNC_THREADS = 2
+    running: list[str] = []
+    most: list[int] = []
+
+    def wait(seen: Seen) -> Answer:
+        running.append(seen.path)
+        most.append(len(running))
+        gate.wait(20)
+        running.pop()
+        return Answer(200, {})
+
+    upstream.answers["/slow/"] = wait
+    with Upstream() as other:
+        config = settings.JWT_UPSTREAM["up"]
+        settings.JWT_UPSTREAM = {"up": config, "other": {**config, "BASE_URL": other.url}}
+        UpstreamClient("other").login(username=other.user, password=other.password)
+
+        async def calls() -> list[int]:
+            slow = [asyncio.ensure_future(client.aget("slow/")) for _ in range(5)]
+            assert (await UpstreamClient("other").aget("orders/")).status_code == 200
+            while len(running) < 2:  # until both threads are at it
+                await asyncio.sleep(0.01)
+            gate.set()
+            return [response.status_code for response in await asyncio.gather(*slow)]
+
+        assert async_to_sync(calls)() == [200] * 5
+    assert (max(most), len(most)) == (2, 5)
+
+
+def test_code_of_others(client: UpstreamClient, upstream: Upstream) -> None:
+    """Blocking code that calls with the client, as an SDK does, is awaited; its result and its errors come back."""
+    upstream.expire()
+
+    def total(pages: int, *, path: str) -> int:
+        return sum(client.get(f"{path}{page}/").status_code for page in range(pages))
+
+    assert async_to_sync(client.arun)(total, 3, path="orders/") == 600
+    assert upstream.refreshes == 1
+    with pytest.raises(ZeroDivisionError):
+        async_to_sync(client.arun)(divmod, 1, 0)

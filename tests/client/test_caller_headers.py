@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from requests.auth import HTTPDigestAuth
 from requests.exceptions import InvalidHeader
 
 from jwt_upstream.client import UpstreamClient
-from tests.support.upstream import Upstream
+from tests.support.upstream import Answer, Upstream
 
 OURS = {"Authorization": "Bearer {access}", "X-Api-Key": "s3cret"}
 
@@ -61,6 +63,20 @@ def test_headers_of_the_connection(client: UpstreamClient, upstream: Upstream, n
     assert upstream.seen == []
 
 
+@pytest.mark.parametrize("name", ["Content-Length", "content-length ", b"Content-Length"])
+def test_length_that_is_right(client: UpstreamClient, upstream: Upstream, tmp_path: Path, name: Any) -> None:
+    """An SDK may say how long the body is, if that is so: it is what requests sends in any case."""
+    (tmp_path / "body").write_bytes(b"body")
+    with (tmp_path / "body").open("rb") as file:
+        for body, said in ((b"body", "4"), ("body", b"4"), (file, "4"), ({"a": "b"}, "3"), (None, "0")):
+            assert client.post("orders/", data=body, headers={name: said, "X-Mine": "1"}).status_code == 200
+            assert upstream.seen[-1].headers.get_all("Content-Length") == [str(len(upstream.seen[-1].body))]  # type: ignore[attr-defined]
+            assert upstream.seen[-1].headers["X-Mine"] == "1"
+    assert client.get("orders/", headers={name: "0"}).status_code == 200
+    with pytest.raises(InvalidHeader, match="the body has another one"):
+        client.post("orders/", data=iter([b"body"]), headers={name: "4"})
+
+
 def test_host_in_a_prepared_request(client: UpstreamClient, upstream: Upstream) -> None:
     """A request that was prepared elsewhere may have the length that requests found, but no host of its own."""
     prepared = requests.Request("POST", f"{upstream.url}orders/", data=b"body").prepare()
@@ -68,6 +84,18 @@ def test_host_in_a_prepared_request(client: UpstreamClient, upstream: Upstream) 
     prepared.headers["Host"] = "evil.example.com"
     with pytest.raises(InvalidHeader, match="Host"):
         client.send(prepared)
+
+
+def test_digest(client: UpstreamClient, upstream: Upstream) -> None:
+    """An ``auth=`` that answers a 401 itself, by a header of its own, is refused before the first call is sent."""
+    challenge = {"WWW-Authenticate": 'Digest realm="a", nonce="b", qop="auth"'}
+    upstream.answers["/orders/"] = Answer(401, {}, challenge)
+    url, digest = f"{upstream.url}orders/", HTTPDigestAuth("user", "password")
+    with pytest.raises(InvalidHeader, match="HTTPDigestAuth"):
+        client.get("orders/", auth=digest)
+    with pytest.raises(InvalidHeader, match="HTTPDigestAuth"):
+        client.send(requests.Request("GET", url, auth=digest).prepare())
+    assert upstream.seen == []
 
 
 def test_headers_that_are_none(client: UpstreamClient, upstream: Upstream) -> None:

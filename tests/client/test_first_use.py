@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +15,7 @@ from jwt_upstream.client import UpstreamClient, first_use
 from jwt_upstream.client.first_use import first_uses
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import fingerprint
-from tests.support import workers
+from tests.support import forks, workers
 from tests.support.clock import pass_time
 from tests.support.upstream import Answer, Seen, Upstream
 
@@ -117,7 +116,7 @@ def test_child_that_is_forked_in_a_trial(client: UpstreamClient) -> None:
     with first_uses().of(token), first_uses()._changed:
         child = os.fork()
         if not child:
-            signal.alarm(20)  # ends the child if it hangs
+            forks.end_if_it_hangs()
             with first_uses().of(token):
                 is_alone = first_uses()._trying == {fingerprint(token.pair.access): 1}
             os._exit(0 if is_alone and first_uses()._trying == {} else 1)

@@ -20,6 +20,7 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.client.pool import pooled
 from tests.support import forks
 from tests.support.raw_server import self_signed
+from tests.support.rows import unbind
 from tests.support.upstream import Answer, Seen, Upstream
 
 FILES = Path("/proc/self/fd")
@@ -147,6 +148,7 @@ def test_tls(client: UpstreamClient, settings: Any, tmp_path: Path) -> None:
     with Upstream(self_signed(tmp_path)) as upstream:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = upstream.url
         settings.JWT_UPSTREAM["up"]["OPTIONS"]["verify"] = str(tmp_path / "certificate.pem")
+        unbind()
         heard, over_tls = Heard(upstream), UpstreamClient("up")
         assert calls(over_tls, "parent")
         connections.close_all()

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import threading
+from collections.abc import Callable
+from functools import wraps
 from http.cookiejar import CookieJar
-from typing import Any
+from typing import Any, cast
+from urllib.parse import urljoin
 
 import pytest
 import requests
-from requests import Request, Session
+import wrapt
+from hypothesis import example, given
+from hypothesis import settings as explored
+from hypothesis import strategies as st
+from requests import PreparedRequest, Request, Session
+from requests.adapters import HTTPAdapter
 
 from jwt_upstream.backends import make_backend
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import ForeignOrigin, UpstreamNotConfigured
 from tests.support.proxy import Proxy
+from tests.support.rows import unbind
 from tests.support.upstream import Answer, Upstream
 
 OWN = {
@@ -50,9 +60,9 @@ OWN = {
 def test_own_origin(proxy: Proxy, upstream: Upstream) -> None:
     """Paths are joined as a browser would, and whatever stays at the origin is sent with the token."""
     client = UpstreamClient("up")
-    for given, sent in OWN.items():
-        client.get(given)
-        assert upstream.pop_tokens() == [(sent, "access-1")], given
+    for path, sent in OWN.items():
+        client.get(path)
+        assert upstream.pop_tokens() == [(sent, "access-1")], path
 
 
 FOREIGN = [
@@ -166,6 +176,7 @@ def test_ipv6(client: UpstreamClient, upstream: Upstream, settings: Any) -> None
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
         port = listening.getsockname()[1]
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = f"http://[::1]:{port}/"
+        unbind()
         client = UpstreamClient("up")
         for url in (
             f"http://[::1]:{port + 1}/",
@@ -200,23 +211,145 @@ def test_base_url_of_two_readings() -> None:
 # -- redirects
 
 
-URL = "https://crm.example.com/api/orders/"
+# -- as a session does
+
+
+URL = "https://crm.example.com/api/"
+
+
+def facts(prepared: PreparedRequest) -> Any:
+    """What is sent of a prepared request, and what is done with its answer."""
+    assert prepared._cookies is not None
+    cookies = [(cookie.name, cookie.value) for cookie in prepared._cookies]
+    return prepared.method, prepared.url, dict(prepared.headers), prepared.body, cookies, prepared.hooks
+
+
+def hook(response: requests.Response, **_: Any) -> None:
+    """Do nothing."""
 
 
 @pytest.mark.parametrize(
-    "of_call", [{}, {"params": {"a": [1, 2], "b": None}}, {"params": "raw=1"}, {"params": b"b=1"}]
+    "of_call",
+    [
+        {},
+        {"params": {"a": [1, 2], "b": None}},
+        {"params": "raw=1"},
+        {"params": b"b=1"},
+        {"json": {"a": 1}},
+        {"data": {"a": "1"}, "cookies": {"mine": "1"}},
+        {"data": io.BytesIO(b"stream"), "hooks": {"response": hook}},
+    ],
 )
-@pytest.mark.parametrize("of_session", [{}, {"params": {"s": "1"}}, {"headers": {"User-Agent": None, "X-Mine": "1"}}])
+@pytest.mark.parametrize(
+    "of_session",
+    [
+        {},
+        {"params": {"s": "1"}},
+        {"headers": {"User-Agent": None, "X-Mine": "1"}},
+        {"cookies": {"ours": "2"}},
+        {"hooks": {"response": [hook]}},
+    ],
+)
 @pytest.mark.parametrize("headers", [{}, {"X-Call": "1"}, {"Accept": None}])
 def test_as_a_session_does(of_call: dict[str, Any], of_session: dict[str, Any], headers: dict[str, Any]) -> None:
-    """Headers and parameters of the session and of the call are merged alike; None takes one away."""
+    """What a request has and what a session has are merged alike; None takes a header or parameter away."""
     plain, client = Session(), UpstreamClient("crm")
     for session in (plain, client):
-        session.params.update(of_session.get("params", {}))
-        session.headers.update(of_session.get("headers", {}))
-    expected = plain.prepare_request(Request("GET", URL, headers=headers, auth=lambda request: request, **of_call))
-    prepared = client.prepare_request(Request("GET", "orders/", headers=headers, **of_call))
-    assert (prepared.url, dict(prepared.headers)) == (expected.url, dict(expected.headers))
+        for name, values in of_session.items():
+            getattr(session, name).update(values)
+    whole = Request("post", f"{URL}orders/", headers=headers, auth=lambda request: request, **of_call)
+    prepared = client.prepare_request(Request("post", "orders/", headers=headers, **of_call))
+    assert facts(prepared) == facts(plain.prepare_request(whole))
+
+
+# With letters for all that a path may have, and with few others: those paths are simple.
+@pytest.mark.parametrize("letters", ["ab1-._~/?=&", "a./?%7e:;#@\\ é"])
+def test_any_path(settings: Any, letters: str) -> None:
+    """A path is prepared as requests prepares the URL that it makes with BASE_URL, however that is written."""
+    base_urls = [URL, "https://CRM.example.com/", "https://crm.example.com/a//b/../c/", "https://crm.example.com"]
+    settings.JWT_UPSTREAM = {base_url: {"BASE_URL": base_url} for base_url in base_urls}
+    clients, plain = [UpstreamClient(base_url) for base_url in base_urls], Session()
+
+    @given(st.text(letters, max_size=10))
+    @example("a?")
+    @example("a?x=%7e")
+    @example("a/%7e/")
+    @explored(deadline=None)
+    def check(path: str) -> None:
+        for client in clients:
+            whole = Request("GET", urljoin(client.backend.base_url, path))
+            assert outcome(client, Request("GET", path)) in (outcome(plain, whole), ForeignOrigin)
+
+    check()
+
+
+def outcome(session: Session, request: Request) -> Any:
+    """The URL that a session makes of a request, or the class of the error."""
+    try:
+        return session.prepare_request(request).url
+    except requests.RequestException as error:
+        return type(error)
+
+
+def by_wrapt(prepare: Any, add: Callable[[Request], None]) -> Any:
+    """Wrap a method of a class as the AWS X-Ray SDK does."""
+
+    def wrapper(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+        add(*args)
+        return wrapped(*args, **kwargs)
+
+    return wrapt.FunctionWrapper(prepare, wrapper)
+
+
+def by_hand(prepare: Any, add: Callable[[Request], None]) -> Any:
+    """Wrap it as most others do."""
+
+    @wraps(prepare)
+    def wrapper(session: Session, request: Request) -> Any:
+        add(request)
+        return prepare(session, request)
+
+    return wrapper
+
+
+@pytest.mark.parametrize("wrapped", [by_wrapt, by_hand])
+def test_tracer(wrapped: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracer that is put around requests' method for preparing requests sees those of a client, and adds to them."""
+
+    def add(request: Request) -> None:
+        cast(dict[str, str], request.headers)["X-Trace"] = "1"
+
+    # A method is patched since that is what such tracers do.
+    monkeypatch.setattr(Session, "prepare_request", wrapped(Session.prepare_request, add))
+    request = Request("GET", "orders/")
+    assert UpstreamClient("crm").prepare_request(request).headers["X-Trace"] == "1"
+
+
+class Stamping(Session):
+    """A session of somebody's that adds to each request."""
+
+    def prepare_request(self, request: Request) -> PreparedRequest:
+        prepared = super().prepare_request(request)
+        prepared.headers["X-Stamp"] = "1"
+        return prepared
+
+
+class StampingClient(UpstreamClient, Stamping):
+    """A client that is one of those too."""
+
+
+def test_class_beside_the_client() -> None:
+    """What another class of sessions adds when it prepares a request is added, if a client inherits from it too."""
+    assert StampingClient("crm").prepare_request(Request("GET", "orders/")).headers["X-Stamp"] == "1"
+
+
+def test_slashes_at_the_beginning() -> None:
+    """A path that begins with two slashes is asked for as requests asks for it, whose versions differ in that."""
+    client = UpstreamClient("crm")
+    prepared = client.prepare_request(Request("GET", "https://crm.example.com//orders/"))
+    ours, theirs = client.get_adapter(URL), HTTPAdapter()
+    assert isinstance(ours, HTTPAdapter)
+    assert ours.request_url(prepared, {}) == theirs.request_url(prepared, {})
 
 
 def test_caller_keeps_its_request() -> None:

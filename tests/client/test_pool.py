@@ -7,6 +7,7 @@ import os
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from requests.adapters import BaseAdapter, HTTPAdapter
 from urllib3 import Retry
 
 from jwt_upstream.client import UpstreamClient
-from jwt_upstream.client.pool import for_this_process
+from jwt_upstream.client.pool import BorrowingAdapter, for_this_process, pooled
 from jwt_upstream.exceptions import BodyNotReplayable
 from jwt_upstream.tokens import TokenPair
+from tests.support.rows import unbind
 from tests.support.upstream import Answer, Seen, Upstream
 
 
@@ -33,7 +35,8 @@ def test_many_clients_one_after_the_other(client: UpstreamClient, upstream: Upst
         with UpstreamClient("up") as each:
             assert each.get("orders/").status_code == 200
     assert len(upstream.calls("/orders/")) == 1001
-    assert (upstream.connections - before, upstream.refreshes) == (2, 1)
+    assert upstream.refreshes == 1
+    assert upstream.connections - before <= 2  # the calls', and the refresh's if the login's was not kept
 
 
 def test_answers_of_all_kinds(client: UpstreamClient, upstream: Upstream) -> None:
@@ -46,7 +49,8 @@ def test_answers_of_all_kinds(client: UpstreamClient, upstream: Upstream) -> Non
         client.get(path)
     client.head("orders/")
     client.post("orders/", data=b"x" * 200_000)
-    assert (upstream.connections - before, upstream.refreshes) == (2, 1)
+    assert upstream.refreshes == 1
+    assert upstream.connections - before <= 2  # the calls', and the refresh's if the login's was not kept
 
 
 def test_threads(client: UpstreamClient, upstream: Upstream) -> None:
@@ -73,7 +77,7 @@ def test_body_that_can_be_sent_only_once(client: UpstreamClient, upstream: Upstr
     with pytest.raises(BodyNotReplayable) as caught:
         client.post("refused/", data=iter([b"once"]), stream=True)
     client.get("orders/")
-    assert upstream.connections - before == 1  # the refresh's
+    assert upstream.connections - before <= 1  # the refresh's
     assert caught.value.response is not None
     assert caught.value.response.json() == {"detail": "x" * 20_000}
 
@@ -150,6 +154,7 @@ def test_proxies_of_a_child(client: UpstreamClient, upstream: Upstream, settings
     """Connections to a proxy aren't inherited either."""
     settings.JWT_UPSTREAM["up"] |= {"BASE_URL": "http://api.x/"}
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["proxies"] = {"http": upstream.url}
+    unbind()
     before = upstream.connections
     assert UpstreamClient("up").get("orders/").status_code == 200
     child = os.fork()
@@ -163,6 +168,7 @@ def test_proxies_of_a_child(client: UpstreamClient, upstream: Upstream, settings
 def test_proxy(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
     """Calls through a proxy keep their connection."""
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://api.x/"
+    unbind()
     before = upstream.connections
     for _ in range(10):
         assert UpstreamClient("up").get("orders/", proxies={"http": upstream.url}).status_code == 200
@@ -202,6 +208,42 @@ def test_settings_of_one_clients_adapter(client: UpstreamClient, upstream: Upstr
     assert len(upstream.calls("/broken/")) == 4
     client.close()
     assert upstream.connections == before
+
+
+def test_pools_that_are_remembered() -> None:
+    """Which pool a call takes is found out once; it is the one that requests finds, whatever the call has besides."""
+    adapter, request = pooled(), requests.Request("GET", "https://user:pw@up.example.com/a?b").prepare()
+    proxies = {"https": "http://proxy.example:3128"}
+    found = []
+    for verify, through, cert in product((False, 0, 1, True, "a"), ({}, proxies), (None, "both", ("cert", "key"))):
+        how: dict[str, Any] = {"verify": verify, "proxies": through, "cert": cert}
+        pool = HTTPAdapter.get_connection_with_tls_context(adapter, request, **how)
+        assert BorrowingAdapter().get_connection_with_tls_context(request, **how) is pool
+        assert adapter.get_connection_with_tls_context(request, **how) is pool
+        found.append(pool)
+    assert len(set(found)) == 18  # as requests does, to which 0, 1 and True are the same
+    assert "pw" not in repr(adapter._found)
+
+
+def test_pools_that_are_dropped(client: UpstreamClient, upstream: Upstream) -> None:
+    """A pool of the process that was dropped is not used again, even if an answer still has it."""
+    response = client.get("orders/")
+    before = upstream.connections
+    pooled().close()
+    assert client.get("orders/").raw._pool is not response.raw._pool
+    assert upstream.connections == before + 1
+
+
+def test_many_origins() -> None:
+    """However many hosts are called, the memory of their pools is bounded, and a pool that is in use stays."""
+    adapter = pooled()
+    often = requests.Request("GET", "http://often.example/").prepare()
+    pool = adapter.get_connection_with_tls_context(often, True)
+    for number in range(300):
+        request = requests.Request("GET", f"http://{number}.example/").prepare()
+        adapter.get_connection_with_tls_context(request, True)
+        assert adapter.get_connection_with_tls_context(often, True) is pool
+    assert len(adapter._found) <= 50
 
 
 def test_adapter_that_is_pickled(client: UpstreamClient) -> None:

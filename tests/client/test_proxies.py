@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
 from tests.support.proxy import Proxy
+from tests.support.rows import unbind
 from tests.support.upstream import Answer, Upstream
 
 
@@ -55,6 +57,7 @@ def secure(client: UpstreamClient, context: ssl.SSLContext, settings: Any) -> It
     """An upstream behind TLS, configured as "up"; the stored access token is bad, the refresh token is good."""
     with Upstream(context) as secure:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = secure.url
+        unbind()
         secure.issue()
         secure.expire()
         Credential.objects.update(refresh_token=secure.refresh)
@@ -99,6 +102,7 @@ def test_http_proxy(
 ) -> None:
     """HTTP_PROXY counts from the moment it is set, for the refresh too, and so does NO_PROXY."""
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://api.x/"
+    unbind()
     upstream.expire()
     with Proxy(upstream.url) as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
@@ -116,9 +120,22 @@ def test_http_proxy(
             client.get("orders/", timeout=0.1)
 
 
+def test_environment_that_is_replaced(
+    client: UpstreamClient, upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP_PROXY counts as well where a test has put a dict in the place of the environment."""
+    settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://api.x/"
+    unbind()
+    with Proxy(upstream.url) as proxy:
+        monkeypatch.setattr(os, "environ", {**os.environ, "HTTP_PROXY": proxy.url})
+        assert client.get("orders/").status_code == 200
+        assert proxy.seen == ["http://api.x/orders/"]
+
+
 def test_https_proxy(secure: Upstream, bundle: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTPS_PROXY tunnels; the proxy sees the name of the host and no more."""
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = "https://api.x/"
+    unbind()
     with Proxy(secure=secure.url) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
@@ -132,9 +149,11 @@ def test_https_proxy(secure: Upstream, bundle: str, settings: Any, monkeypatch: 
 def test_proxy_of_the_upstream_or_the_call(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
     """Proxies can be set per upstream, and per call, which comes first."""
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://api.x/"
+    unbind()
     with Proxy(upstream.url) as of_upstream, Proxy(upstream.url) as of_call, Proxy(upstream.url) as of_another:
         assert client.get("orders/", proxies={"http": of_call.url}).status_code == 200
         settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {"proxies": {"http": of_upstream.url}, "refresh_path": "/refresh"}
+        unbind()
         upstream.expire()
         assert is_served()
         assert UpstreamClient("up").get("orders/", proxies={"http": of_another.url}).status_code == 200

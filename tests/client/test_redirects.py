@@ -19,6 +19,7 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
 from tests.support.proxy import Proxy
 from tests.support.raw_server import Behaviour, RawServer, say
+from tests.support.rows import unbind
 from tests.support.upstream import Answer, Seen, Upstream
 
 SAME_ORIGIN = {
@@ -219,6 +220,7 @@ def test_endless_redirect(client: UpstreamClient, settings: Any, pause: float, s
     piece = b"x" if pause else b"x" * 65536
     with RawServer(redirecting(itertools.repeat(piece), pause)) as server:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
+        unbind()
         response = client.get("a", stream=stream)
         assert (response.content, response.history[0].status_code) == (b"there", 302)
         assert 0 < len(response.history[0].content) <= 65536
@@ -228,6 +230,7 @@ def test_endless_redirect_that_is_not_followed(client: UpstreamClient, settings:
     """Whoever streams a redirect without following it gets it before its body, then the body, and the next request."""
     with RawServer(redirecting(iter([b"x" * 40_000] * 3), 0.01)) as server:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
+        unbind()
         response = client.get("a", stream=True, allow_redirects=False)
         assert response._content_consumed is False
         assert response.next is not None
@@ -253,8 +256,10 @@ def test_interim_answers(client: UpstreamClient, settings: Any, interim: bytes) 
     final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nOK"
     with RawServer(say(interim * 3, final)) as server:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
+        unbind()
         assert client.get("a").text == "OK"
     with RawServer(lambda connection: say(*itertools.repeat(interim, 100_000))(connection)) as server:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
+        unbind()
         with pytest.raises(requests.ConnectionError, match="more than 50 interim answers"):
             client.get("a")

@@ -19,6 +19,7 @@ from django.utils import timezone
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.tokens import TokenPair
 from tests.support.raw_server import RawServer, say
+from tests.support.rows import unbind
 from tests.support.upstream import Answer, Seen, Upstream
 
 
@@ -160,6 +161,7 @@ def test_upstream_that_is_being_restarted(client: UpstreamClient, upstream: Upst
             "BASE_URL": f"http://127.0.0.1:{listening.getsockname()[1]}/",
             "OPTIONS": {"retries": 6},
         }
+        unbind()
 
         def serve() -> None:
             listening.listen()
@@ -181,6 +183,7 @@ def test_connection_that_breaks(patient: UpstreamClient, settings: Any, method: 
     """A connection that ends without an answer is no answer: only an idempotent call is sent again."""
     with RawServer(lambda _: None) as server:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
+        unbind()
         with pytest.raises(requests.ConnectionError):
             patient.request(method, "orders/")
     assert len(server.received) == requests_made
@@ -198,6 +201,7 @@ def test_certificate_that_is_wrong(patient: UpstreamClient, settings: Any) -> No
     """What is no trouble of the network is not tried again."""
     with RawServer(say(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url.replace("http:", "https:")
+        unbind()
         with pytest.raises(requests.exceptions.SSLError):
             patient.get("orders/")
     assert len(server.received) == 1

@@ -31,6 +31,7 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import AccountLocked
 from jwt_upstream.tokens import TokenPair
 from tests.support.raw_server import RawServer
+from tests.support.rows import unbind
 from tests.support.upstream import Answer, Seen, Upstream
 
 PAGE = b"first line\nsecond line, na\xc3\xafve\n" * 1000
@@ -159,6 +160,7 @@ def test_stream_reads_nothing(client: UpstreamClient, settings: Any) -> None:
 
     with RawServer(answer) as server:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
+        unbind()
         with client.get("orders/", stream=True, timeout=10) as response:
             may_go_on.set()
             assert response.json() == {"a": 1}
@@ -182,7 +184,7 @@ def test_only_rules_that_look_at_success_read_of_it(client: UpstreamClient, upst
         assert upstream.refreshes == refreshes
 
 
-BACKENDS = [each for each in vars(backends).values() if isinstance(each, type) and issubclass(each, backends.Backend)]
+BACKENDS = [getattr(backends, name) for name in backends.__all__ if name.endswith("Backend")]
 
 
 @pytest.mark.parametrize("kind", BACKENDS)
@@ -217,6 +219,7 @@ def test_401_without_end(client: UpstreamClient, upstream: Upstream, settings: A
     with RawServer(flood) as server:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
         settings.JWT_UPSTREAM["up"]["OPTIONS"]["refresh_path"] = f"{upstream.url}refresh"
+        unbind()
         with client.get("orders/", stream=True) as response:
             assert response.status_code == 401
             assert len(response.history[0].content) <= PEEK_BYTES

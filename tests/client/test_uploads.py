@@ -22,6 +22,7 @@ from jwt_upstream.exceptions import BodyNotReplayable
 from jwt_upstream.models import Credential
 from tests.support import workers
 from tests.support.raw_server import RawServer
+from tests.support.rows import unbind
 from tests.support.upstream import Answer, Upstream
 
 LARGE = 8_000_000  # more than the buffers between two sockets hold
@@ -54,6 +55,7 @@ def hasty(
         settings.JWT_UPSTREAM["up"]["OPTIONS"]["verify"] = str(tmp_path / "authority.pem")
     with Upstream(context) as hasty:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = hasty.url
+        unbind()
         hasty.hangs_up = hasty.digests = True
         hasty.issue()
         hasty.expire()
@@ -101,6 +103,7 @@ def test_refused_by_a_server_that_reads_on(client: UpstreamClient, upstream: Ups
     with RawServer(refuse, whole=False) as server:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
         settings.JWT_UPSTREAM["up"]["OPTIONS"]["refresh_path"] = f"{upstream.url}refresh"
+        unbind()
         assert client.post("orders/", data=b"x" * LARGE).status_code == 401
     assert (len(server.received), upstream.refreshes) == (2, 1)
 
@@ -109,6 +112,7 @@ def test_hung_up_without_a_word(client: UpstreamClient, settings: Any) -> None:
     """A connection that is closed without an answer is an error of the network: nothing is refreshed or resent."""
     with RawServer(lambda _: None, whole=False) as server:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
+        unbind()
         with pytest.raises(requests.ConnectionError):
             client.post("orders/", data=b"x" * LARGE)
     assert len(server.received) == 1

@@ -71,6 +71,8 @@ class Product:
     refresh_ends: bool = True
     #: The shortest life in seconds that the server gives to a token; None: all live as long as it likes.
     shortest: float | None = 1
+    #: What a call leads to with the tokens of a session that was logged out; None: the server is not told of logouts.
+    logged_out: Effect | None = None
     #: Whether tokens come from elsewhere (a browser's flow), not from a login.
     adopts: bool = False
     events: Mapping[str, Effects] = field(default_factory=dict)
@@ -89,6 +91,7 @@ SIMPLEJWT = Product(
     page="me/",
     rotates=False,
     reuse=RENEWED,
+    logged_out=SERVED,
     events={
         "locked": Effects(LOCKED, LOCKED),
         # 5.5.1 answers a refresh for a deleted user with status 500.
@@ -105,6 +108,7 @@ OAUTH_TOOLKIT = Product(
     options={"client_id": "app", "client_secret": "its secret: 100%"},
     rotates=True,
     reuse=REJECTED,
+    logged_out=REJECTED,
     events={
         # Its validator looks at is_active when the password is given, and never again.
         "locked": Effects(SERVED, RENEWED),
@@ -247,9 +251,10 @@ PRODUCTS = [
         "oidc-provider",
         "node/oidc_provider.mjs",
         f"{BACKENDS}OAuth2Backend",
-        options={"client_id": "app", "client_secret": "its secret: 100%"},
+        options={"client_id": "app", "client_secret": "its secret: 100%", "revoke_path": "token/revocation"},
         rotates=True,
         reuse=REJECTED,
+        logged_out=REJECTED,
         states_end=False,
         adopts=True,
         events={

@@ -19,7 +19,7 @@ CONSEQUENCES = [
         "refresh",
         403,
         {"message": "Account is disabled."},
-        "The tokens are kept, so that the admin's Try again can use them.",
+        "The tokens are kept, so that upstream_try_again, or the admin, can use them.",
     ),
     ("refresh", 401, {"error": "invalid_client"}, "The admins get one mail about the upstream at once."),
     ("refresh", 503, {}, "The next refresh is attempted after 1 s, doubled with each failure up to 60 s."),

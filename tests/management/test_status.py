@@ -77,6 +77,14 @@ def test_all_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
     assert error == ""
 
 
+def test_lost_key_of_more_than_are_read(settings: Any) -> None:
+    """Where a sample is read, what no key decrypts in it stands for any number."""
+    put_many("crm", 30)
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    assert status("crm", "--limit=4")[1] == "10+ of 30 need a human."
+    assert status("crm")[1] == "30 of 30 need a human."
+
+
 def test_lost_key_of_many(settings: Any) -> None:
     """A lost key is noticed among many credentials as well, by a sample."""
     put_many("crm", 5)

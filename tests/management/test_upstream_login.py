@@ -98,6 +98,27 @@ def test_by_whom(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+def test_json(environment: None, upstream: Upstream) -> None:
+    """--json prints what was stored as fingerprints and expiries."""
+    upstream.lifetime = 3600
+    out = login("up", "--json")
+    assert not any(secret in out for secret in SECRETS)
+    told = json.loads(out)
+    credential = Credential.objects.get()
+    assert datetime.fromisoformat(told.pop("access_expires_at")) == credential.access_expires_at.replace(
+        microsecond=credential.access_expires_at.microsecond // 1000 * 1000
+    )
+    assert told == {
+        "upstream": "up",
+        "account": "default",
+        "username": "bob",
+        "refresh_expires_at": None,
+        "access_fingerprint": fingerprint("access-1"),
+        "refresh_fingerprint": fingerprint("refresh-1"),
+        "can_be_renewed": True,
+    }
+
+
 # -- failing
 
 
@@ -116,18 +137,18 @@ def test_wrong_password(environment: None, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("answer", "text"),
+    ("answer", "code", "text"),
     [
-        (Answer(503, {}), "HTTP 503"),
-        (Answer(404, {"detail": "Not found."}), "HTTP 404: Not found."),
-        (Answer(401, {"message": "Account is disabled."}), "Account is disabled."),
-        (Answer(200, {"detail": "no token here"}), "login failed"),
+        (Answer(503, {}), 2, "HTTP 503"),
+        (Answer(404, {"detail": "Not found."}), 1, "HTTP 404: Not found."),
+        (Answer(401, {"message": "Account is disabled."}), 1, "Account is disabled."),
+        (Answer(200, {"detail": "no token here"}), 2, "login failed"),
     ],
 )
-def test_upstream_in_trouble(environment: None, upstream: Upstream, answer: Answer, text: str) -> None:
-    """Whatever an upstream answers in place of a token is one line, and nothing is stored."""
+def test_upstream_in_trouble(environment: None, upstream: Upstream, answer: Answer, code: int, text: str) -> None:
+    """Whatever an upstream answers in place of a token is one line, and nothing is stored; the code says when."""
     upstream.answers["/login"] = answer
-    assert text in refused("up")
+    assert text in refused("up", code=code)
     assert not Credential.objects.exists()
 
 
@@ -143,14 +164,14 @@ def test_wrong_path(environment: None, upstream: Upstream) -> None:
 def test_upstream_down(environment: None, settings: Any) -> None:
     """An upstream that doesn't answer at all is one line, and nothing is stored."""
     settings.JWT_UPSTREAM = {"up": {"BASE_URL": "http://127.0.0.1:9/"}}
-    assert refused("up").endswith("Connection refused; nothing was stored.")
+    assert refused("up", code=2).endswith("Connection refused; nothing was stored.")
     assert not Credential.objects.exists()
 
 
 @pytest.mark.parametrize("arguments", [(), ("--tokens-stdin",)])
 def test_unknown_alias(environment: None, arguments: tuple[str, ...]) -> None:
     """An unknown alias is one line which names the known ones."""
-    assert refused("nope", *arguments) == "no upstream 'nope' in JWT_UPSTREAM; it has 'up'"
+    assert refused("nope", *arguments) == "no upstream 'nope' in JWT_UPSTREAM; it has up"
 
 
 def test_no_secret_on_the_command_line() -> None:

@@ -22,7 +22,9 @@ from jwt_upstream.backends.explain.previews import previews
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair, fingerprint
+from tests.support.authorization_server import AuthorizationServer
 from tests.support.commands import JSON, paragraphs, probe
+from tests.support.rows import unbind
 from tests.support.upstream import Answer, Upstream
 from tests.support.wire_cases import KINDS
 
@@ -146,13 +148,24 @@ def test_preview_of_a_long_form(upstream: Upstream, settings: Any) -> None:
     assert "\n    grant_type=refresh_token&refresh_token={refresh}&client_id=us\n" in text
 
 
+def test_preview_of_a_browser_login(drive: AuthorizationServer) -> None:
+    """Where a person is sent to the upstream's page, its URL is shown, too."""
+    text, _ = probe("drive")
+    assert f"\nA person's browser would send:\n\n    GET {drive.upstream.url}authorize?" in text
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_preview_of_every_backend(kind: type[Backend]) -> None:
     """Every backend's requests can be shown, with the names of what its settings lack."""
     backend = kind("up", "https://up.example.com/")
     shown = previews(backend)
-    assert [preview.problem for preview in shown.values()] == ["", "", ""]
-    assert all(f"{{{name}}}" in str(shown) or "Basic […]" in str(shown) for name in backend.missing())
+    assert {preview.problem for preview in shown.values()} == {""}
+    assert ("logout" in shown) == bool(backend.revoke_path)
+    assert ("device" in shown) == bool(backend.device_path)
+    assert ("browser" in shown) == backend.has_browser_login
+    # What is inside a JWT can't be seen.
+    hides = "Basic […]" in str(shown) or "{assertion}" in str(shown) or not backend.has_token_endpoint
+    assert all(f"{{{name}}}" in str(shown) or hides for name in backend.missing())
 
 
 class BrokenBackend(Backend):
@@ -175,7 +188,7 @@ def test_wrong_settings(upstream: Upstream, settings: Any) -> None:
     """What is missing or wrong is listed with what to do, before the requests, and the exit code is 1."""
     settings.JWT_UPSTREAM["up"]["OPTIONS"] = {"client_authentication": "basic", "body_format": "xml"}
     text, failed = probe("up")
-    assert "JWT_UPSTREAM['up']: body_format must be 'json' or 'form', not 'xml'.\n    Fix OPTIONS.\n" in text
+    assert "JWT_UPSTREAM['up']: body_format must be 'json', 'form' or 'query', not 'xml'.\n    Fix OPTIONS.\n" in text
     assert "A login would send" in text
     assert failed == "1 error in the settings of up."
     settings.JWT_UPSTREAM["up"]["OPTIONS"] = {"client_authentication": "basic"}
@@ -236,7 +249,8 @@ def test_login(known: Upstream, transactional_db: None) -> None:
     assert f"refresh token     at refresh: 9 characters, opaque, fingerprint {fingerprint('refresh-1')}\n" in text
     assert "unknown expiry\n" in text
     assert "body fields       access (text), refresh (text), expires_in (number)\n" in text
-    assert "consequence       The pair is stored, and the credential is active.\n" in text
+    assert "upstream_login would store the pair, and the credential would be active." in paragraphs(text)
+    assert "is stored" not in text
     assert paragraphs(text).endswith("Nothing was stored: give --store to keep the pair, or use upstream_login.")
     assert not Credential.objects.exists()
 
@@ -315,7 +329,10 @@ def test_refresh_that_is_refused(client: UpstreamClient, upstream: Upstream) -> 
     assert Credential.objects.get().state == "rejected"
     assert len(mail.outbox) == 1
     text, failed = probe("up", "--refresh")
-    assert paragraphs(text).endswith("This command sent nothing.")
+    told = (
+        "This command sent nothing. Refreshes are off while the credential is rejected. To try the stored tokens now:"
+    )
+    assert paragraphs(text).endswith(f"{told} manage.py upstream_try_again up")
     assert (failed, upstream.refreshes) == ("up: there is no answer.", 1)
 
 
@@ -383,6 +400,7 @@ def test_call_without_an_answer(client: UpstreamClient, settings: Any) -> None:
     """Where no answer comes, or none was asked for, that is said in a line without the URL."""
     assert probe("up", "--api", "https://evil.example/")[0].startswith("not sent: the URL is not on")
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://127.0.0.1:9/"
+    unbind()
     assert probe("up", "--api", "orders/") == ("No answer: ConnectionError.\n", "up: there is no answer.")
 
 

@@ -15,6 +15,7 @@ from django.utils import timezone
 from jwt_upstream.fields import Encrypted
 from jwt_upstream.management.commands import upstream_status
 from jwt_upstream.models import Credential, Incident
+from jwt_upstream.tokens import fingerprint
 from tests.support.commands import cells, status
 from tests.support.rows import put
 
@@ -49,6 +50,20 @@ def test_not_logged_in() -> None:
     assert error == "1 of 2 needs a human."
 
 
+def test_logs_in_by_itself(settings: Any) -> None:
+    """Where LOGIN is configured and nothing stored nobody has to do anything."""
+    put("crm")
+    login = {"username": "bob", "password": "secret"}
+    settings.JWT_UPSTREAM = {**settings.JWT_UPSTREAM, "erp": {**settings.JWT_UPSTREAM["erp"], "LOGIN": login}}
+    out, error = status()
+    assert cells(out)[1] == ["erp", "-", "not logged in", "-", "-", "-"]
+    assert "\n    logs in by itself at the first call\n" in out
+    assert "upstream_login" not in out
+    assert error == ""
+    erp = json.loads(status("--json")[0])["credentials"][1]
+    assert (erp["needs_human"], erp["remedy"], erp["reason"]) == (False, "", "logs in by itself at the first call")
+
+
 @pytest.mark.parametrize("state", ["rejected", "locked", "unreadable"])
 def test_needs_a_human(state: str) -> None:
     """A credential that only a human can mend is told of with the reason and the remedy."""
@@ -57,6 +72,7 @@ def test_needs_a_human(state: str) -> None:
     assert cells(out)[0][2] == state
     assert "\n    the upstream said so\n" in out
     assert "manage.py upstream_login crm --account tenant-42" in out
+    assert ("manage.py upstream_try_again crm --account tenant-42" in out) == (state == "locked")
     assert error == "1 of 1 needs a human."
 
 
@@ -170,7 +186,9 @@ def test_upstream_that_is_gone(settings: Any) -> None:
 
 def test_unknown_alias() -> None:
     """An alias that neither settings nor database know is an error."""
-    assert status("nope") == ("", "There is no upstream 'nope' in JWT_UPSTREAM, and no credential for it.")
+    text = "There is no upstream {!r} in JWT_UPSTREAM, and no credential for it"
+    assert status("nope") == ("", f"{text.format('nope')}.")
+    assert status("crmm") == ("", f"{text.format('crmm')}; did you mean 'crm'?")
 
 
 def test_json() -> None:
@@ -182,7 +200,7 @@ def test_json() -> None:
     crm, erp = answer["credentials"]
     assert (crm["upstream"], crm["account"], crm["state"], crm["needs_human"]) == ("crm", "default", "locked", True)
     assert crm["reason"] == "Account is disabled."
-    assert crm["access_fingerprint"] == "e2201a41d622"
+    assert crm["access_fingerprint"] == fingerprint("test-access")
     assert (erp["account"], erp["state"], erp["since"]) == (None, "not logged in", None)
     assert [incident["kind"] for incident in answer["incidents"]] == ["down"]
     assert error == "2 of 2 need a human."
@@ -234,4 +252,4 @@ def test_command_that_is_used_again() -> None:
 
 def test_limit_that_is_none() -> None:
     """A limit below 0 is refused."""
-    assert status("--limit=-1") == ("", "--limit must be 0 or more.")
+    assert status("--limit=-1") == ("", "--limit and --grace must be 0 or more.")

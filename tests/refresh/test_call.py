@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 from django.core import mail
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from jwt_upstream.backends import Backend, Outcome
+from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
 from jwt_upstream.client import UpstreamClient
+from jwt_upstream.clock import elapsed
 from jwt_upstream.exceptions import (
     AccountLocked,
     CredentialRejected,
@@ -22,9 +25,11 @@ from jwt_upstream.exceptions import (
     UpstreamNotConfigured,
 )
 from jwt_upstream.models import Credential, Event
+from jwt_upstream.refresh.call import attempt, is_renewable, login_fingerprints
 from jwt_upstream.tokens import TokenPair
 from tests.support import workers
 from tests.support.clock import pass_time
+from tests.support.rows import unbind
 from tests.support.upstream import Answer, Seen, Upstream
 
 
@@ -94,8 +99,10 @@ def test_dead_refresh_token(
     """However a server says that the refresh token is dead, a login heals what it can and nothing is tried again."""
     automatic.get("orders/")
     settings.JWT_UPSTREAM["up"]["BACKEND"] = f"jwt_upstream.backends.{backend}"
+    unbind()
     options = {"access_paths": ["access"], "refresh_paths": ["refresh"], "client_id": "us", "body_format": "json"}
     settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {**options, "login_path": "login", "refresh_path": "refresh"}
+    unbind()
     upstream.answers["/refresh"] = Answer(*DEAD[said])
     upstream.expire()
     assert automatic.get("orders/").json()["token"] == "access-2"
@@ -126,6 +133,17 @@ def test_wrong_password(automatic: UpstreamClient, upstream: Upstream, mailoutbo
             client.get("orders/")
     assert len(upstream.calls("/login")) == 1
     assert len(mailoutbox) == 1
+
+
+def test_wrong_password_and_a_new_key(automatic: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """A refused password isn't tried again because keys are rotated, whichever of them a worker has first."""
+    old, new = settings.JWT_UPSTREAM_ENCRYPTION_KEYS[0], Fernet.generate_key().decode()
+    upstream.password = "other"
+    for keys in ([old], [old, new], [new, old], [old, new]):
+        settings.JWT_UPSTREAM_ENCRYPTION_KEYS = keys
+        with pytest.raises(CredentialRejected):
+            automatic.get("orders/")
+    assert len(upstream.calls("/login")) == 1
 
 
 def test_corrected_configuration(automatic: UpstreamClient, upstream: Upstream, settings: Any) -> None:
@@ -164,7 +182,9 @@ def test_login_in_settings_is_named(
     reason = f"the LOGIN in settings was refused, correct it; {login}; refresh: HTTP 401: Token is invalid or expired"
     assert caught.value.reason == reason
     assert f"({reason}); correct LOGIN in the settings, or log in: manage.py upstream_login up" in str(caught.value)
-    assert "    correct LOGIN in the settings, or log in: manage.py upstream_login up\n" in mailoutbox[0].body
+    said = " ".join(str(mailoutbox[0].body).split())
+    assert "What to do: Correct LOGIN in the settings. Or log in again, on its page or by the command. Page: " in said
+    assert "Command: manage.py upstream_login up Until then" in said
 
 
 def test_login_in_settings_at_the_first_call(automatic: UpstreamClient, upstream: Upstream) -> None:
@@ -343,10 +363,79 @@ def test_wrong_password_of_many_workers(automatic: UpstreamClient, upstream: Ups
         ({"username": "bob", "password": "x", "otp": "1"}, "LOGIN has 'otp', which the login doesn't use"),
     ],
 )
-def test_wrong_settings(upstream: Upstream, settings: Any, login: dict[str, str], problem: str) -> None:
+def test_wrong_settings(upstream: Upstream, settings: Any, db: None, login: dict[str, str], problem: str) -> None:
     """A login that can't work is an error at start-up."""
     settings.JWT_UPSTREAM["up"]["LOGIN"] = login
     with pytest.raises(UpstreamNotConfigured, match=problem):
         UpstreamClient("up")
     with pytest.raises(SystemCheckError, match=problem):
         call_command("check")
+
+
+# -- LOGIN that is kept elsewhere
+
+
+@pytest.fixture
+def kept(upstream: Upstream, settings: Any, transactional_db: None, tmp_path: Path) -> Path:
+    """The file with the password of an upstream that may be logged in to without a person."""
+    path = tmp_path / "password"
+    path.write_text(upstream.password)
+    settings.JWT_UPSTREAM["up"]["LOGIN"] = {"username": lambda: upstream.user, "password": f"file:{path}"}
+    return path
+
+
+def test_login_in_a_file(kept: Path, upstream: Upstream) -> None:
+    """The values of LOGIN may be kept elsewhere, and nothing is read as long as no login is needed."""
+    assert UpstreamClient("up").get("orders/").json()["token"] == "access-1"
+    kept.unlink()
+    upstream.expire()
+    assert UpstreamClient("up").get("orders/").json()["token"] == "access-2"
+    assert upstream.refreshes == 1
+
+
+def test_password_that_was_replaced(kept: Path, upstream: Upstream) -> None:
+    """A password that is refused is read anew, and if it is another one by now the login is made once more."""
+    client = UpstreamClient("up")
+    client.get("orders/")
+    upstream.password, upstream.refresh = "another", "lost"
+    upstream.expire()
+    kept.write_text("another")
+    assert client.get("orders/").json()["token"] == "access-2"
+    assert [seen.json()["password"] for seen in upstream.calls("/login")] == ["correct horse"] * 2 + ["another"]
+
+
+def test_password_that_stays_wrong(kept: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password that is refused and the same when it is read anew is tried once, until the file has another one."""
+    monkeypatch.setattr("jwt_upstream.backends.secrets.reference.KEPT_SECONDS", 0.0)
+    kept.write_text("wrong")
+    for _ in range(2):
+        with pytest.raises(CredentialRejected, match="LOGIN in settings was refused"):
+            UpstreamClient("up").get("orders/")
+    assert len(upstream.calls("/login")) == 1
+    kept.write_text(upstream.password)
+    assert UpstreamClient("up").get("orders/").json()["token"] == "access-1"
+
+
+def test_password_that_cannot_be_read(kept: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is missing is a mistake in the settings: no credential is given up, and the message names it."""
+    monkeypatch.setattr("jwt_upstream.backends.secrets.reference.FAILED_SECONDS", 0.0)
+    kept.unlink()
+    with pytest.raises(UpstreamMisconfigured, match=f"can't be read from '{kept}': No such file"):
+        UpstreamClient("up").get("orders/")
+    assert (upstream.seen, Credential.objects.get().state) == ([], "active")
+    kept.write_text(upstream.password)
+    pass_time(60)
+    assert UpstreamClient("up").get("orders/").json()["token"] == "access-1"
+
+
+def test_username_that_cannot_be_read(upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as LOGIN's username can't be read any account may be its; once it can be, only those of that name."""
+    monkeypatch.setattr("jwt_upstream.backends.secrets.reference.FAILED_SECONDS", 0.0)
+    read = ["", "", "", "", "bob"]
+    settings.JWT_UPSTREAM["up"]["LOGIN"] = {"username": lambda: read.pop(0), "password": upstream.password}
+    row, backend = Credential(upstream="up", account="other", username="ann"), get_backend("up")
+    assert is_renewable(backend, row)
+    assert login_fingerprints(backend, row) == []
+    attempted = attempt(backend, row, TokenPair("access"), elapsed() + 60)
+    assert (attempted.outcome.verdict, attempted.login, upstream.seen) == (Verdict.REJECTED, "", [])
+    assert not is_renewable(backend, row)

@@ -412,8 +412,9 @@ def test_busy(client: UpstreamClient, upstream: Upstream, settings: Any, mailout
     lease_by_another()
     with pytest.raises(RefreshBusy) as caught:
         client.get("orders/")
-    assert 28 < (caught.value.retry_after or 0) <= 30
-    assert "its lease expires in 30 s" in str(caught.value)
+    left = caught.value.retry_after or 0
+    assert 1 < left <= 30  # of a lease of 30 s, however long this machine was busy
+    assert f"its lease expires in {left:.0f} s" in str(caught.value)
     assert (kinds(), mailoutbox, upstream.refreshes) == (["logged_in"], [], 0)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,18 +21,22 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.conf import DEFAULTS
 from jwt_upstream.exceptions import CredentialRejected, NotLoggedIn
 from jwt_upstream.models import Credential, Event
-from jwt_upstream.refresh import token_cache as module
+from jwt_upstream.refresh import hold_token, release_token
 from jwt_upstream.refresh.single_flight import Flight
 from jwt_upstream.refresh.token_cache import Token, token_cache
 from jwt_upstream.testing import logged_in
 from jwt_upstream.tokens import TokenPair
+from tests.support import forks
 from tests.support.upstream import Upstream
+
+#: The database, and no tenant's schema.
+SCOPE = ("default", "")
 
 
 @pytest.fixture(autouse=True)
 def nothing_known() -> Iterator[None]:
     """No test learns from the one before."""
-    token_cache().invalidate()
+    token_cache().invalidate_all()
     yield
     token_cache()._tokens.clear()
 
@@ -40,7 +44,7 @@ def nothing_known() -> Iterator[None]:
 def add(row: Credential, pair: TokenPair) -> Token:
     """Have the cache hold what was read just now."""
     cache = token_cache()
-    return cache.add(get_backend(row.upstream), row, pair, cache.version)
+    return cache.add(get_backend(row.upstream), row, pair, cache.validity(SCOPE, row.upstream, row.account))
 
 
 def test_clients_of_a_process_share_a_look(client: UpstreamClient, django_assert_num_queries: Any) -> None:
@@ -108,6 +112,29 @@ def test_a_look_just_before_the_commit(client: UpstreamClient) -> None:
         UpstreamClient("up").get("orders/")
 
 
+def test_other_accounts(client: UpstreamClient, upstream: Upstream, django_assert_num_queries: Any) -> None:
+    """Whatever happens to one account, the clients of all others go on without a query."""
+    another = UpstreamClient("up", "another")
+    client.get("orders/")
+    another.login(username=upstream.user, password=upstream.password)
+    upstream.access.add(Credential.objects.get(account="default").pair.access)
+    another.refresh()
+    another.logout()
+    upstream.access.add(Credential.objects.get(account="default").pair.access)
+    with django_assert_num_queries(0):
+        assert client.get("orders/").status_code == 200
+        assert UpstreamClient("up").get("orders/").status_code == 200
+
+
+def test_account_that_is_read_while_it_changes(client: UpstreamClient, credential: Credential) -> None:
+    """What was read before a change, and is cached after it, is not used."""
+    validity = token_cache().validity(SCOPE, "up", "default")
+    client.logout()
+    known = token_cache().add(get_backend("up"), credential, credential.pair, validity)
+    assert not known.is_good
+    assert token_cache().find("up", "default") is None
+
+
 def test_settings_that_change_end_it(client: UpstreamClient, settings: Any) -> None:
     """With other settings a client looks again: they may have another key."""
     client.get("orders/")
@@ -162,14 +189,14 @@ def test_what_a_test_stored_is_not_remembered() -> None:
     assert not token_cache()._tokens
 
 
-def test_cache_is_bounded(client: UpstreamClient, credential: Credential, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_is_bounded(client: UpstreamClient, credential: Credential, settings: Any) -> None:
     """A worker that serves any number of accounts caches the last ones only, and none that is over."""
-    monkeypatch.setattr(module, "CACHE_ENTRIES", 10)
+    settings.JWT_UPSTREAM_CACHE_ENTRIES = 10
     for number in range(100):
         row = Credential(upstream="up", account=f"tenant-{number}")
         add(row, credential.pair)
     assert [account for _, _, account in token_cache()._tokens] == [f"tenant-{number}" for number in range(90, 100)]
-    token_cache().invalidate()
+    token_cache().invalidate_all()
     add(credential, credential.pair)
     assert len(token_cache()._tokens) == 1
 
@@ -185,10 +212,10 @@ def test_the_refresh_token_is_not_remembered(client: UpstreamClient) -> None:
 
 @pytest.mark.slow
 def test_a_worker_that_serves_many_accounts_stays_small(
-    client: UpstreamClient, credential: Credential, monkeypatch: pytest.MonkeyPatch
+    client: UpstreamClient, credential: Credential, settings: Any
 ) -> None:
     """Nothing else is kept for each account either: no row, pair, client, flight or connection."""
-    monkeypatch.setattr(module, "CACHE_ENTRIES", 10)
+    settings.JWT_UPSTREAM_CACHE_ENTRIES = 10
     names = [f"tenant-{number}" for number in range(100)]
     tokens = {"access_token": credential.access_token, "refresh_token": credential.refresh_token, "state": "active"}
     Credential.objects.bulk_create(Credential(upstream="up", account=name, **tokens) for name in names)
@@ -206,7 +233,7 @@ def test_fork_while_another_thread_caches(client: UpstreamClient, credential: Cr
     with token_cache()._lock:
         child = os.fork()
         if not child:
-            signal.alarm(20)  # ends the child if it hangs
+            forks.end_if_it_hangs()
             add(credential, credential.pair)
             os._exit(0 if len(token_cache()._tokens) == 1 else 1)
     assert os.waitpid(child, 0)[1] == 0
@@ -217,3 +244,39 @@ def alive(*kinds: type) -> list[int]:
     gc.collect()
     instances = gc.get_objects()
     return [sum(type(instance) is kind for instance in instances) for kind in kinds]
+
+
+def test_memory_of_a_cached_account(client: UpstreamClient, settings: Any) -> None:
+    """A cached account costs a process at most 4 KiB besides its access token, however long its refresh token is."""
+    settings.JWT_UPSTREAM_CACHE_SECONDS = 1000.0
+    clients, size = [UpstreamClient("up", f"a{number}") for number in range(31)], 2000
+    for each in clients:
+        each.adopt(TokenPair("a" * size, "r" * 5000))
+    each._tokens.current(each.backend)  # what is made once
+    tracemalloc.start()
+    for each in clients[:30]:
+        each._tokens.current(each.backend)
+    # By what is free when they are gone: other tests' tools keep something of each query.
+    gc.collect()
+    with_accounts = tracemalloc.get_traced_memory()[0]
+    token_cache()._tokens.clear()
+    for each in clients:
+        each._tokens._last = None
+    gc.collect()
+    used = (with_accounts - tracemalloc.get_traced_memory()[0]) / 30
+    tracemalloc.stop()
+    assert size < used < size + 4096
+
+
+def test_held_token(db: None) -> None:
+    """A token that is held is used without a look at the row, also where a test's transaction has all rows."""
+    backend = get_backend("crm")
+    source = UpstreamClient("crm")._tokens
+    hold_token(backend, "default", TokenPair("held", "refresh"))
+    for find in (source.current, source.known):
+        found = find(backend)
+        assert found is not None
+        assert (found.pair, found.is_held) == (TokenPair("held"), True)
+    release_token("crm", "default")
+    with pytest.raises(NotLoggedIn):
+        source.current(backend)

@@ -91,7 +91,11 @@ def test_many_workers_that_find_an_upstream_down(transactional_db: None, setting
     """Of many workers that each see another credential fail one tells, and there is one incident, of them all."""
     settings.JWT_UPSTREAM_OUTAGE_SECONDS = 0
     rows = [failing(f"account-{number}") for number in range(THREADS)]
-    told = at_once([partial(incidents.note_failure, row, URL, row.now(), USING) for row in rows])
+    # Never the same moment, by which a write is recognized that is repeated.
+    moments = [rows[0].now() + timedelta(microseconds=number) for number in range(THREADS)]
+    told = at_once(
+        [partial(incidents.note_failure, row, URL, now, USING) for row, now in zip(rows, moments, strict=True)]
+    )
     (incident,) = filter(None, told)
     assert incident == Incident.objects.get()
     assert Incident.objects.get().concerns.startswith(f"{THREADS} of {THREADS} accounts at up, among them account-")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.utils import timezone
+from django.db import connection
+from django.db.models import QuerySet
 
-from jwt_upstream.models import Credential
+from jwt_upstream.models import Credential, Event
 from jwt_upstream.store import queries
 from tests.support.rows import put
 
@@ -41,27 +42,6 @@ def test_row_that_is_gone() -> None:
     assert queries.reread(row, USING) is None
 
 
-def due(limit: int = 9) -> list[str]:
-    now = timezone.now()
-    keys = queries.due("crm", now, now + timedelta(minutes=1), limit, USING)
-    return [Credential.objects.get(pk=key).account for key in keys]
-
-
-def test_due_ones_in_order() -> None:
-    """The nearest expiry comes first, then those that failed before, and nobody during the backoff."""
-    now = timezone.now()
-    put("crm", "later", access_expires_at=now + timedelta(seconds=30))
-    put("crm", "soon", access_expires_at=now)
-    put("crm", "failed", access_expires_at=now, failures=1, next_attempt_at=now - timedelta(seconds=1))
-    put("crm", "waits", access_expires_at=now, failures=1, next_attempt_at=now + timedelta(hours=1))
-    put("crm", "fresh", access_expires_at=now + timedelta(hours=1))
-    put("crm", "locked", access_expires_at=now, state=State.LOCKED)
-    put("erp", "soon", access_expires_at=now)
-    assert due() == ["soon", "later", "failed"]
-    assert due(2) == ["soon", "later"]
-    assert due(1) == ["soon"]
-
-
 def test_failing_ones() -> None:
     """Those that could not be refreshed the last time are chosen, without those that need a human."""
     put("crm", "works")
@@ -83,3 +63,70 @@ def test_counting_ends_at_a_limit() -> None:
     for account in "abc":
         put("crm", account)
     assert [queries.number(Credential.objects.all(), most) for most in (None, 2, 9)] == [3, 2, 3]
+
+
+def test_trouble_first() -> None:
+    """Credentials are divided by what they need, and each is in one part."""
+    accounts: dict[str, dict[str, Any]] = {
+        "a": {},
+        "b": {"state": State.LOGGED_OUT},
+        "c": {"failures": 1},
+        "d": {"state": State.UNREADABLE},
+        "e": {"state": State.REJECTED, "failures": 1},
+        "f": {"state": State.LOCKED},
+        "g": {},
+    }
+    for account, columns in accounts.items():
+        put("crm", account, **columns)
+    parts = queries.trouble_first(Credential.objects.all())
+    assert [[row.account for row in part] for part in parts] == [["f"], ["e"], ["d"], ["c"], ["b"], ["a", "g"]]
+
+
+def found(text: str, rows: QuerySet[Any] | None = None) -> list[str]:
+    rows = Credential.objects.order_by("upstream", "account") if rows is None else rows
+    return [str(row) for row in queries.search(rows, text, ["username", "reason"])]
+
+
+def test_search() -> None:
+    """A whole name finds its row alone; words find the rows that have all of them, in whatever case."""
+    put("crm", "acme", reason="HTTP 401: Invalid refresh token")
+    put("crm", "acme/2", username="jane@example.com")
+    put("erp", "acme")
+    assert found("crm/acme") == ["crm/acme"]
+    assert found("crm/acme/2") == ["crm/acme/2"]
+    assert found("acme") == ["crm/acme", "crm/acme/2", "erp/acme"]
+    assert found("crm/ac") == ["crm/acme", "crm/acme/2"]
+    assert found("INVALID token") == ["crm/acme"]
+    assert found("invalid jane") == []
+    assert found("jane", Credential.objects.filter(upstream="erp")) == []
+
+
+def test_search_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more rows are read than the limit, and no more found; those in trouble are read first."""
+    monkeypatch.setattr(queries, "COUNT_LIMIT", 3)
+    for number in range(5):
+        put("crm", f"tenant-{number}")
+    put("crm", "zoe-tenant", state=State.LOCKED)
+    assert found("tenant") == ["crm/tenant-0", "crm/tenant-1", "crm/zoe-tenant"]
+    assert found("tenant-4") == ["crm/tenant-4"]
+    monkeypatch.setattr(queries, "MOST_FOUND", 1)
+    assert found("tenant") == ["crm/zoe-tenant"]
+
+
+def test_search_of_events() -> None:
+    """The same holds for rows of other models that have an upstream and an account."""
+    put("crm", "acme")
+    put("erp", "acme")
+    assert [event.upstream for event in queries.search(Event.objects.all(), "crm/acme", ["reason"])] == ["crm"]
+    assert queries.search(Event.objects.all(), "adopted", ["reason"]).count() == 2
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_parts_are_read_along_an_index(number: int) -> None:
+    """The first rows of each part are found by an index, and need not be sorted, except those that fail."""
+    if connection.vendor != "sqlite":
+        pytest.skip("the planner of other databases reads small tables in another way")
+    put("crm")
+    plan = queries.trouble_first(Credential.objects.all())[number][:100].explain()
+    assert "SCAN" not in plan.replace("SCAN SUBQUERY", "")
+    assert number == 3 or "TEMP B-TREE" not in plan

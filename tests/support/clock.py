@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from django.db.models import F
 
-from jwt_upstream.models import Credential, Incident
+from jwt_upstream.models import Credential, Incident, Notice
 
 #: The moments of a row that are compared with the database's clock.
 MOMENTS = (
@@ -29,3 +29,4 @@ def pass_time(seconds: float) -> None:
     past = timedelta(seconds=seconds)
     Credential.objects.update(**{name: F(name) - past for name in MOMENTS})
     Incident.objects.update(**{name: F(name) - past for name in ("since", "opened_at", "notified_at")})
+    Notice.objects.update(due_at=F("due_at") - past)

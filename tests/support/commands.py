@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -36,6 +39,32 @@ class Terminal(io.StringIO):
         return True
 
 
+class Told(io.StringIO):
+    """What the command tells a person, who does something when there is a URL to open."""
+
+    def __init__(self, act: Callable[[str], None] | None = None) -> None:
+        super().__init__()
+        self._act, self.thread = act, threading.Thread()
+
+    def write(self, text: str) -> int:
+        if self._act and (found := re.search(r"https?://\S+response_type=code\S+", text)):
+            self.thread = threading.Thread(target=self._act, args=(found[0],))
+            self.thread.start()
+        return super().write(text)
+
+
+def run(name: str, *arguments: str) -> tuple[int, str, str]:
+    """Run a command; return its exit code, what it printed, and the line with which it failed."""
+    out, failed, code = io.TextIOWrapper(io.BytesIO(), write_through=True), "", 0
+    try:
+        call_command(name, *arguments, stdout=out, no_color=True)
+    except CommandError as error:
+        failed, code = str(error), error.returncode
+    printed = out.buffer.getvalue().decode()
+    assert [secret for secret in SECRETS if secret in failed] == []
+    return code, printed, failed
+
+
 def login(*arguments: str) -> str:
     """Run the command and return what it printed."""
     out = io.StringIO()
@@ -43,12 +72,12 @@ def login(*arguments: str) -> str:
     return out.getvalue()
 
 
-def refused(*arguments: str) -> str:
-    """Run the command, which must fail with one line and exit code 1; return the line."""
+def refused(*arguments: str, code: int = 1) -> str:
+    """Run the command, which must fail with one line and this exit code; return the line."""
     with pytest.raises(CommandError) as caught:
         login(*arguments)
     line = str(caught.value)
-    assert caught.value.returncode == 1
+    assert caught.value.returncode == code
     assert "\n" not in line
     assert not any(secret in line for secret in SECRETS)
     return line

@@ -36,13 +36,18 @@ def without_hooks() -> int:
     return pid
 
 
+def end_if_it_hangs() -> None:
+    """Have this child ended after DEADLOCK_SECONDS; pytest-timeout's own handler would make it a second pytest."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(DEADLOCK_SECONDS)
+
+
 def in_child(work: Callable[[], Any], fork: Callable[[], int] = with_hooks) -> Callable[[], Any]:
     """Do ``work`` in a forked child; return what waits for it and gives its result, which JSON can hold."""
     reading, writing = os.pipe()
     child = fork()
     if not child:  # pragma: no cover -- the tests' own code
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(DEADLOCK_SECONDS)
+        end_if_it_hangs()
         try:
             outcome = work()
         except BaseException as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 #: Dotted module name -> source; a package's name stands for its ``__init__``.
@@ -49,7 +50,18 @@ def imports(tree: Sources) -> Iterator[Import]:
     """Yield everything that is imported in a tree, under TYPE_CHECKING and inside functions too."""
     for module, source in tree.items():
         package = module if is_package(module, tree) else module.rpartition(".")[0]
-        yield from _imports_in(ast.parse(source), module, package, in_function=False)
+        yield from _imports_of(source, module, package)
+
+
+@cache
+def parsed(source: str) -> ast.Module:
+    """Return the syntax tree of a source; each rule asks for those of all modules."""
+    return ast.parse(source)
+
+
+@cache
+def _imports_of(source: str, module: str, package: str) -> list[Import]:
+    return list(_imports_in(parsed(source), module, package, in_function=False))
 
 
 def _imports_in(node: ast.AST, module: str, package: str, *, in_function: bool) -> Iterator[Import]:
@@ -75,7 +87,7 @@ def _resolved(node: ast.ImportFrom, package: str) -> str:
 
 def exported(source: str) -> set[str]:
     """Return the names in a module's ``__all__``."""
-    for node in ast.parse(source).body:
+    for node in parsed(source).body:
         if isinstance(node, ast.Assign) and any(getattr(target, "id", "") == "__all__" for target in node.targets):
             return set(ast.literal_eval(node.value))
     return set()

@@ -15,6 +15,11 @@ def put(upstream: str, account: str = "default", **columns: Any) -> Credential:
     return Credential.objects.get(pk=credential.pk)
 
 
+def unbind() -> None:
+    """Let the stored tokens be used with any settings, as those are that no version has bound yet."""
+    Credential.objects.update(obtained_for={})
+
+
 def kinds() -> list[str]:
     """Return what happened, oldest first."""
     return list(Event.objects.order_by("pk").values_list("kind", flat=True))

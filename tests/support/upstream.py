@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 import ssl
 import threading
 import time
@@ -57,6 +58,12 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
     daemon_threads = True
 
+    def serve(self) -> None:
+        """Serve until the socket is shut down; ``serve_forever`` would look up every few milliseconds."""
+        with suppress(OSError):
+            while True:
+                self.process_request(*self.get_request())
+
 
 class Upstream:
     """Logs in at ``login``, refreshes at ``refresh``, guards every other path with the access token.
@@ -74,6 +81,8 @@ class Upstream:
         self.spent: set[str] = set()
         self.reuses = 0
         self.connections = 0
+        #: Those that are open, and end with the server.
+        self.open: set[socket.socket] = set()
         self.refresh_delay = 0.0
         #: Refuse a bad token before the body came, and hang up.
         self.hangs_up = False
@@ -93,15 +102,20 @@ class Upstream:
             self._server.socket = context.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.005,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve, daemon=True)
 
     def __enter__(self) -> Upstream:
         self._thread.start()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._server.shutdown()
+        with suppress(OSError):  # a test may have ended it by now
+            self._server.socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._server.server_close()
+        for connection in list(self.open):
+            with suppress(OSError):  # the client was faster
+                connection.shutdown(socket.SHUT_RDWR)
 
     @property
     def url(self) -> str:
@@ -174,6 +188,11 @@ class Upstream:
         return Answer(200, {"path": seen.path, "token": seen.token})
 
 
+def hang_up(_: Seen) -> Answer | None:
+    """Close the connection, in place of an answer."""
+    raise ConnectionAbortedError
+
+
 def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -182,7 +201,17 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
 
         def setup(self) -> None:
             upstream.connections += 1
+            upstream.open.add(self.connection_to_client)
             super().setup()
+
+        def finish(self) -> None:
+            upstream.open.discard(self.connection_to_client)
+            with suppress(OSError):
+                super().finish()
+
+        @property
+        def connection_to_client(self) -> socket.socket:
+            return cast(socket.socket, self.request)
 
         def handle(self) -> None:
             with suppress(OSError):  # a client that is gone, or doesn't trust us
@@ -239,7 +268,10 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             if self.headers.get("Transfer-Encoding") == "chunked":
                 yield from iter(self._chunk, b"")
             left = int(self.headers.get("Content-Length", 0))
-            while left and (piece := self.rfile.read(min(left, 1 << 20))):
+            while left:
+                piece = self.rfile.read(min(left, 1 << 20))
+                if not piece:  # a process that was killed between the headers and the body has sent no request
+                    raise ConnectionAbortedError
                 left -= len(piece)
                 yield piece
 
@@ -252,5 +284,6 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             pass
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _respond
+        do_PROPFIND = _respond  # WebDAV
 
     return Handler

@@ -109,6 +109,14 @@ def calls(threads: int, account: str = "default", seconds: float = 0.0, path: st
     return results
 
 
+def together_by(caller: str, number: int) -> list[Any]:
+    """Call so many times at the same moment, in the way that ``CALLERS`` has under a name; return the outcomes."""
+    from tests.support.callers import CALLERS
+
+    answers = CALLERS[caller].together(number, "orders/")
+    return [repr(answer) if isinstance(answer, Exception) else answer.status_code for answer in answers]
+
+
 def upload(path: str, pieces: int) -> dict[str, Any]:
     """Upload a file, which takes two sendings, and as many bytes by a generator; return how the memory grew, in MB."""
     from jwt_upstream.client import UpstreamClient

@@ -42,11 +42,11 @@ def good() -> list[Record]:
         at(3.0, "audit", STAGE, number=5, **changed("active", "locked", 2, 2, "a2", "r2")),
         at(3.0, "audit", STAGE, number=6, **event(3, "locked", "active", "locked", "a2", "r2")),
         at(3.1, "signal", WORKER, event=3),
-        at(3.2, "mail", WORKER, subject=f"{ACCOUNT} is locked"),
+        at(3.2, "told", WORKER, incident=1, kind="opened", trouble="locked"),
         at(4.0, "audit", STAGE, number=7, **changed("locked", "active", 2, 2, "a2", "r2")),
         at(4.0, "audit", STAGE, number=8, **event(4, "restored", "locked", "active", "a2", "r2")),
         at(4.1, "signal", WORKER, event=4),
-        at(4.2, "mail", WORKER, subject=f"{ACCOUNT} works again"),
+        at(4.2, "told", WORKER, incident=1, kind="recovered", trouble="locked"),
         at(5.0, "phase", STAGE, name="recovery", locked=[]),
         *(at(6.0 + n, "sample", WORKER, memory=1000, threads=5, files=9) for n in range(30)),
         at(45.0, "phase", STAGE, name="end"),
@@ -75,7 +75,7 @@ def event(number: int, kind: str, before: str, state: str, access: str, refresh:
 
 def incident(**fields: Any) -> Record:
     """Return an incident of the account that was told, and its end as well."""
-    return {"subject": ACCOUNT, "mailed_as": ACCOUNT, "notified": True, "recovered": True, **fields}
+    return {"subject": ACCOUNT, "incident": 1, "notified": True, "recovered": True, **fields}
 
 
 def delivered(token: str, status: int) -> Record:
@@ -154,27 +154,25 @@ VIOLATIONS: list[tuple[str, Callable[[Story], Result], Change]] = [
     ("an event of other tokens", events.changes_have_events, edit("audit", {"kind": "refreshed"}, refresh="r9")),
     ("an event that is not told", events.events_are_told, drop("signal", event=2)),
     ("an event that is told twice", events.events_are_told, put(at(8.0, "signal", WORKER, event=2))),
-    ("a mail that is missing", events.incidents_are_mailed_once, drop("mail", subject=f"{ACCOUNT} is locked")),
+    ("a beginning that is not told", events.incidents_are_told_once, drop("told", kind="opened")),
+    ("an end that is not told", events.incidents_are_told_once, drop("told", kind="recovered")),
     (
-        "a mail too many",
-        events.incidents_are_mailed_once,
-        put(at(8.0, "mail", WORKER, subject=f"{ACCOUNT} is locked")),
+        "an incident that lasts and is not told",
+        events.incidents_are_told_once,
+        put(at(48.0, "incident row", STAGE, **incident(incident=2, opened=1.0, closed=float("inf"), recovered=False))),
+    ),
+    (
+        "a message too many",
+        events.incidents_are_told_once,
+        put(at(8.0, "told", WORKER, incident=1, kind="opened", trouble="locked")),
+    ),
+    ("a message too early", events.incidents_are_told_once, edit("incident row", {}, notified=False)),
+    (
+        "a message about nothing",
+        events.incidents_are_told_once,
+        put(at(8.0, "told", WORKER, incident=9, kind="opened", trouble="down")),
     ),
     ("a trouble without an incident", events.troubles_have_incidents, edit("incident row", {}, opened=99.0)),
-    (
-        "an end of nothing",
-        events.incidents_are_mailed_once,
-        put(at(8.0, "mail", subject="upstream rotating works again")),
-    ),
-    (
-        "an upstream told twice",
-        events.incidents_are_mailed_once,
-        put(
-            at(48.0, "incident row", STAGE, **incident(mailed_as="upstream rotating", opened=1.0, closed=9.0)),
-            *[at(8.0, "mail", subject="upstream rotating is down")] * 2,
-            at(9.0, "mail", subject="upstream rotating works again"),
-        ),
-    ),
     ("a long wait", bounds.waits_are_bounded, edit("ended", {}, t=40.0)),
     ("blocked late", bounds.blocked_soon, edit("ended", {}, t=6.0, outcome=BLOCKED)),
     ("a call without an end", bounds.nothing_is_stuck, drop("ended")),

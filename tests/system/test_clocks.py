@@ -18,9 +18,9 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.clock import Clock, dated_by, elapsed, host_now, now
 from jwt_upstream.exceptions import RefreshUnavailable
 from jwt_upstream.models import Credential, Event
-from jwt_upstream.refresh import seen_leases as module
-from jwt_upstream.refresh.seen_leases import SeenLeases
+from jwt_upstream.store import lease as module
 from jwt_upstream.store import queries
+from jwt_upstream.store.lease import SeenLeases
 from jwt_upstream.tokens import TokenPair
 from tests.support import workers
 from tests.support.clock import pass_time

@@ -143,10 +143,10 @@ def crash(
         Credential.objects.update(lease=row.lease.replace(" ", " another-host-", 1))
     go_on(*survivors)
     until(lambda: len(upstream.calls("/orders/")) >= 5)
+    ended_at = time.time()  # before it does: on a busy machine the others may hear of it sooner than we do
     victim.send_signal(by)
     victim.send_signal(signal.SIGCONT)
     assert victim.wait(FOREVER) == -by
-    ended_at = time.time()
     may_answer.set()
     outcomes = [row for survivor in survivors for row in workers.finish(survivor)]
     return outcomes, row.lease_expires_at.timestamp() if elsewhere else ended_at
@@ -170,7 +170,7 @@ def test_terminated_without_a_handler(start: Start, upstream: Upstream) -> None:
     """SIGTERM without a handler is no different from kill -9."""
     outcomes, since = crash(start, upstream, "sent", signal.SIGTERM)
     assert [outcome for outcome, _ in outcomes] == [200] * 4
-    assert all(since < when < since + MARGIN for _, when in outcomes)
+    assert all(since < when < since + GRACE_SECONDS + MARGIN for _, when in outcomes)
     assert kinds_since_login() == ["interrupted", "refreshed"]
 
 

@@ -19,7 +19,7 @@ from jwt_upstream.exceptions import LoginRejected, RefreshUnavailable
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
 from tests.support.raw_server import self_signed
-from tests.support.upstream import Upstream
+from tests.support.upstream import Answer, Upstream
 
 #: Nobody listens there.
 URL = "://127.0.0.1:9/api/"
@@ -144,6 +144,32 @@ def test_refresh_that_the_double_was_not_told_of(
     assert upstream.seen == []
 
 
+@pytest.mark.parametrize(
+    ("double", "queries"),
+    [
+        (by_responses, ("&key=old", "?refresh_token=refresh-1", "&key=new")),
+        (by_vcr, ("&key=old", "?refresh_token=refresh-1", "&key=new")),
+        (by_requests_mock, ("", "", "")),
+    ],
+)
+def test_tokens_in_queries(
+    db: None, url: str, settings: Any, tmp_path: Path, double: Double, queries: tuple[str, str, str]
+) -> None:
+    """A double of adapters or connections sees the whole query, one of sessions as little as all that trace them."""
+    options = {"refresh_method": "GET", "api_query": {"key": "{access}"}, "api_headers": {}}
+    settings.JWT_UPSTREAM["up"]["OPTIONS"] = options
+    client = UpstreamClient("up")
+    client.adopt(TokenPair("old", "refresh-1"))
+    script: Script = [
+        ("GET", f"orders/?a=1{queries[0]}", 401, REFUSED),
+        ("GET", f"refresh{queries[1]}", 200, NEW),
+        ("GET", f"orders/?a=1{queries[2]}", 200, [7]),
+    ]
+    with double(url, script, tmp_path):
+        response = client.get("orders/", params={"a": "1"})
+    assert (response.json(), response.url) == ([7], f"{url}orders/?a=1")
+
+
 # -- vcrpy, which replaces the classes of connections
 
 
@@ -184,6 +210,18 @@ def test_cassette_that_is_recorded(real: Upstream, tmp_path: Path) -> None:
     with vcr.use_cassette(cassette, record_mode="none"):
         assert client.get("orders/").json() == recorded
     assert len(real.seen) == seen
+
+
+def test_cassette_with_tokens_in_queries(real: Upstream, settings: Any, tmp_path: Path) -> None:
+    """A cassette records the whole query, and plays what was recorded with the same token."""
+    real.answers["/orders/"] = lambda seen: Answer(200, {"path": seen.path})
+    settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {"api_query": {"key": "{access}"}, "api_headers": {}}
+    client, cassette = UpstreamClient("up"), tmp_path / "recorded.yaml"
+    for mode in ("once", "none"):
+        with vcr.use_cassette(str(cassette), record_mode=mode):
+            assert client.get("orders/").json() == {"path": "/orders/?key=access-1"}
+    assert "orders/?key=access-1" in cassette.read_text()
+    assert len(real.calls("/orders/")) == 1
 
 
 # -- pytest-httpserver, which is a real server

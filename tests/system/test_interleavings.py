@@ -132,7 +132,7 @@ class Refreshing(RuleBasedStateMachine):
         row, outcome = worker
         before = self.row
         with suppress(UpstreamError):
-            settle(get_backend("up"), row, Attempt(outcome), USING)
+            settle(get_backend("up"), row, row.pair, Attempt(outcome), USING)
         if self.row.generation == before.generation and outcome.verdict is Verdict.OK:
             assert before.generation > row.generation, "the newest pair was thrown away"
 

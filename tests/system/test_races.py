@@ -11,6 +11,7 @@ import pytest
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential, Event
 from tests.support import workers
+from tests.support.callers import CALLERS
 from tests.support.database import can_be_written, connections_to_the_server, long_transactions, own_number
 from tests.support.mails import mailing_to, subjects
 from tests.support.upstream import Answer, Seen, Upstream
@@ -27,6 +28,16 @@ def test_herd_of_processes_and_threads(client: UpstreamClient, upstream: Upstrea
     assert [outcome for result in results for outcome, _ in result] == [200] * 16
     assert (upstream.refreshes, upstream.reuses) == (1, 0)
     assert Credential.objects.get().generation == 2
+
+
+@pytest.mark.slow
+def test_herd_of_different_callers(client: UpstreamClient, upstream: Upstream) -> None:
+    """Processes that call by requests and by httpx, waiting and awaited, make one refresh together."""
+    upstream.expire()
+    upstream.refresh_delay = 1.0
+    herd = [workers.start("together_by", caller=name, number=8) for name in CALLERS]
+    assert workers.together(*herd) == [[200] * 8] * len(CALLERS)
+    assert (upstream.refreshes, upstream.reuses) == (1, 0)
 
 
 # -- one refresh per expiry

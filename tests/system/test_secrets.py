@@ -8,8 +8,10 @@ import pickle
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 import requests
 from django.contrib.auth.models import User
@@ -23,12 +25,17 @@ from rich.traceback import Traceback
 from sentry_sdk.consts import DEFAULT_OPTIONS
 from sentry_sdk.utils import event_from_exception
 
-from jwt_upstream import signals
-from jwt_upstream.backends import get_backend
+from jwt_upstream import backends, signals
+from jwt_upstream.backends import AuthorizationRequest, get_backend
 from jwt_upstream.client import UpstreamClient
-from jwt_upstream.exceptions import UpstreamError
+from jwt_upstream.clock import host_now
+from jwt_upstream.exceptions import UpstreamError, UpstreamNotConfigured
+from jwt_upstream.login import BrowserLogin
 from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.tokens import TokenPair
+from tests.support.device import CODES
+from tests.support.rows import unbind
+from tests.support.signatures import google_key_file, pem, private_key
 from tests.support.upstream import Answer, Seen, Upstream
 
 PASSWORD = "hunter2-Zebra"
@@ -37,7 +44,12 @@ KEY = "c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBieXRlcyE="
 #: Long ones look like tokens; short ones are only known to be secret.
 ACCESS = [f"acc-{number}-Qq" for number in range(10)]
 REFRESH = [f"eyJref{number}.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{'s' * 30}" for number in range(10)]
-SECRETS = [PASSWORD, CLIENT_SECRET, KEY, *ACCESS, *REFRESH]
+DEVICE_CODE = "kraken-Code-9"
+CODE, STATE, VERIFIER = "walrus-Code-9", "walrus-State-9", "walrus-Verifier-9"
+#: The lines of a private key, and what each JWT that it signs begins with.
+SIGNING_KEY = [line for line in pem().splitlines() if "-----" not in line]
+SIGNED = jwt.encode({}, private_key("RS256"), "RS256", {"kid": "k-1"}).partition(".")[0]
+SECRETS = [PASSWORD, CLIENT_SECRET, KEY, DEVICE_CODE, CODE, STATE, VERIFIER, SIGNED, *SIGNING_KEY, *ACCESS, *REFRESH]
 
 
 class Texts(list[str]):
@@ -117,6 +129,9 @@ def by_rich(error: BaseException) -> str:
     trace = Traceback.extract(type(error), error, error.__traceback__, show_locals=True, locals_max_string=10_000)
     for stack in trace.stacks:
         stack.frames = [frame for frame in stack.frames if "tests/" not in frame.filename]
+        for frame in stack.frames:
+            # Then its lines, which hold no secret, are left out: to colour them takes most of the time.
+            frame.filename = f"<{frame.filename}>"
     console = Console(file=io.StringIO(), width=200, record=True)
     console.print(Traceback(trace, show_locals=True, locals_max_string=10_000, width=200))
     return console.export_text()
@@ -188,6 +203,78 @@ def test_login_that_fails(leaky: Upstream, shown: list[str], status: int) -> Non
     failing(lambda: UpstreamClient("up").login(password=PASSWORD), shown)
 
 
+#: By name, since reports show the variables of a test.
+REDIRECTS = {
+    "refused code": f"code={CODE}&state={STATE}",
+    "other state": f"code={CODE}&state=other",
+    "other issuer": f"code={CODE}&state={STATE}&iss={CODE}",
+    "error that quotes": f"code={CODE}&error={CODE}&error_description={VERIFIER}+{STATE}+{CODE}&state={STATE}",
+}
+
+
+@pytest.mark.parametrize("redirect", REDIRECTS)
+def test_browser_login_that_fails(leaky: Upstream, shown: list[str], settings: Any, redirect: str) -> None:
+    """The code, state and verifier of a login by a browser are shown by nothing, where the upstream quotes them."""
+    code = {"grant_type": "authorization_code", "authorize_path": "authorize"}
+    settings.JWT_UPSTREAM["up"]["OPTIONS"] |= code
+    leaky.answers["/token"] = echo(400, "invalid_grant")
+    request = AuthorizationRequest("", "https://us.example.com/", STATE, VERIFIER)
+    begun = BrowserLogin("up", "default", request, host_now())
+    response = get_backend("up").authorization_response(request, REDIRECTS[redirect])
+    shown += [repr(begun), repr(request), repr(response), begun.seal(), str(vars(begun)), " " * 1000]
+    failing(lambda: begun.complete(f"/?{REDIRECTS[redirect]}"), shown)
+
+
+@pytest.mark.parametrize(("status", "error"), [(400, "access_denied"), (400, "invalid_grant"), (200, "no_token")])
+def test_device_login_that_fails(leaky: Upstream, shown: list[str], settings: Any, status: int, error: str) -> None:
+    """The secret code of a device login is shown by nothing, where the upstream quotes it."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["device_path"] = "device"
+    leaky.answers["/device"] = Answer(200, {**CODES, "device_code": DEVICE_CODE})
+    leaky.answers["/token"] = echo(status, error)
+    begun = UpstreamClient("up").begin_device_login()
+    shown += [repr(begun), repr(vars(begun)), str(vars(begun)), " " * 1000]
+    failing(begun.poll, shown)
+
+
+@pytest.mark.parametrize("kind", ["GoogleServiceAccountBackend", "KeycloakBackend", "SelfSignedBackend"])
+def test_signing_key(leaky: Upstream, shown: list[str], settings: Any, tmp_path: Path, kind: str) -> None:
+    """A key, in settings or in a file, and what it signs are shown by nothing, where the upstream quotes the JWT."""
+    (tmp_path / "key").write_text(google_key_file(private_key_id="k-1"))
+    plain = {"key_id": "k-1", "client_id": "us", "grant_type": "client_credentials", "scope": "read", "realm": "r"}
+    plain["client_authentication"] = "private_key_jwt" if kind == "KeycloakBackend" else "none"
+    known = getattr(backends, kind).option_types()
+    options: dict[str, Any] = {name: value for name, value in plain.items() if name in known}
+    if kind == "GoogleServiceAccountBackend":
+        del options["grant_type"]
+    for key in (f"file:{tmp_path}/key", google_key_file(private_key_id="k-1"), [pem(passphrase="x"), "no key"]):
+        settings.JWT_UPSTREAM["up"] = {
+            "BACKEND": f"jwt_upstream.backends.{kind}",
+            "BASE_URL": leaky.url,
+            "OPTIONS": {**options, "login_path": "token", "signing_key": key},
+        }
+        for answer in (lambda _: Answer(200, leaky.issue()), echo(400, "invalid_grant")):
+            leaky.answers["/token"] = answer
+            use_signed(shown)
+
+
+def use_signed(shown: list[str]) -> None:
+    """Do with a service account what may fail, and show what comes of it."""
+    Credential.objects.all().delete()
+    for act in (lambda: UpstreamClient("up").get("orders/"), lambda: UpstreamClient("up").login()):
+        try:
+            act()
+        except (UpstreamError, UpstreamNotConfigured) as error:
+            report(error, shown)
+    out = io.StringIO()
+    for command in ("upstream_probe up", "upstream_probe up --login", "upstream_status", "check"):
+        try:
+            call_command(*command.split(), stdout=out, stderr=out)
+        except (CommandError, SystemExit) as error:
+            report(error, shown)
+    shown += [out.getvalue()]
+    show_rows(shown)
+
+
 def test_network_that_fails(leaky: Upstream, shown: list[str], settings: Any) -> None:
     """A network that fails at login, call and refresh makes no error show what was to be sent."""
     client = log_in()
@@ -217,6 +304,7 @@ def test_error_while_another_is_handled(leaky: Upstream, settings: Any) -> None:
     """An error of the network leaves the traceback alone of the one that the caller is just handling."""
     client = log_in()
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = "http://127.0.0.1:1/"
+    unbind()
     with pytest.raises(requests.ConnectionError) as caught:
         try:
             raise KeyError("first")

@@ -23,6 +23,7 @@ from tests.support import workers
 from tests.support.clock import pass_time
 from tests.support.mails import mailing_to, subjects
 from tests.support.raw_server import Behaviour, RawServer, reset, say, self_signed
+from tests.support.rows import unbind
 from tests.support.upstream import Answer, Seen, Upstream
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -68,6 +69,7 @@ def test_trouble_of_the_network(client: UpstreamClient, settings: Any, trouble: 
     with RawServer(TROUBLES[trouble]) as server:
         settings.JWT_UPSTREAM["up"] |= {"BASE_URL": server.url}
         settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {"deadline": DEADLINE, "backoff": 30.0}
+        unbind()
         refused_twice(client)
     assert len(server.received) == 1
 
@@ -77,6 +79,7 @@ def test_nobody_there(client: UpstreamClient, upstream: Upstream, settings: Any,
     """Nothing is given up where nobody listens, where the name is unknown, and where no TLS is spoken."""
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = url.replace("{plain}", upstream.url.split("/")[2])
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["backoff"] = 30.0
+    unbind()
     refused_twice(client)
 
 
@@ -98,8 +101,10 @@ def test_rotated_but_dropped(client: UpstreamClient, upstream: Upstream, setting
     """Where the answer with the new pair was lost, nothing is given up; a refusal later says what happened."""
     with RawServer(say()) as server:
         settings.JWT_UPSTREAM["up"]["BASE_URL"] = server.url
+        unbind()
         refused_twice(client)
     settings.JWT_UPSTREAM["up"]["BASE_URL"] = upstream.url
+    unbind()
     upstream.expire()
     upstream.issue()  # the pair that nobody got
     upstream.expire()
@@ -206,6 +211,7 @@ def test_misconfiguration(
     told["BASE_URL"] = server.url
     wrong, right = MISTAKES[mistake](tmp_path)
     told["OPTIONS"] |= {"backoff": 30.0, **wrong}
+    unbind()
     server.answers["/wrong"] = Answer(404, {"detail": "Not Found"})
     server.answers["/refresh"] = refuse_wrong_client
     for account in ("ann", "bea"):

@@ -3,54 +3,127 @@
 from __future__ import annotations
 
 from . import options, transport
-from .bodies import MAX_BODY_BYTES, body, document, drain, is_html, lookup, media_type
+from .bodies import (
+    MAX_BODY_BYTES,
+    PEEK_BYTES,
+    PEEK_SECONDS,
+    body,
+    document,
+    drain,
+    is_html,
+    is_success,
+    lookup,
+    lookup_token,
+    media_type,
+    received,
+    unpacked,
+)
+from .concealed import SHOWN, ConcealingAdapter, conceal
 from .default_rules import ACCOUNT
-from .diagnosis import asked, leaves, shown_url, without_token
+from .diagnosis import asked, held, leaves, shown_url, without_token
+from .options import ELSEWHERE
 from .redaction import cause, error_chain, masked, shown
-from .requests import Requests
+from .requests import AUTHENTICATIONS, DEVICE_GRANT, FORMATS, METHODS, ForbiddenAddress, Requests, basic
 from .responses import Responses, Which
 from .retry_after import retry_after, stated_wait
-from .templates import filled, placeholders
-from .transport import BoundedConnection, use_connections
-from .urls import is_below, is_web_address, origin
-from .verdicts import CALLS, REFUSALS, TOKEN_REQUESTS, Outcome, Rule, Verdict, Where
+from .templates import (
+    Template,
+    all_filled,
+    filled,
+    filled_within,
+    placeholders,
+    same_values,
+    template,
+    unknown_functions,
+)
+from .transport import BoundedConnection, Replaceable, Session, use_connections
+from .urls import (
+    LOOPBACK,
+    address,
+    is_at,
+    is_below,
+    is_encrypted_or_local,
+    is_host_pattern,
+    is_origin,
+    is_web_address,
+    origin,
+    query_names,
+    with_query,
+    without_query,
+)
+from .verdicts import CALLS, REFUSALS, TOKEN_REQUESTS, Explanation, Outcome, Rule, Verdict, Where
 
 __all__ = [
     "ACCOUNT",
+    "AUTHENTICATIONS",
     "CALLS",
+    "DEVICE_GRANT",
+    "ELSEWHERE",
+    "FORMATS",
+    "LOOPBACK",
     "MAX_BODY_BYTES",
+    "METHODS",
+    "PEEK_BYTES",
+    "PEEK_SECONDS",
     "REFUSALS",
+    "SHOWN",
     "TOKEN_REQUESTS",
     "BoundedConnection",
+    "ConcealingAdapter",
+    "Explanation",
+    "ForbiddenAddress",
     "Outcome",
+    "Replaceable",
     "Requests",
     "Responses",
     "Rule",
+    "Session",
+    "Template",
     "Verdict",
     "Where",
     "Which",
+    "address",
+    "all_filled",
     "asked",
+    "basic",
     "body",
     "cause",
+    "conceal",
     "document",
     "drain",
     "error_chain",
     "filled",
+    "filled_within",
+    "held",
+    "is_at",
     "is_below",
+    "is_encrypted_or_local",
+    "is_host_pattern",
     "is_html",
+    "is_origin",
+    "is_success",
     "is_web_address",
     "leaves",
     "lookup",
+    "lookup_token",
     "masked",
     "media_type",
     "options",
     "origin",
     "placeholders",
+    "query_names",
+    "received",
     "retry_after",
+    "same_values",
     "shown",
     "shown_url",
     "stated_wait",
+    "template",
     "transport",
+    "unknown_functions",
+    "unpacked",
     "use_connections",
+    "with_query",
+    "without_query",
     "without_token",
 ]

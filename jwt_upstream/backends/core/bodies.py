@@ -7,7 +7,7 @@ import json
 import re
 import time
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -18,6 +18,7 @@ from requests import RequestException, Response
 from requests.structures import CaseInsensitiveDict
 from requests.utils import get_encoding_from_headers
 from urllib3 import HTTPResponse
+from urllib3.exceptions import HTTPError
 
 #: How much of a streamed body is examined; error messages are shorter.
 PEEK_BYTES = 64 * 1024
@@ -42,6 +43,25 @@ _PREFIX = r"\)\]\}'?,?|(while|for) ?\([1;]{1,3}\);|throw [^;\n]{1,40};|(/\*\*/ ?
 _OBJECT = re.compile(rf"(^|>|\A({_PREFIX}))[ \t]*\{{(?=\s*\")", re.MULTILINE)
 #: A token and nothing else, none of JSON's words and no status.
 _WORD = re.compile(r"(?!(?:null|true|false|undefined|none|ok)$)(?:Bearer\s+)?[^\s<>{}\"]+", re.IGNORECASE)
+
+
+def received(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Response:
+    """Return an answer that something else than requests has received, with its body, or the beginning of it."""
+    response = Response()
+    response.status_code = status
+    response.headers.update(headers or {})
+    response._content, response._content_consumed = body, True
+    return response
+
+
+def unpacked(headers: Mapping[str, str], body: bytes) -> bytes:
+    """Return a body, or the beginning of one, without its Content-Encoding; as it is where that is not what it has."""
+    # curl decompresses only with --compressed, and leaves the header as it was.
+    packed = {name: text for name, text in headers.items() if name.lower() == "content-encoding"}
+    try:
+        return HTTPResponse(io.BytesIO(body), headers=packed, preload_content=False).read(MAX_BODY_BYTES, True)
+    except HTTPError:
+        return body
 
 
 class _Chunks(io.RawIOBase):
@@ -146,6 +166,7 @@ def drain(response: Response, seconds: float = 1.0) -> None:
 
 _documents: WeakKeyDictionary[Response, Any] = WeakKeyDictionary()
 _salvaged: WeakKeyDictionary[Response, Any] = WeakKeyDictionary()
+_values: WeakKeyDictionary[Response, dict[tuple[str, ...], list[Any]]] = WeakKeyDictionary()
 
 
 def document(response: Response) -> Any:
@@ -257,6 +278,18 @@ def lookup(response: Response, path: str) -> Any:
     if source == "cookie":
         return _cookie(response, name)
     return _step_down(document(response), path)
+
+
+def values(response: Response, paths: tuple[str, ...]) -> list[Any]:
+    """Return what ``lookup`` finds at several paths, without the paths at which there is nothing."""
+    # Found once, like the document: dozens of rules ask for the same dozens of paths.
+    kept = _values.setdefault(response, {})
+    if paths in kept:
+        return kept[paths]
+    found = [value for path in paths if (value := lookup(response, path)) is not None]
+    if not any(":" in path for path in paths):  # headers and cookies may be changed by the caller
+        kept[paths] = found
+    return found
 
 
 def lookup_token(response: Response, path: str) -> Any:

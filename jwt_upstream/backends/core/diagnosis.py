@@ -34,10 +34,15 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def without_token(which: str, paths: Iterable[str], response: Response, secrets: Iterable[str]) -> str:
     """Return where a token was looked for in vain, and the names of what the answer holds instead."""
+    where = f"{', '.join(paths)} ({which}_paths)"
+    return f"no {which} token at {where}; the answer holds {held(response, secrets)}"
+
+
+def held(response: Response, secrets: Iterable[str]) -> str:
+    """Return the names of what an answer holds, "nothing" if there are none."""
     known = list(secrets)
     names = [shown(name, known) for name in islice(_names(response), _MAX_NAMES + 1)]
-    held = ", ".join(names[:_MAX_NAMES]) + (", …" if len(names) > _MAX_NAMES else "")
-    return f"no {which} token at {', '.join(paths)} ({which}_paths); the answer holds {held or 'nothing'}"
+    return (", ".join(names[:_MAX_NAMES]) + (", …" if len(names) > _MAX_NAMES else "")) or "nothing"
 
 
 def _names(response: Response) -> Iterator[str]:

@@ -8,7 +8,12 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from jwt_upstream.names import alternatives
+
 _TYPE_NAMES = {str: "a string", float: "a number", int: "an integer", bool: "True or False", NoneType: "None"}
+
+#: What stands for a text of which settings only say where it is kept; copies that send have the text.
+ELSEWHERE = "kept elsewhere"
 
 
 class Configurable:
@@ -33,7 +38,7 @@ def problems(name: str, options: Mapping[str, Any], types: Mapping[str, Any]) ->
     """Yield a sentence for each option that the class ``name`` doesn't have, or whose value has the wrong type."""
     for option, value in options.items():
         if option not in types:
-            yield f"unknown option {option!r}; the options of {name} are {', '.join(sorted(types))}"
+            yield f"unknown option {option!r}; the options of {name} are {alternatives(option, sorted(types))}"
         elif not _fits(value, types[option]):
             yield f"option {option!r} must be {_spelled(types[option])}"
         elif any(not 0 <= number < math.inf for number in _numbers(value)):
@@ -81,12 +86,3 @@ def _spelled(hint: Any) -> str:
         each = f", each {_spelled(parts[-1])}" if parts and parts[-1] is not Any else ""
         return ("a list" if kind is Sequence else "a dict") + each
     return str(_TYPE_NAMES.get(kind) or getattr(kind, "__name__", kind))
-
-
-def login_problems(login: Mapping[str, Any], asks: tuple[str, ...]) -> Iterator[str]:
-    """Yield a sentence for each value that an automatic login lacks, and for each that the login doesn't use."""
-    for name in asks if login else ():
-        if not isinstance(value := login.get(name), str) or not value:
-            yield f"LOGIN has no {name!r}"
-    for name in login.keys() - set(asks):
-        yield f"LOGIN has {name!r}, which the login doesn't use"

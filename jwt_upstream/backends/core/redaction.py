@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 import string
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus
+from typing import NamedTuple
 
 # 25 characters of the token alphabet in a row are not a word in any language that servers use, unless they are an
 # error code such as INVALID_LOGIN_CREDENTIALS.
@@ -22,6 +21,16 @@ _RUN_CHARACTERS = f"{string.ascii_letters}{string.digits}_.~+/=-"
 _MASK = "[…]"
 #: A piece of a secret is recognized if it has so many characters: two thirds of a short secret, 12 of a long one.
 _SHORTEST_PIECE, _LONGEST_PIECE = 8, 12
+#: A message in JSON that quotes a form that quotes a URL; nobody quotes deeper.
+_DEEPEST = 3
+#: Of URLs and forms, JSON and JavaScript (two for what is beyond 16 bits), Python's repr, HTML.
+_ESCAPE = re.compile(
+    rb"%(?P<byte>[0-9a-f]{2})"
+    rb"|(?P<pair>\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})"
+    rb"|\\(?:u(?P<code>[0-9a-f]{4})|x(?P<short>[0-9a-f]{2})|(?P<itself>[\"'/\\]))"
+    rb"|(?P<entity>&#?\w{1,10};)",
+    re.IGNORECASE,
+)
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
@@ -45,25 +54,51 @@ def shown(text: str, secrets: Iterable[str] = ()) -> str:
 def _without(text: str, secrets: Iterable[str]) -> str:
     """Return a text with "[…]" in place of each secret, whatever its form, and of each longer piece of one."""
     is_secret = bytearray(len(text))
-    for form in {form for secret in secrets if secret for form in _forms(secret)}:
-        length = _piece_length(form)
-        starts = _starts(text, length)
-        for piece in {form[at : at + length] for at in range(len(form) - length + 1)} & starts.keys():
-            for at in starts[piece]:
-                is_secret[at : at + length] = b"\1" * length
+    # A secret that looks escaped itself is changed as the text is.
+    plain = {level.content for secret in secrets if secret for level in _levels(secret)}
+    searched = _pieces({_folded(form) for secret in plain for form in _forms(secret)})
+    for level in _levels(text):
+        content = _folded(level.content)
+        for length, pieces in searched.items():
+            for at in range(len(content) - length + 1):
+                if content[at : at + length] in pieces:
+                    start, end = level.spans[at][0], level.spans[at + length - 1][1]
+                    is_secret[start:end] = b"\1" * (end - start)
     return "".join(_MASK if run[0] else text[slice(*run[1])] for run in _runs(is_secret))
 
 
-def _piece_length(form: str) -> int:
+def _forms(secret: bytes) -> Iterator[bytes]:
+    """Yield a secret, and what any base64 contains that contains it, such as that of "user:password" (Basic)."""
+    yield secret
+    for before in range(3):
+        text = b64encode(b"\0" * before + secret + b"\0\0")
+        own = text[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]
+        if len(own) >= _SHORTEST_PIECE:
+            yield own
+            yield own.replace(b"+", b"-").replace(b"/", b"_")
+
+
+def _folded(content: bytes) -> bytes:
+    # In a form a plus sign is a space, and nobody knows what is a form.
+    return content.replace(b"+", b" ")
+
+
+def _pieces(forms: Iterable[bytes]) -> dict[int, set[bytes]]:
+    """Return what is searched for, by its length: every longer piece, and shorter ones that begin or end a secret."""
+    pieces: dict[int, set[bytes]] = {}
+    for form in forms:
+        length = _piece_length(form)
+        found = {form[at : at + length] for at in range(len(form) - length + 1)}
+        for shorter in range(_SHORTEST_PIECE, length):
+            found |= {form[:shorter], form[-shorter:]}
+        for piece in found:
+            pieces.setdefault(len(piece), set()).add(piece)
+    return pieces
+
+
+def _piece_length(form: bytes) -> int:
     two_thirds = -(-len(form) * 2 // 3)
     return min(len(form), max(_SHORTEST_PIECE, min(two_thirds, _LONGEST_PIECE)))
-
-
-def _starts(text: str, length: int) -> dict[str, list[int]]:
-    starts: dict[str, list[int]] = {}
-    for at in range(len(text) - length + 1):
-        starts.setdefault(text[at : at + length], []).append(at)
-    return starts
 
 
 def _runs(flags: bytearray) -> Iterator[tuple[bool, tuple[int, int]]]:
@@ -71,29 +106,52 @@ def _runs(flags: bytearray) -> Iterator[tuple[bool, tuple[int, int]]]:
         yield bool(run[0][0]), run.span()
 
 
-def _forms(secret: str) -> Iterator[str]:
-    """Yield the ways in which a secret may be quoted."""
-    yield secret
-    for encode in (quote, quote_plus):
-        encoded = encode(secret, safe="", errors="replace")
-        yield encoded
-        yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), encoded)
-    for is_ascii in (True, False):
-        escaped = json.dumps(secret, ensure_ascii=is_ascii)[1:-1]
-        yield escaped
-        yield escaped.replace("/", "\\/")  # as PHP does
-    yield html.escape(secret)
-    yield from _in_base64(secret.encode(errors="replace"))
+class _Level(NamedTuple):
+    """A text in UTF-8, and for each of its bytes the beginning and end of what it stands for in the original."""
+
+    content: bytes
+    spans: list[tuple[int, int]]
 
 
-def _in_base64(raw: bytes) -> Iterator[str]:
-    """Yield what any base64 contains that contains these bytes, such as that of "user:password" (Basic)."""
-    for before in range(3):
-        text = b64encode(b"\0" * before + raw + b"\0\0").decode()
-        own = text[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
-        if len(own) >= _SHORTEST_PIECE:
-            yield own
-            yield own.replace("+", "-").replace("/", "_")
+def _levels(text: str) -> Iterator[_Level]:
+    """Yield a text as it is, then with its escapes undone, then with those that come to light, and so on."""
+    level = _as_it_is(text)
+    for _ in range(_DEEPEST):
+        yield level
+        if not _ESCAPE.search(level.content):
+            return
+        level = _undone(level)
+    yield level
+
+
+def _as_it_is(text: str) -> _Level:
+    encoded = [char.encode(errors="replace") for char in text]
+    spans = [(at, at + 1) for at, char in enumerate(encoded) for _ in char]
+    return _Level(b"".join(encoded), spans)
+
+
+def _undone(level: _Level) -> _Level:
+    content, spans, at = bytearray(), list[tuple[int, int]](), 0
+    for escape in _ESCAPE.finditer(level.content):
+        start, end = escape.span()
+        meant = _meant(escape)
+        content += level.content[at:start] + meant
+        spans += level.spans[at:start]
+        spans += [(level.spans[start][0], level.spans[end - 1][1])] * len(meant)
+        at = end
+    return _Level(bytes(content + level.content[at:]), spans + level.spans[at:])
+
+
+def _meant(escape: re.Match[bytes]) -> bytes:
+    if escape["byte"]:
+        return bytes.fromhex(escape["byte"].decode())
+    if escape["itself"]:
+        return escape["itself"]
+    if escape["entity"]:
+        return html.unescape(escape["entity"].decode()).encode(errors="replace")
+    if escape["pair"]:
+        return escape["pair"].decode("unicode-escape").encode("utf-16", "surrogatepass").decode("utf-16").encode()
+    return chr(int(escape["code"] or escape["short"], 16)).encode(errors="replace")
 
 
 def cause(error: BaseException) -> str:

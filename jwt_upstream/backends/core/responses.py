@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -82,6 +82,22 @@ class Responses(Configurable):
                 return Explanation(rule.verdict, rule, source)
         verdict, default = self._call_default(response) if where == "api" else self._token_default(where, response)
         return Explanation(verdict, None, default)
+
+    def may_concern_token(self, status: int, headers: Container[str]) -> bool:
+        """Tell whether an answer to a call with this status and these headers may be about our token or account."""
+        if status == 401 or self._judges_itself:
+            return True
+        return any(not rule.header or rule.header in headers for _, rule in self._rules_for("api", status))
+
+    def reads_body(self, status: int) -> bool:
+        """Tell whether the verdict on an answer to a call with this status may depend on its body."""
+        return self._judges_itself or any(rule.reads_body for _, rule in self._rules_for("api", status))
+
+    @cached_property
+    def _judges_itself(self) -> bool:
+        """Whether a class of the project's own decides on answers by more than rules."""
+        own = [cls for cls in type(self).__mro__ if not cls.__module__.startswith("jwt_upstream.")]
+        return any({"verdict", "explain"} & vars(cls).keys() for cls in own)
 
     def _rules_for(self, where: Where, status: int) -> list[tuple[str, Rule]]:
         # Most rules are for statuses that most answers don't have; trying them all takes a fortieth of a call.

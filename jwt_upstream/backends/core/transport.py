@@ -2,28 +2,62 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import socket
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import suppress
-from functools import cache
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
+from functools import cache, partial
 from http import HTTPStatus
 from http.client import HTTPResponse
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlencode
 
-from requests import PreparedRequest, ReadTimeout, Response, Session
-from requests.adapters import HTTPAdapter
+import requests
+from requests import PreparedRequest, ReadTimeout, Request, Response
+from requests.adapters import BaseAdapter
 from requests.exceptions import ContentDecodingError
 from requests.hooks import default_hooks
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection
 from urllib3.poolmanager import PoolManager
 
+from jwt_upstream.clock import elapsed
+from jwt_upstream.idle import Idle
+from jwt_upstream.process import PerProcess
+
 from .bodies import MAX_BODY_BYTES
+from .concealed import ConcealingAdapter, ConcealingConnection, conceal, without_any_query
+
+if TYPE_CHECKING:
+    from requests import Session as Session
+else:
+    # requests' own: requests_cache.install_cache() puts another class in its place, which would keep tokens and answer
+    # calls, logins and refreshes without sending them.
+    Session = next(kind for kind in requests.Session.__mro__ if kind.__module__ == "requests.sessions")
 
 #: Servers send one or two; a WebDAV server one every some seconds while it works (RFC 2518, section 10.1).
 _MAX_INTERIM_ANSWERS = 50
+#: How long a kept connection may have been idle: well below the time after which servers close one.
+_MOST_IDLE_SECONDS = 1.0
+#: How long sessions are used, and how many may be idle in a process.
+_MOST_SECONDS = 60.0
+_MOST_IDLE = 4
+
+
+class Replaceable(Session):
+    """A session for one upstream; in a test that wants nothing sent, another adapter stands in for its own."""
+
+    alias: str
+    #: By alias, those of this kind of session.
+    stand_ins: ClassVar[dict[str, BaseAdapter]]
+
+    def get_adapter(self, url: str) -> BaseAdapter:
+        """Return what sends to a URL, or what stands in for the upstream."""
+        return self.stand_ins.get(self.alias) or super().get_adapter(url)
 
 
 class Deadline:
@@ -39,24 +73,23 @@ class Deadline:
         self.is_connected = False
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
-        self._passes_at = time.monotonic() + seconds
-        self._timer = threading.Timer(seconds, self._cut)
-        self._timer.daemon = True
+        #: By ``time.monotonic``.
+        self.passes_at = time.monotonic() + seconds
 
     def __enter__(self) -> Deadline:
-        self._timer.start()
+        _watchdog().add(self)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._timer.cancel()
+        _watchdog().remove(self)
         with self._lock:
             for sock in self._sockets:
                 sock.close()
 
     @property
     def has_passed(self) -> bool:
-        """Whether the deadline has passed, by the clock: in a process that was suspended the timer may fire late."""
-        return time.monotonic() >= self._passes_at
+        """Whether the deadline has passed, by the clock: in a process that was suspended it may be cut late."""
+        return time.monotonic() >= self.passes_at
 
     def watch(self, sock: socket.socket) -> None:
         """Shut this socket's connection down at the deadline, whatever wraps the socket by then."""
@@ -64,13 +97,60 @@ class Deadline:
             # A duplicate, since TLS detaches the descriptor from the socket that it wraps.
             self._sockets.append(sock.dup())
         if self.has_passed:
-            self._cut()
+            self.cut()
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """Shut down what is watched."""
         with self._lock:
             for sock in self._sockets:
                 with suppress(OSError):  # already closed
                     sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Watchdog:
+    """Cuts the connections of each deadline that passes, in one thread for all, since starting one takes time.
+
+    The thread ends when it wakes up and there is no deadline left.
+    """
+
+    def __init__(self) -> None:
+        self._deadlines: set[Deadline] = set()
+        self._changed = threading.Condition()
+        self._wakes_at: float | None = None
+
+    def add(self, deadline: Deadline) -> None:
+        with self._changed:
+            self._deadlines.add(deadline)
+            if self._wakes_at is None:
+                threading.Thread(target=self._watch, name="jwt_upstream deadlines", daemon=True).start()
+                self._wakes_at = deadline.passes_at
+            elif deadline.passes_at < self._wakes_at:
+                self._changed.notify()
+
+    def remove(self, deadline: Deadline) -> None:
+        with self._changed:
+            self._deadlines.discard(deadline)
+
+    def _watch(self) -> None:
+        while passed := self._passed():
+            for deadline in passed:
+                deadline.cut()
+
+    def _passed(self) -> list[Deadline]:
+        """Return what has passed, as soon as something has; nothing if no deadline is left."""
+        with self._changed:
+            while self._deadlines:
+                passed = [deadline for deadline in self._deadlines if deadline.has_passed]
+                self._deadlines.difference_update(passed)
+                if passed:
+                    return passed
+                self._wakes_at = min(deadline.passes_at for deadline in self._deadlines)
+                self._changed.wait(self._wakes_at - time.monotonic())
+            self._wakes_at = None
+            return []
+
+
+_watchdog = PerProcess(_Watchdog)
 
 
 class FinalAnswer(HTTPResponse):
@@ -92,32 +172,54 @@ class FinalAnswer(HTTPResponse):
         return version, HTTPStatus.CONTINUE, reason
 
 
-class BoundedConnection(HTTPConnection):
+class BoundedConnection(ConcealingConnection):
     """A connection on which no endless row of interim answers keeps its user waiting."""
 
     response_class = FinalAnswer
 
 
 class _Watched(BoundedConnection):
-    deadline: Deadline
+    adapter: DeadlineAdapter
+    _used_at = 0.0
+    _duplicate: socket.socket | None = None
 
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
-        self.deadline.watch(sock)
+        self._duplicate = sock.dup()  # while it can be had: TLS detaches the descriptor, and can't be duplicated
+        self.adapter.deadline.watch(sock)
         return sock
 
     def connect(self) -> None:
         super().connect()
-        if self.deadline.has_passed:  # suspended meanwhile: another worker may have spent the refresh token
+        if self.adapter.deadline.has_passed:  # suspended meanwhile: another worker may have spent the refresh token
             raise TimeoutError
-        self.deadline.is_connected = True
+        self.adapter.deadline.is_connected = True
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        if self.sock and self._used_at and self._duplicate:
+            self.adapter.deadline.watch(self._duplicate)
+            self.adapter.deadline.is_connected = True
+        self._used_at = elapsed()
+        super().request(*args, **kwargs)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it may be used again: a server closes one that is idle, just as a refresh token is on its way."""
+        return super().is_connected and elapsed() - self._used_at < _MOST_IDLE_SECONDS
+
+    def close(self) -> None:
+        super().close()
+        self._used_at = 0.0
+        if self._duplicate:
+            self._duplicate.close()
+            self._duplicate = None
 
 
-class DeadlineAdapter(HTTPAdapter):
-    """An HTTPAdapter with connections of its own, all watched by one deadline."""
+class DeadlineAdapter(ConcealingAdapter):
+    """An HTTPAdapter with connections of its own, all watched by the deadline of the request that is under way."""
 
     def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
+        self.deadline = deadline
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -132,7 +234,7 @@ class DeadlineAdapter(HTTPAdapter):
         return manager
 
     def _watch(self, manager: PoolManager) -> None:
-        use_connections(manager, type("_Watched", (_Watched,), {"deadline": self._deadline}))
+        use_connections(manager, type("_Watched", (_Watched,), {"adapter": self}))
 
 
 def use_connections(
@@ -161,19 +263,64 @@ def _no_auth(request: PreparedRequest) -> PreparedRequest:
     return request
 
 
-class OneRequest(Session):
+class OneRequest(Replaceable):
     """A session for one login or refresh: it reads no ``.netrc``, runs no hooks and knows no redirects.
 
     A session, since that is what test doubles for requests replace the adapters of.
     """
 
+    stand_ins = {}
+
     def __init__(self, deadline: Deadline) -> None:
         super().__init__()
         self.auth = _no_auth
-        self._deadline = deadline
-        adapter = DeadlineAdapter(deadline)
-        self.mount("https://", adapter)
-        self.mount("http://", adapter)
+        self.alias = ""  # of the upstream that it sends to at the moment
+        self._settings: dict[Any, Any] = {}
+        self._adapter = DeadlineAdapter(deadline)
+        self.mount("https://", self._adapter)
+        self.mount("http://", self._adapter)
+
+    @classmethod
+    @contextmanager
+    def within(cls, deadline: Deadline, alias: str = "") -> Iterator[OneRequest]:
+        """Give a session for one request, with connections that were used a moment ago if there are any."""
+        kept = _kept.get()
+        borrowed = _idle().borrowed(None, partial(cls, deadline)) if kept is None else nullcontext(kept)
+        with borrowed as session:
+            session._adapter.deadline, session.alias = deadline, alias
+            try:
+                yield session
+            finally:
+                session.cookies.clear()
+
+    def prepare_request(self, request: Request) -> PreparedRequest:
+        """Prepare as requests does, in half of its time: there is nothing of a session's to merge but headers."""
+        headers: Any = CaseInsensitiveDict({**self.headers, **request.headers})
+        data = request.data
+        if type(data) is dict and data and not request.files and all(type(value) is str for value in data.values()):
+            # Before requests looks whether it is a file or a list, by way of typing's protocols.
+            data = urlencode(data)
+            headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        prepared = PreparedRequest()
+        prepared.prepare(
+            method=request.method,
+            url=request.url,
+            headers={name: value for name, value in headers.items() if value is not None},
+            files=request.files,
+            data=data,
+            params=request.params or None,
+            auth=request.auth or _no_auth,
+            cookies=request.cookies,
+            json=request.json,
+        )
+        return prepared
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """Look at the environment as requests does, once for each URL and its settings."""
+        key = (url, *sorted((proxies or {}).items()), stream, verify, cert)
+        if key not in self._settings:
+            self._settings[key] = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        return self._settings[key]
 
     def get_redirect_target(self, resp: Response) -> None:
         """Find none, also where requests would look for ``response.next`` and fail on an invalid Location."""
@@ -185,16 +332,17 @@ class OneRequest(Session):
         ReadTimeout once the deadline has passed.
         """
         request.hooks = default_hooks()  # those of an HTTPDigestAuth would send again
+        conceal(request, without_any_query(str(request.url)), self.get_adapter(str(request.url)))
         try:
             response = self.send(request, **{**settings, "stream": True, "allow_redirects": False})
             response._content, response._content_consumed = _read(response), True
         except Exception:
-            if not self._deadline.has_passed:
+            if not self._adapter.deadline.has_passed:
                 raise
         else:
-            if not self._deadline.has_passed or _is_complete(response):
+            if not self._adapter.deadline.has_passed or _is_complete(response):
                 return response
-        raise ReadTimeout(errno.ETIMEDOUT, f"no complete answer within {self._deadline.seconds:g} s") from None
+        raise ReadTimeout(errno.ETIMEDOUT, f"no complete answer within {self._adapter.deadline.seconds:g} s") from None
 
 
 def _is_complete(response: Response) -> bool:
@@ -212,3 +360,35 @@ def _read(response: Response) -> bytes:
             response.close()
             raise ContentDecodingError(errno.EMSGSIZE, f"the answer is larger than {MAX_BODY_BYTES} bytes")
     return bytes(content)
+
+
+def _sessions() -> Idle[OneRequest]:
+    return Idle(OneRequest.close, _MOST_IDLE_SECONDS, _MOST_SECONDS, _MOST_IDLE)
+
+
+_idle = PerProcess(_sessions)
+
+
+def close_idle() -> None:
+    """Close the connections that nobody uses."""
+    _idle().close()
+
+
+# In a forked child nothing of its parent's is closed by this.
+atexit.register(close_idle)
+
+_kept: ContextVar[OneRequest | None] = ContextVar("jwt_upstream_kept_connections", default=None)
+
+
+@contextmanager
+def kept_connections() -> Iterator[None]:
+    """Keep the connections of logins and refreshes that this thread makes meanwhile from one to the next.
+
+    Whatever they are sent stays apart: they share no cookies, and each has its own deadline.
+    """
+    with OneRequest(Deadline(0)) as session:
+        token = _kept.set(session)
+        try:
+            yield
+        finally:
+            _kept.reset(token)

@@ -1,12 +1,20 @@
-"""Origins of URLs: the scheme, host and port that a token may be sent to."""
+"""Addresses: the origin (scheme, host and port) that a token may be sent to, hosts and queries."""
 
 from __future__ import annotations
 
 import posixpath
-from urllib.parse import unquote, urlsplit
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote, unquote_plus, urlencode, urlsplit, urlunsplit
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
+
+#: The names of this machine, to itself.
+LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+_LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+#: A host, or all hosts below a domain that has two labels at least.
+_HOST_PATTERN = re.compile(rf"({_LABEL}|\*\.{_LABEL})(\.{_LABEL})+", re.ASCII | re.IGNORECASE)
 
 
 def origin(url: str) -> Url:
@@ -34,7 +42,38 @@ def is_web_address(url: str) -> bool:
         parsed = origin(url)
     except ValueError:
         return False
-    return parsed.scheme in {"http", "https"} and bool(parsed.host) and not parsed.auth
+    # urllib3 2.6 takes a space for a part of the host.
+    is_host = bool(parsed.host) and not any(map(str.isspace, parsed.host or ""))
+    return parsed.scheme in {"http", "https"} and is_host and not parsed.auth
+
+
+def is_origin(url: str) -> bool:
+    """Tell whether a web address names an origin and nothing more: no path, query or fragment, and no wildcard."""
+    if not is_web_address(url):
+        return False
+    parsed = parse_url(url)
+    return parsed.path in {None, "/"} and parsed.query is parsed.fragment is None and "*" not in url
+
+
+def is_encrypted_or_local(url: str) -> bool:
+    """Tell whether a web address is https, or that of a server on this machine."""
+    parsed = origin(url)
+    return parsed.scheme == "https" or parsed.host in LOOPBACK
+
+
+def address(url: str) -> str:
+    """Return a URL as it is compared with others: without its query, user, default port and final slash.
+
+    The host is in lower case. One that is invalid is returned as far as it can be read.
+    """
+    split = urlsplit(url)
+    path = split.path.rstrip("/")
+    try:
+        place = origin(url)
+    except ValueError:
+        return f"{split.scheme}://{split.netloc.rpartition('@')[2]}{path}"
+    port = None if (place.scheme, place.port) in {("http", 80), ("https", 443)} else place.port
+    return f"{Url(scheme=place.scheme, host=place.host, port=port)}{path}"
 
 
 def is_below(url: str, base_url: str) -> bool:
@@ -52,3 +91,44 @@ def _resolved(url: str) -> str:
         path, before = unquote(path), path
     segments = (segment.partition(";")[0] for segment in path.replace("\\", "/").split("/"))
     return posixpath.normpath("/" + "/".join(segments).lstrip("/"))
+
+
+def is_host_pattern(text: str) -> bool:
+    """Tell whether a text is a host such as api.example.com, or all those below a domain, such as *.example.com."""
+    return bool(_HOST_PATTERN.fullmatch(text))
+
+
+def is_at(url: str, patterns: Iterable[str]) -> bool:
+    """Tell whether a URL is https, with the usual port and no user, on a host that one of the patterns names."""
+    if not is_web_address(url) or "\\" in url:  # which browsers, and some libraries, take for a slash
+        return False
+    there = origin(url)
+    host = (there.host or "").lower()
+    is_named = any(
+        host.endswith(pattern[1:].lower()) if pattern.startswith("*") else host == pattern.lower()
+        for pattern in patterns
+    )
+    return is_named and (there.scheme, there.port) == ("https", 443)
+
+
+def with_query(url: str, fields: Mapping[str, str]) -> str:
+    """Return a URL with more fields at the end of its query."""
+    parts = urlsplit(url)
+    query = "&".join(filter(None, [parts.query, urlencode(fields)]))
+    return urlunsplit(parts._replace(query=query))
+
+
+def query_names(url: str) -> set[str]:
+    """Return the names of the fields of a URL's query."""
+    return {_name(field) for field in urlsplit(url).query.split("&") if field}
+
+
+def without_query(url: str, names: Iterable[str]) -> str:
+    """Return a URL without the fields of its query that have one of the names; the others are as they were."""
+    parts, removed = urlsplit(url), set(names)
+    kept = [field for field in parts.query.split("&") if _name(field) not in removed]
+    return urlunsplit(parts._replace(query="&".join(kept)))
+
+
+def _name(field: str) -> str:
+    return unquote_plus(field.partition("=")[0])

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any, Literal, NamedTuple, get_args
 
 from django.utils.functional import cached_property
 from requests import Response
 
+from jwt_upstream.names import alternatives
 from jwt_upstream.tokens import TokenPair
 
-from .bodies import PEEK_BYTES, body, lookup
+from .bodies import PEEK_BYTES, body, values
 
 Where = Literal["api", "login", "refresh"]
 
@@ -70,6 +71,12 @@ class Outcome:
         """The reason, with the URL that was asked if it may be wrong."""
         return f"{self.reason} ({self.asked})" if self.asked else self.reason
 
+    def at_step(self, number: int, steps: int) -> Outcome:
+        """Return a failure with the step that failed, if there are several."""
+        if steps == 1 or self.verdict is Verdict.OK:
+            return self
+        return replace(self, reason=f"step {number} of {steps}: {self.reason}")
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -96,8 +103,9 @@ class Rule:
     def __post_init__(self) -> None:
         where = _several("where", self.where, str)
         if not where or (wrong := [item for item in where if item not in get_args(Where)]):
-            wanted = ", ".join(get_args(Where))
-            raise ValueError(f"a rule's where must be one or more of {wanted}, not {wrong[0] if where else where!r}")
+            named = wrong[0] if where else where
+            wanted = alternatives(named, get_args(Where))
+            raise ValueError(f"a rule's where can't be {named!r}, but one or more of {wanted}")
         object.__setattr__(self, "where", where)
         object.__setattr__(self, "status", _several("status", self.status, int))
         object.__setattr__(self, "json", tuple(filter(None, _several("json", self.json, str))))
@@ -119,13 +127,19 @@ class Rule:
             raise ValueError(f"a rule must be a dict, not {type(written).__name__}")
         known = {field.name for field in fields(cls)}
         if unknown := written.keys() - known:
-            raise ValueError(f"a rule has no key {min(map(str, unknown))!r}; its keys are {', '.join(sorted(known))}")
+            wrong = min(map(str, unknown))
+            raise ValueError(f"a rule has no key {wrong!r}; its keys are {alternatives(wrong, sorted(known))}")
         return cls(**{"verdict": None, **written})
 
     def as_written(self) -> dict[str, Any]:
         """Return the rule as a dict for settings, without the fields that have their default value."""
         given = [field for field in fields(self)[1:] if getattr(self, field.name) != field.default]
         return {"verdict": self.verdict.name, **{field.name: _unwrapped(getattr(self, field.name)) for field in given}}
+
+    @property
+    def reads_body(self) -> bool:
+        """Whether it looks into the body of an answer."""
+        return not self.header and bool(self.json or self.pattern)
 
     def matches(self, where: str, response: Response) -> bool:
         """Tell whether an answer meets every condition; the body is read only if the cheaper ones hold."""
@@ -144,7 +158,7 @@ class Rule:
         if self.header:
             return [response.headers[self.header][:_MAX_CHARACTERS]] if self.header in response.headers else []
         if self.json:
-            found = (lookup(response, path) for path in self.json)
+            found = values(response, tuple(self.json))
             return _within_bound(text for value in found for text in _scalars(value, is_any=not self.pattern))
         return [body(response)[:PEEK_BYTES].decode(errors="replace")]
 
@@ -189,8 +203,8 @@ def _verdict(written: Any) -> Verdict:
     try:
         return Verdict[str(written).upper()]
     except KeyError:
-        names = ", ".join(verdict.name for verdict in Verdict)
-        raise ValueError(f"a rule's verdict must be one of {names}, not {written!r}") from None
+        names = alternatives(str(written).upper(), [verdict.name for verdict in Verdict])
+        raise ValueError(f"a rule's verdict can't be {written!r}, but one of {names}") from None
 
 
 def _several(name: str, written: Any, kind: type) -> tuple[Any, ...]:

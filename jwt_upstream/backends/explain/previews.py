@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
-from django.views.decorators.debug import sensitive_variables
 from requests import PreparedRequest, Request
 
 from jwt_upstream.backends.base import Backend
@@ -20,10 +19,13 @@ from jwt_upstream.tokens import TokenPair
 _SECRET_NAME = re.compile(
     r"auth(?!ori)|token|key|secret|pass|pwd|\bpin|otp|cookie|cred|sign|hash|session|assert|jwt|code", re.I
 )
-_HARMLESS_NAME = re.compile(r"(type|flow|method|format|algorithm|authentication|path|url|uri)$", re.I)
+_HARMLESS_NAME = re.compile(r"(type|hint|flow|method|format|algorithm|authentication|path|url|uri)$", re.I)
 _HARMLESS_HEADERS = {"accept", "accept-language", "content-type", "user-agent", "x-amz-target"}
 _QUERY_FIELD = re.compile(r"(?<=[?&])([^=&#]*)=([^&#]*)")
 _PLACEHOLDER_OR_SCHEME = re.compile(r"\{\w+\}|\b(?:Basic|Bearer|JWT|Token)\b", re.I)
+
+#: Where a command takes a browser's redirect if settings name no place.
+_LOOPBACK = "http://127.0.0.1:8400/"
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,33 @@ class Preview:
     problem: str = ""
 
 
-@sensitive_variables()
 def previews(backend: Backend) -> dict[str, Preview]:
-    """Return the requests of a login, a refresh and a call, built by the backend's own methods from placeholders."""
+    """Return the requests of a login, a refresh, a call and, where there is one, a logout, a device or browser login.
+
+    They are built by the backend's own methods from placeholders.
+    """
     secrets = {name for name, hint in backend.option_types().items() if hint is str and _is_secret(name)}
     names = {*backend.missing(), *(name for name in secrets if getattr(backend, name))}
     stand_ins = {name: f"{{{name}}}" for name in names}
     double = type(backend)(backend.alias, backend.base_url, **{**backend._options, **stand_ins})
+    double.is_preview = True
     pair = TokenPair("{access}", "{refresh}")
-    credentials = {name: f"{{{name}}}" for name in double.login_asks}
-    return {
-        "login": _preview(partial(double.login_request, credentials)),
-        "refresh": _preview(partial(double.refresh_request, pair)),
-        "api": _preview(partial(_call, double, pair)),
+    credentials = {name: f"{{{name}}}" for name in (*double.login_asks, *double.kept_names)}
+    requests: dict[str, Callable[[], Request | None]] = {
+        f"step {number}": partial(step.request, double, credentials) for number, step in enumerate(double.steps, 1)
     }
+    requests |= {
+        "login": partial(double.login_request, credentials),
+        "refresh": partial(double.refresh_request, pair),
+        "api": partial(_call, double, pair),
+        "logout": partial(double.revoke_request, pair),
+        "device": partial(_device, double),
+        "browser": partial(_browser, double),
+    }
+    if not backend.has_token_endpoint:
+        del requests["login"], requests["refresh"]
+    shown = {name: _preview(build) for name, build in requests.items()}
+    return {name: preview for name, preview in shown.items() if preview}
 
 
 def _call(backend: Backend, pair: TokenPair) -> Request:
@@ -60,11 +75,22 @@ def _call(backend: Backend, pair: TokenPair) -> Request:
     return Request("GET", prepared.url, headers=dict(prepared.headers))
 
 
-@sensitive_variables()
-def _preview(build: Callable[[], Request]) -> Preview:
+def _device(backend: Backend) -> Request | None:
+    return backend.device_request() if backend.device_path else None
+
+
+def _browser(backend: Backend) -> Request | None:
+    if not backend.has_browser_login:
+        return None
+    return Request("GET", backend.authorization_request(backend.redirect_uri or _LOOPBACK).url)
+
+
+def _preview(build: Callable[[], Request | None]) -> Preview | None:
     try:
         request = build()
-        request.headers = {name: _redacted_header(name, str(text)) for name, text in request.headers.items()}
+        if request is None:
+            return None
+        request.headers = {name: redacted_header(name, str(text)) for name, text in request.headers.items()}
         request.params, request.json, request.data = map(
             partial(_redacted, ""), (request.params, request.json, request.data)
         )
@@ -105,6 +131,11 @@ def _redacted(name: str, value: Any) -> Any:
     return value if value.startswith(("http://", "https://", "urn:")) or name == "client_id" else masked(value)
 
 
+def redacted_option(name: str, value: Any) -> Any:
+    """Return the value of an option as it may be shown."""
+    return _redacted(name, value)
+
+
 def _redacted_query_field(field: re.Match[str]) -> str:
     """Redact a field of a query that is part of a configured path."""
     name, value = map(unquote_plus, field.groups())
@@ -112,7 +143,8 @@ def _redacted_query_field(field: re.Match[str]) -> str:
     return field[0] if redacted == value else f"{field[1]}={redacted}"
 
 
-def _redacted_header(name: str, text: str) -> str:
+def redacted_header(name: str, text: str) -> str:
+    """Return the value of a header as it may be shown."""
     # The value of any other header may be secret.
     return text if name.lower() in _HARMLESS_HEADERS else _redacted_text(text)
 

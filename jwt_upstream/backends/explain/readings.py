@@ -8,7 +8,6 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from django.views.decorators.debug import sensitive_variables
 from requests import Response
 
 from jwt_upstream.backends.base import Backend
@@ -57,11 +56,10 @@ class Reading:
     fields: list[str]
 
 
-@sensitive_variables()
 def read(backend: Backend, where: Where, response: Response, secrets: Iterable[str] = ()) -> Reading:
     """Explain an answer that was just received; ``secrets`` are values that it may quote and that are redacted."""
     now = host_now()
-    secrets = [*secrets, *backend.automatic_login.values(), *backend.own_secrets]
+    secrets = [*secrets, *backend.automatic_login.known, *backend.own_secrets]
     outcome = _outcome(backend, where, response, now, secrets)
     if outcome.pair:
         secrets += [outcome.pair.access, outcome.pair.refresh]
@@ -100,7 +98,6 @@ def _relevant_headers(backend: Backend, response: Response, secrets: list[str]) 
     return {name: shown(response.headers[name], secrets) for name in names if name in response.headers}
 
 
-@sensitive_variables()
 def _found(
     backend: Backend, response: Response, which: Which, token: str, expiry: datetime | None, now: datetime
 ) -> FoundToken | None:

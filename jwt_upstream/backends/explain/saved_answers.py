@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Mapping
 from http.client import HTTPException, parse_headers
 from io import BytesIO
 
 from requests import Response
-from urllib3 import HTTPResponse
-from urllib3.exceptions import HTTPError
+
+from jwt_upstream.backends.core import received, unpacked
+from jwt_upstream.names import listed
 
 _STATUS_LINE = re.compile(rb"HTTP/\d(?:\.\d)? (\d{3})(?: [^\r\n]*)?\r?\n")
 _NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # RFC 9110, section 5.1
 _NOT_AN_ANSWER = (
     "this is not an HTTP response: it must begin with a status line such as 'HTTP/1.1 401 Unauthorized' (curl -i)"
 )
-
-
-def answer(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Response:
-    """Return a response whose body was read."""
-    response = Response()
-    response.status_code = status
-    response.headers.update(headers or {})
-    response._content, response._content_consumed = body, True
-    return response
 
 
 def parsed(saved: bytes) -> Response:
@@ -41,7 +32,7 @@ def parsed(saved: bytes) -> Response:
         status, stream = int(match[1]), BytesIO(rest[match.end() :])
         headers = _headers(stream)
         rest = stream.read()
-    return answer(status, headers, _unpacked(headers, rest))
+    return received(status, headers, unpacked(headers, rest))
 
 
 def _as_bytes(saved: bytes) -> bytes:
@@ -59,15 +50,5 @@ def _headers(stream: BytesIO) -> dict[str, str]:
         raise ValueError(f"the headers can't be read: {type(error).__name__}") from None
     good = [name for name in message if _NAME.fullmatch(name)]
     if message.defects or len(good) < len(message):
-        names = ", ".join(good) or "none"
-        raise ValueError(f"the headers contain an invalid line; before it: {names}")
+        raise ValueError(f"the headers contain an invalid line; before it: {listed(good)}")
     return {name: ", ".join(message.get_all(name, ())) for name in message}
-
-
-def _unpacked(headers: Mapping[str, str], body: bytes) -> bytes:
-    # curl decompresses only with --compressed, and leaves the header as it was.
-    packed = {name: text for name, text in headers.items() if name.lower() == "content-encoding"}
-    try:
-        return HTTPResponse(BytesIO(body), headers=packed, preload_content=False).read(decode_content=True)
-    except HTTPError:
-        return body

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from django.db import Error
-from django.views.decorators.debug import sensitive_variables
+from django.core.management.base import CommandError
+from django.core.serializers.json import DjangoJSONEncoder
 
 from jwt_upstream.backends import get_backend
 from jwt_upstream.backends.core import masked
 from jwt_upstream.clock import host_now
-from jwt_upstream.exceptions import UpstreamError, UpstreamNotConfigured
 from jwt_upstream.formatting import time_left, timestamp
 from jwt_upstream.login import adopt, login
-from jwt_upstream.management import prompts
+from jwt_upstream.management import browser_login, prompts
+from jwt_upstream.management.arguments import UpstreamCommand, add_account, add_alias, add_json, told_in_a_line
+from jwt_upstream.management.device_login import device_login
 from jwt_upstream.models import Credential
+from jwt_upstream.names import harmless
 from jwt_upstream.refresh import is_renewable
 from jwt_upstream.tokens import TokenPair, expiry_at, fingerprint
 
@@ -29,52 +31,101 @@ _EXPIRIES = ("access_expires_at", "refresh_expires_at")
 _KEYS = tuple(key for keys in _TOKENS.values() for key in keys) + _EXPIRIES
 
 
-class Command(BaseCommand):
+class Command(UpstreamCommand):
     """Logs in at an upstream, or adopts tokens obtained elsewhere."""
 
-    help = (
-        "Log in to an upstream and store its tokens, encrypted. The command prompts for the username and password; "
-        "without a terminal they come from --username and --password-stdin, or from the environment variables "
-        "JWT_UPSTREAM_USERNAME and JWT_UPSTREAM_PASSWORD (JWT_UPSTREAM_<NAME> for any other value that the login "
-        "needs). On any failure the exit code is 1, and what was stored before is kept."
+    help = """\
+Log in to an upstream and store its tokens, encrypted.
+
+The command prompts for the username and password. Without a terminal they come
+from --username and --password-stdin, or from the environment variables
+JWT_UPSTREAM_USERNAME and JWT_UPSTREAM_PASSWORD (JWT_UPSTREAM_<NAME> for any
+other value that the login needs). With --browser a person logs in on the
+upstream's own page. With --device a person confirms the login in a browser
+anywhere: the command shows a code, and waits. With --tokens-stdin nothing is
+sent: tokens that were obtained elsewhere are stored.
+
+On any failure what was stored before is kept."""
+    examples = (
+        "manage.py upstream_login crm",
+        "manage.py upstream_login crm --account acme --username bob --password-stdin < password.txt",
+        "manage.py upstream_login drive --browser",
+        "manage.py upstream_login drive --device",
+        "manage.py upstream_login crm --tokens-stdin < tokens.json",
     )
+    exit_codes = {
+        0: "the tokens are stored",
+        1: "nothing was stored: the login was refused, or an argument or a setting is wrong",
+        2: "nothing was stored: the upstream or the database is away, try later; or a wrong argument",
+    }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add everything but secrets, which a process list would show."""
-        parser.add_argument("alias", help="The alias of the upstream in JWT_UPSTREAM.")
-        prompts.add_account(parser)
+        add_alias(parser)
+        add_account(parser)
         prompts.add_username(parser)
-        stdin = parser.add_mutually_exclusive_group()
-        prompts.add_password_stdin(stdin)
-        stdin.add_argument(
+        add_json(parser)
+        how = parser.add_mutually_exclusive_group()
+        prompts.add_password_stdin(how)
+        browser_login.add_arguments(parser, how)
+        how.add_argument(
             "--tokens-stdin",
             action="store_true",
             help="Don't log in, but read tokens that were obtained elsewhere from standard input: a JSON object with "
             "access and refresh, and optionally access_expires_at and refresh_expires_at (ISO 8601 or epoch seconds).",
         )
+        how.add_argument(
+            "--device",
+            action="store_true",
+            help="Show a code which a person enters in a browser, on whatever device, and wait for that (RFC 8628); "
+            "with --json the code goes to standard error.",
+        )
 
     def handle(self, *args: Any, alias: str, account: str, **options: Any) -> None:
         """Log in or adopt tokens, and print a summary."""
-        get_tokens = self._adopt if options["tokens_stdin"] else self._log_in
-        try:
+        browser_login.check(options)
+        if options["print_url"]:
+            with told_in_a_line():
+                self.stdout.write(browser_login.print_url(alias, account, options, self._shown(options)))
+            return
+        ways = {"tokens_stdin": self._adopt, "device": self._by_device, "browser": self._by_browser}
+        get_tokens = next((ways[name] for name in ways if options[name]), self._log_in)
+        with told_in_a_line("; nothing was stored."):
             credential = get_tokens(alias, account, options)
-        except UpstreamNotConfigured as error:
-            raise CommandError(str(error)) from error
-        except UpstreamError as error:
-            raise CommandError(f"{error}; nothing was stored.") from error
-        except Error as error:
-            text = f"The database failed ({type(error).__name__}); nothing was stored. Run manage.py migrate."
-            raise CommandError(text) from error
+        if options["json"]:
+            self.stdout.write(json.dumps(_data(credential), cls=DjangoJSONEncoder, indent=2))
+            return
         self.stdout.write("\n".join(_summary(credential)))
         if not is_renewable(get_backend(alias), credential):
             self.stdout.write(self.style.WARNING(_warning(credential)))
 
-    @sensitive_variables()
     def _log_in(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
-        credentials = prompts.credentials(alias, get_backend(alias).login_asks, options)
+        backend = get_backend(alias)
+        if backend.has_browser_login and not options["password_stdin"] and "JWT_UPSTREAM_CODE" not in os.environ:
+            raise CommandError(f"A login of {alias} takes a person in a browser: give --browser.")
+        credentials = prompts.credentials(alias, backend.login_asks, options)
         return login(alias, account, credentials, by=prompts.by("upstream_login"))
 
-    @sensitive_variables()
+    def _by_device(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
+        if options["username"]:
+            raise CommandError("--username can't be used with --device.")
+        get_backend(alias)
+        return device_login(alias, account, self._shown(options), prompts.by("upstream_login"))
+
+    def _by_browser(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
+        if options["redirected_url"]:
+            return browser_login.complete(alias, account, options)
+        return browser_login.log_in(alias, account, options, self._shown(options))
+
+    def _shown(self, options: Mapping[str, Any]) -> Callable[[str], None]:
+        def show(text: str) -> None:
+            # At once: what is written to a pipe or a log is kept back otherwise, until the login is over.
+            out = self.stderr if options["json"] or options["print_url"] else self.stdout
+            out.write(text, style_func=str)
+            out.flush()
+
+        return show
+
     def _adopt(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
         if options["username"]:
             raise CommandError("--username can't be used with --tokens-stdin.")
@@ -83,7 +134,6 @@ class Command(BaseCommand):
         return adopt(alias, account, _pair(sys.stdin.read()), by=prompts.by("upstream_login"))
 
 
-@sensitive_variables()
 def _pair(text: str) -> TokenPair:
     values = _json_object(text)
     if unknown := sorted(values.keys() - set(_KEYS)):
@@ -99,7 +149,6 @@ def _pair(text: str) -> TokenPair:
         raise CommandError(f"--tokens-stdin: {error}.") from None
 
 
-@sensitive_variables()
 def _json_object(text: str) -> dict[str, Any]:
     try:
         values = json.loads(text)
@@ -110,7 +159,6 @@ def _json_object(text: str) -> dict[str, Any]:
     return values
 
 
-@sensitive_variables()
 def _one_of(values: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
     found = [values[key] for key in keys if values.get(key) is not None]
     if len(found) > 1:
@@ -118,7 +166,6 @@ def _one_of(values: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
     return found[0] if found else ""
 
 
-@sensitive_variables()
 def _expiry(values: Mapping[str, Any], name: str) -> datetime | None:
     if values.get(name) is None:
         return None
@@ -128,10 +175,9 @@ def _expiry(values: Mapping[str, Any], name: str) -> datetime | None:
     return expiry
 
 
-@sensitive_variables("pair")
 def _summary(credential: Credential) -> Iterable[str]:
     pair, now = credential.pair, host_now()
-    yield f"{credential}: logged in" + (f" as {credential.username}." if credential.username else ".")
+    yield f"{credential}: logged in" + (f" as {harmless(credential.username)}." if credential.username else ".")
     for name, token, expiry in (
         ("access", pair.access, pair.access_expires_at),
         ("refresh", pair.refresh, pair.refresh_expires_at),
@@ -139,6 +185,20 @@ def _summary(credential: Credential) -> Iterable[str]:
         validity = f"expires {timestamp(expiry)} ({time_left(expiry, now)})" if expiry else "unknown expiry"
         yield f"  {name + ' token':<14} " + (f"{validity}, fingerprint {fingerprint(token)}" if token else "none")
     yield "The tokens are stored encrypted. The admin and the history show their fingerprints instead."
+
+
+def _data(credential: Credential) -> dict[str, Any]:
+    pair = credential.pair
+    return {
+        "upstream": credential.upstream,
+        "account": credential.account,
+        "username": credential.username,
+        "access_expires_at": pair.access_expires_at,
+        "refresh_expires_at": pair.refresh_expires_at,
+        "access_fingerprint": fingerprint(pair.access),
+        "refresh_fingerprint": fingerprint(pair.refresh),
+        "can_be_renewed": is_renewable(get_backend(credential.upstream), credential),
+    }
 
 
 def _warning(credential: Credential) -> str:

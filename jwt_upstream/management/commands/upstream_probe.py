@@ -11,38 +11,63 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.checks import ERROR, CheckMessage
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 
 from jwt_upstream.backends import Backend, Verdict, get_backend, make_backend, written_settings
-from jwt_upstream.backends.explain import Preview, previews
+from jwt_upstream.backends.explain import NotDiscovered, Preview, discover, previews, propose
 from jwt_upstream.checks import check_upstream
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.formatting import paragraph
 from jwt_upstream.management import prompts
+from jwt_upstream.management.arguments import TRY_LATER, UpstreamCommand, add_account, add_alias, add_json
+from jwt_upstream.management.discoveries import discovery_data, discovery_lines
 from jwt_upstream.management.probe_pages import as_data, preview_lines, reading_lines
 from jwt_upstream.management.probes import PROBES, Probe
 
-_REQUESTS = {"login": "A login", "refresh": "A refresh", "api": "A call"}
+_REQUESTS = {
+    "login": "A login",
+    "refresh": "A refresh",
+    "api": "A call",
+    "logout": "A logout",
+    "device": "A device login",
+    "browser": "A person's browser",
+}
 _NOTE = (
     "Nothing was sent. {name} is a placeholder for a value, and […] for a possible secret. To explain an answer, give "
     "--login, --refresh, --api PATH, or --response FILE --where login, refresh or api."
 )
 
 
-class Command(BaseCommand):
+class Command(UpstreamCommand):
     """Shows what a configured backend sends, and explains what the upstream answers."""
 
-    help = (
-        "Show what would be sent to an upstream and which problems its settings have; nothing is sent. With --login, "
-        "--refresh, --api or --response, explain an answer: its verdict, the rule that gave it, the tokens in it, and "
-        "the consequence. Secrets are never shown. The exit code is 1 if the settings have errors or the verdict is "
-        "not OK."
+    help = """\
+Show what would be sent to an upstream, and which problems its settings have;
+nothing is sent.
+
+With --login, --refresh, --api or --response an answer is explained: its verdict,
+the rule that gave it, the tokens in it, and the consequence for the credential
+and its callers. Secrets are never shown.
+
+With --discover URL the server of that issuer is asked what it supports, and an
+entry for JWT_UPSTREAM is printed; an alias, if there is one, is its name."""
+    examples = (
+        "manage.py upstream_probe crm",
+        "manage.py upstream_probe crm --login --username ann    # nothing is stored",
+        "manage.py upstream_probe crm --api 'orders/'",
+        "curl -si … | manage.py upstream_probe crm --response - --where refresh",
+        "manage.py upstream_probe sso --discover https://sso.example.com/realms/shop",
     )
+    exit_codes = {
+        0: "the settings have no errors; the verdict of the last answer is OK; settings were discovered",
+        1: "the settings have errors, there is no answer, or its verdict is another one; nothing was discovered",
+        2: "a wrong argument",
+    }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options that select a request or a saved answer."""
-        parser.add_argument("alias", help="The alias of the upstream in JWT_UPSTREAM.")
+        add_alias(parser, nargs="?", help="The alias of the upstream in JWT_UPSTREAM; with --discover it may be new.")
         how = parser.add_mutually_exclusive_group()
         how.add_argument("--login", action="store_true", help="Log in; the tokens are stored only with --store.")
         how.add_argument(
@@ -57,18 +82,28 @@ class Command(BaseCommand):
         how.add_argument(
             "--response", metavar="FILE", help='Send nothing, but read the output of "curl -i" ("-": stdin).'
         )
+        how.add_argument(
+            "--discover",
+            metavar="URL",
+            help="Ask the server with this issuer what it supports (RFC 8414, OpenID Connect), and print settings.",
+        )
         parser.add_argument(
             "--where", choices=("login", "refresh", "api"), help="What the answer of --response is to."
         )
         parser.add_argument("--store", action="store_true", help="Store the pair that --login gets.")
-        prompts.add_account(parser)
+        add_account(parser)
         prompts.add_username(parser)
         prompts.add_password_stdin(parser)
-        parser.add_argument("--json", action="store_true", help="Print JSON.")
+        add_json(parser)
 
-    def handle(self, *args: Any, alias: str, **options: Any) -> None:
-        """Show the requests, or explain answers."""
+    def handle(self, *args: Any, alias: str | None, **options: Any) -> None:
+        """Show the requests, explain answers, or discover settings."""
         _check_options(options)
+        if options["discover"]:
+            self._discover(options["discover"], alias or "upstream", options)
+            return
+        if alias is None:
+            raise CommandError("Give the alias of an upstream, or --discover URL.", returncode=TRY_LATER)
         how = next((name for name in PROBES if options[name]), "")
         try:
             if how:
@@ -78,6 +113,18 @@ class Command(BaseCommand):
                 self._preview(alias, options)
         except UpstreamNotConfigured as error:
             raise CommandError(str(error)) from error
+
+    def _discover(self, url: str, alias: str, options: Mapping[str, Any]) -> None:
+        try:
+            metadata = discover(url)
+        except NotDiscovered as error:
+            raise CommandError(f"--discover: {error}.") from None
+        proposal = propose(metadata)
+        if options["json"]:
+            self._print_json(discovery_data(metadata, proposal))
+        else:
+            width = shutil.get_terminal_size().columns
+            self.stdout.write("\n".join(discovery_lines(metadata, proposal, alias, width)))
 
     def _preview(self, alias: str, options: Mapping[str, Any]) -> None:
         written = written_settings(alias)
@@ -114,7 +161,9 @@ class Command(BaseCommand):
             for reading in readings:
                 self.stdout.write("\n".join([*reading_lines(reading, backend, width), ""]))
             if probe.message:
-                self.stdout.write(textwrap.fill(probe.message, width, break_on_hyphens=False))
+                self.stdout.write(paragraph(probe.message, width, indent=""))
+        if not readings and probe.needs_no_answer:
+            return
         if not readings or readings[-1].verdict is not Verdict.OK:
             what = f"the verdict is {readings[-1].verdict.name}" if readings else "there is no answer"
             raise CommandError(f"{backend.alias}: {what}.")

@@ -1,50 +1,163 @@
-"""``manage.py upstream_refresh``: refreshes tokens before calls have to wait for it; to be run by a timer."""
+"""``manage.py upstream_refresh``: refreshes tokens before calls have to wait; run by a timer, or as a worker."""
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
-from collections.abc import Sequence
+import json
+import time
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
+from django.db import InterfaceError, OperationalError
 
-from jwt_upstream.background import refresh_due
+from jwt_upstream.alerts import deliver
+from jwt_upstream.backends import written_settings
+from jwt_upstream.background import Round, refresh_due
 from jwt_upstream.conf import conf
+from jwt_upstream.management.arguments import TRY_LATER, UpstreamCommand, add_json, told_in_a_line
+from jwt_upstream.management.workers import Stop, in_processes, repeat
+from jwt_upstream.store import pruning, queries
+
+#: How often a worker deletes history that is old, and for how long at a time, in seconds.
+_PRUNES_EVERY, _PRUNES_FOR = 3600.0, 10.0
+#: How long a round waits for messages to be delivered; what takes longer goes on beside the next round.
+_TELLS_FOR = 2.0
+#: How many days of refreshes a worker thins out, which comes by more often than that.
+_THINNED_DAYS = 2
 
 
-class Command(BaseCommand):
+class Command(UpstreamCommand):
     """Refreshes the credentials that are due soon."""
 
-    help = (
-        "Refresh the credentials whose tokens expire soon, so that no call has to wait for it. Run it every minute. "
-        "Failed refreshes are tried again later, and the exit code is 0 nevertheless; use upstream_status for "
-        "monitoring."
+    help = """\
+Refresh the credentials whose tokens expire soon, so that no call has to wait for
+it, and deliver what admins are yet to be told. Let a timer run it every minute,
+or let it run for ever with --every: then it also deletes history that is old.
+
+Any number of processes and hosts may do this at once. With SIGTERM or SIGINT it
+finishes what is under way, which takes seconds, and ends; the second one ends it
+at once. Refreshes that fail are tried again later and are no error of the
+command; upstream_status --check is for monitoring."""
+    examples = (
+        "manage.py upstream_refresh",
+        "manage.py upstream_refresh crm erp --ahead 120",
+        "manage.py upstream_refresh --every 30 --workers 2",
     )
+    exit_codes = {
+        0: "the round was made, whatever upstreams said; with --every: stopped as it was told to",
+        1: "an argument or a setting is wrong, or the database refuses",
+        2: "the database is away, try later (with --every it tries again by itself); or a wrong argument",
+    }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the limits of a round."""
+        """Add the limits of a round, and how often and by how many it is made."""
         parser.add_argument("aliases", nargs="*", help="Only these upstreams.")
-        parser.add_argument("--limit", type=int, default=1000, help="Make at most so many attempts (%(default)s).")
-        parser.add_argument(
-            "--seconds", type=float, default=50.0, help="Begin no attempt after so many seconds (%(default)s)."
-        )
-        parser.add_argument(
-            "--ahead",
-            type=float,
-            default=60.0,
-            help="Refresh what calls would refresh within so many seconds (%(default)s).",
-        )
+        add = partial(parser.add_argument, type=_positive)
+        add("--every", metavar="SECONDS", help="Don't end, but begin a round every so many seconds.")
+        parser.add_argument("--workers", type=int, default=1, help="So many processes (%(default)s).")
+        parser.add_argument("--threads", type=int, default=8, help="So many threads in each (%(default)s).")
+        parser.add_argument("--limit", type=int, help="Make at most so many attempts in a round.")
+        add("--seconds", default=50.0, help="Begin no attempt after so many seconds (%(default)s).")
+        add("--ahead", default=60.0, help="Refresh what calls would refresh within so many seconds (%(default)s).")
+        add_json(parser)
 
-    def handle(self, *args: Any, aliases: Sequence[str], **options: Any) -> None:
-        """Make one round and print its result in one line."""
-        if unknown := [alias for alias in aliases if alias not in conf.upstreams]:
-            raise CommandError(f"No upstream {unknown[0]!r} in JWT_UPSTREAM.")
-        bounds = {name: options[name] for name in ("limit", "seconds", "ahead")}
-        if wrong := [name for name, bound in bounds.items() if bound < 0]:
-            raise CommandError(f"--{wrong[0]} must be 0 or more.")
-        result = refresh_due(upstreams=aliases, **bounds)
-        self.stdout.write(
-            f"{result.refreshed} refreshed, {result.failed} failed for now, {result.need_human} need a human"
-        )
-        for upstream in result.given_up:
-            self.stderr.write(self.style.WARNING(f"{upstream}: skipped until the next round after repeated failures"))
+    def handle(self, *args: Any, aliases: Sequence[str], workers: int, every: float | None, **options: Any) -> None:
+        """Make a round and print its result in one line, or do so again and again, in one process or in several."""
+        with told_in_a_line():
+            for alias in aliases:
+                written_settings(alias)  # raises what there is to say of an unknown one
+        bounds = {name: options[name] for name in ("limit", "seconds", "ahead", "threads")}
+        if wrong := [name for name in ("limit", "threads") if bounds[name] is not None and bounds[name] < 1]:
+            raise CommandError(f"--{wrong[0]} must be 1 or more.")
+        stop = Stop()
+        work = partial(self._work, stop, every, options["json"], {"upstreams": aliases, **bounds})
+        with stop.on_signals():
+            if workers <= 1:
+                work(1)
+            elif code := in_processes(workers, partial(self._in_process, work), stop, replace=every is not None):
+                raise CommandError("A worker failed.", returncode=code)
+
+    def _in_process(self, work: Callable[[int], None], number: int) -> int:
+        try:
+            work(number)
+        except CommandError as error:
+            self.stderr.write(str(error))
+            return error.returncode
+        return 0
+
+    def _work(self, stop: Stop, every: float | None, as_json: bool, bounds: dict[str, Any], number: int) -> None:
+        watch = self._watch if self.stderr.isatty() else lambda _: None
+        # A mail server that hangs must not hold up a worker, which outlives it.
+        tell = deliver if every is None else partial(deliver, seconds=_TELLS_FOR)
+        make = partial(self._round, stop, as_json, {**bounds, "on_progress": watch}, number, tell)
+        with told_in_a_line():
+            if every is not None:
+                repeat(partial(make, _Pruning(stop, is_first=number == 1)), every, stop, self.stderr.write)
+                return
+            try:
+                make(lambda: 0)
+            except (OperationalError, InterfaceError) as error:
+                text = f"The database is away ({type(error).__name__}); try again later."
+                raise CommandError(text, returncode=TRY_LATER) from error
+
+    def _round(
+        self,
+        stop: Stop,
+        as_json: bool,
+        bounds: dict[str, Any],
+        number: int,
+        tell: Callable[[], int],
+        prune: Callable[[], int],
+    ) -> None:
+        began = time.monotonic()
+        result = refresh_due(stop=stop, **bounds)
+        told, pruned = tell(), prune()
+        if as_json:
+            counts = {"refreshed": result.refreshed, "failed": result.failed, "need_human": result.need_human}
+            beside = {"told": told, "pruned": pruned, "seconds": round(time.monotonic() - began, 3)}
+            self.stdout.write(json.dumps({"worker": number, **counts, "given_up": result.given_up, **beside}))
+        else:
+            self.stdout.write(_line(result))
+            for upstream in result.given_up:
+                said = f"{upstream}: skipped until the next round after repeated failures"
+                self.stderr.write(self.style.WARNING(said))
+            if result.mismatched:
+                said = f"{result.mismatched} left alone: obtained for other settings; upstream_status says what to do"
+                self.stderr.write(self.style.WARNING(said))
+        self.stdout.flush()
+
+    def _watch(self, result: Round) -> None:
+        self.stderr.write(_line(result), ending="\r")
+
+
+class _Pruning:
+    """Deletes history that is old, now and then and for a bounded time; one worker of several does it."""
+
+    def __init__(self, stop: Stop, *, is_first: bool) -> None:
+        self._stop = stop
+        self._next = 0.0 if is_first else float("inf")
+
+    def __call__(self) -> int:
+        now, days = time.monotonic(), conf.event_days
+        if days is None or now < self._next:
+            return 0
+        self._next, total = now + _PRUNES_EVERY, 0
+        for done in pruning.prune(days, queries.database(), thinned_days=_THINNED_DAYS):
+            total = done.events + done.refreshes + done.incidents
+            if self._stop() or time.monotonic() - now > _PRUNES_FOR:
+                self._next = 0.0  # there is more
+                break
+        return total
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise ArgumentTypeError("must be 0 or more")
+    return number
+
+
+def _line(result: Round) -> str:
+    return f"{result.refreshed} refreshed, {result.failed} failed for now, {result.need_human} need a human"

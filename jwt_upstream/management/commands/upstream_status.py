@@ -5,24 +5,30 @@ from __future__ import annotations
 import json
 import shutil
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from textwrap import indent
-from typing import Any
+from typing import Any, NoReturn
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import Error
 
+from jwt_upstream.alerts import try_notifiers
 from jwt_upstream.clock import host_now
 from jwt_upstream.conf import conf
-from jwt_upstream.formatting import duration, paragraph, time_left, timestamp
+from jwt_upstream.formatting import duration, paragraph, sentence, time_left, timestamp
+from jwt_upstream.management.arguments import UpstreamCommand, add_alias, add_json
+from jwt_upstream.management.messages import expiries, notified
+from jwt_upstream.management.monitoring import check, unknown
 from jwt_upstream.management.status import Report, Status, Tally
 from jwt_upstream.models import Credential, Incident
-from jwt_upstream.names import command
+from jwt_upstream.names import command, did_you_mean, harmless
 from jwt_upstream.refresh import NOT_RENEWABLE
 from jwt_upstream.store import queries
+from jwt_upstream.tracebacks import without_variables
 
 State = Credential.State
 
@@ -33,18 +39,49 @@ _MIN_COLUMN_WIDTH = 8
 _CHUNK_ROWS = 500
 
 
-class Command(BaseCommand):
+class Command(UpstreamCommand):
     """Prints the state of every credential and upstream; if there are many, totals and the credentials in trouble."""
 
-    help = (
-        "Show the state of every credential, and which upstreams are in trouble. The exit code is 1 if a credential "
-        "needs a human, or a configured upstream has no credential."
+    help = """\
+Show the state of every credential, and which upstreams are in trouble; of many
+credentials the numbers, and those in trouble. Nothing is sent to any upstream.
+
+With --check one line is printed, as Nagios, Icinga and the like read it, and the
+exit code says how bad it is. Without it, only that a human is needed counts."""
+    examples = (
+        "manage.py upstream_status",
+        "manage.py upstream_status crm --all --json",
+        "manage.py upstream_status --check --grace 300",
+        "manage.py upstream_status --test-notification",
     )
+    exit_codes = {
+        0: "nothing needs a human; with --check: nothing is wrong",
+        1: "a credential needs a human, an upstream has none and doesn't log in by itself, a notifier failed, or an "
+        "argument is wrong",
+        2: "with --check: a credential is degraded, an upstream is down or misconfigured; or a wrong argument",
+        3: "with --check: it can't be told, since the alias is unknown or the database fails",
+    }
+    # Wrong settings are shown as trouble of their upstream, and are no reason to be silent on the others.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the upstream to show, and the options for the output."""
-        parser.add_argument("alias", nargs="?", help="Only this upstream.")
-        parser.add_argument("--json", action="store_true", help="Print JSON, with every detail.")
+        add_alias(parser, nargs="?", help="Only this upstream.")
+        how = parser.add_mutually_exclusive_group()
+        add_json(how)
+        how.add_argument("--check", action="store_true", help="Print one line for a monitoring system.")
+        how.add_argument(
+            "--test-notification",
+            action="store_true",
+            help="Show nothing, but send a test message by every notifier, and say of each whether it worked.",
+        )
+        parser.add_argument(
+            "--grace",
+            type=float,
+            default=0.0,
+            metavar="SECONDS",
+            help="With --check: leave out trouble that is younger (%(default)s).",
+        )
         parser.add_argument("--all", action="store_true", help="Show every credential, however many there are.")
         parser.add_argument(
             "--limit",
@@ -53,17 +90,45 @@ class Command(BaseCommand):
             help="If there are more credentials, show so many of those in trouble (%(default)s).",
         )
 
+    @without_variables
     def handle(self, *args: Any, alias: str | None, limit: int, **options: Any) -> None:
         """Print what is stored; sends nothing to any upstream."""
-        if limit < 0:
-            raise CommandError("--limit must be 0 or more.")
+        if limit < 0 or options["grace"] < 0:
+            raise CommandError("--limit and --grace must be 0 or more.")
+        if options["check"]:
+            self._check(alias, options["grace"])
+        if options["test_notification"]:
+            self._try_notifiers()
+            return
+        if not isinstance(conf.upstreams, Mapping):
+            raise CommandError("JWT_UPSTREAM must be a dict.")
         report = Report(alias, limit, show_all=options["all"])
         if alias and report.is_empty:
-            raise CommandError(f"There is no upstream {alias!r} in JWT_UPSTREAM, and no credential for it.")
+            meant = did_you_mean(alias, conf.upstreams)
+            text = f"There is no upstream {alias!r} in JWT_UPSTREAM, and no credential for it{meant}"
+            raise CommandError(sentence(text))
         write = self._write_json if options["json"] else self._write_texts
         write(report)
         if report.need_human:
             raise CommandError(_summary(report))
+
+    def _check(self, alias: str | None, grace: float) -> NoReturn:
+        try:
+            result = check(alias, grace)
+        except Error as error:
+            result = unknown(f"the database failed ({type(error).__name__})")
+        self.stdout.write(result.line)
+        # Not a CommandError, which would say more than the line.
+        raise SystemExit(result.code)
+
+    def _try_notifiers(self) -> None:
+        results = try_notifiers()
+        for text in notified(results):
+            self.stdout.write(text)
+        if failed := sum(map(bool, results.values())):
+            raise CommandError(f"{failed} of {len(results)} failed.")
+        if not results:
+            raise CommandError("JWT_UPSTREAM_NOTIFIERS is empty: nobody is told of anything.")
 
     def _write_texts(self, report: Report) -> None:
         width = shutil.get_terminal_size().columns
@@ -75,8 +140,10 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"{more} more need a human: use --limit to show more, or --all to show every credential."
             )
-        for incident in report.incidents:
-            self.stdout.write(self.style.WARNING(_incident(incident)))
+        now = host_now()
+        ends = (each.sentence(now) for each in expiries(report.alias, now))
+        for text in chain(report.problems.values(), map(_incident, report.incidents), ends):
+            self.stdout.write(self.style.WARNING(text))
 
     def _write_table(self, shown: Iterator[Status], width: int, *, has_header: bool) -> None:
         now, piece = host_now(), list(islice(shown, _CHUNK_ROWS))
@@ -98,13 +165,20 @@ class Command(BaseCommand):
             self.stdout.write(f"{',' if number else ''}\n{indent(_json(asdict(status)), '    ')}", ending="")
         names = ("upstream", "kind", "since", "reason", "url", "notified_at")
         incidents = [{name: getattr(incident, name) for name in names} for incident in report.incidents]
-        summary = [asdict(tally) for tally in report.tallies]
-        self.stdout.write(f'\n  ],\n  "summary": {_json(summary)},\n  "incidents": {_json(incidents)}\n}}')
+        rest = {
+            "summary": [asdict(tally) for tally in report.tallies],
+            "incidents": incidents,
+            "problems": report.problems,
+            "expiries": [asdict(expiry) for expiry in expiries(report.alias, host_now())],
+        }
+        self.stdout.write(f"\n  ],\n{_json(rest)[2:]}")
 
 
 def _summary(report: Report) -> str:
     number = report.credentials + len(report.missing)
     need_human, total = _count(report.need_human, report.is_exact), _count(number, report.is_exact)
+    if report.is_exact and not report.is_need_human_exact:
+        need_human += "+"
     return f"{need_human} of {total} {'needs' if report.need_human == 1 else 'need'} a human."
 
 
@@ -124,7 +198,7 @@ def _json(value: Any) -> str:
 def _incident(incident: Incident) -> str:
     where = f" ({incident.url})" if incident.url else ""
     return (
-        f"Upstream {incident.upstream} has been {incident.kind} since {timestamp(incident.since)}: "
+        f"Upstream {incident.subject} has been {incident.kind} since {timestamp(incident.since)}: "
         f"{incident.reason}{where}"
     )
 
@@ -132,16 +206,22 @@ def _incident(incident: Incident) -> str:
 def _cells(status: Status, now: datetime) -> tuple[str, ...]:
     has_token = bool(status.access_fingerprint)
     return (
-        status.upstream,
-        "-" if status.account is None else status.account,
+        harmless(status.upstream),
+        "-" if status.account is None else harmless(status.account),
         status.state.replace("_", " "),
         f"{status.since:%Y-%m-%d %H:%M}Z" if status.since else "-",
-        time_left(status.access_expires_at, now) if has_token else "-",
-        "-" if status.needs_human else _refreshing(status),
+        _expiry(status, now) if has_token else "-",
+        "-" if status.needs_human or status.account is None else _refreshing(status),
     )
 
 
+def _expiry(status: Status, now: datetime) -> str:
+    return "never" if status.never_expires else time_left(status.access_expires_at, now)
+
+
 def _refreshing(status: Status) -> str:
+    if status.never_expires and not status.failures:
+        return "-"
     if not status.can_be_renewed:
         return "none"
     return "failing" if status.failures else "ok"
@@ -154,6 +234,9 @@ def _details(status: Status, now: datetime) -> Iterator[str]:
         yield f"{NOT_RENEWABLE}; once the access token has expired, {status.remedy}"
     elif status.remedy:
         yield status.remedy
+    if status.state == State.LOCKED:
+        again = command("upstream_try_again", status.upstream, status.account or "default")
+        yield f"once it is unlocked, to try the stored tokens: {again}"
     if status.failures:
         yield f"failing since {timestamp(status.failing_since)}: {status.failure}; {_next_attempt(status, now)}"
     if status.failures and status.failure_verdict == "config":

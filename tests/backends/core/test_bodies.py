@@ -20,7 +20,7 @@ from jwt_upstream.backends import (
     Backend,
     Verdict,
 )
-from jwt_upstream.backends.core.bodies import body, drain
+from jwt_upstream.backends.core.bodies import body, drain, values
 from jwt_upstream.testing import answer
 from tests.support.raw_server import RawServer, say
 from tests.support.upstream import Answer, Upstream
@@ -44,6 +44,17 @@ URL = "https://up.example.com/"
 def test_paths(paths: list[str], response: Response) -> None:
     """Tokens are found deep in the body, at its root, in a header and in a cookie."""
     assert Backend("up", URL, access_paths=paths).token_pair("login", response, NOW).access == "a1"
+
+
+def test_values_at_several_paths() -> None:
+    """What rules ask for again and again is looked up once, but not headers, which a project may change."""
+    response = answer(401, {"X-Code": "c"}, {"code": "a", "detail": None, "error": {"message": "b"}})
+    found = values(response, ("code", "detail", "error.message", "other"))
+    assert found == ["a", "b"]
+    assert values(response, ("code", "detail", "error.message", "other")) is found
+    assert values(response, ("header:X-Code", "code")) == ["c", "a"]
+    response.headers["X-Code"] = "d"
+    assert values(response, ("header:X-Code", "code")) == ["d", "a"]
 
 
 def test_cookie_of_a_jar() -> None:

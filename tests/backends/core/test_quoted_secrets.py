@@ -5,12 +5,15 @@ from __future__ import annotations
 import html
 import json
 import re
+import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable
 from functools import partial
 from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jwt_upstream.backends.core import masked
 
@@ -70,3 +73,68 @@ def test_nothing_to_search() -> None:
     """An empty message stays empty, and lone surrogates are no trouble."""
     assert masked("", SECRETS) == ""
     assert masked("no", ["\ud800" * 9]) == "no"
+
+
+def javascript(text: str) -> str:
+    """Escape as Rails, Go and PHP do what HTML would take for its own."""
+    return re.sub("[<>\\\\&'\"/\x7f-\U0010ffff]", lambda char: json.dumps(char[0])[1:-1].replace("/", "\\/"), text)
+
+
+def numbered(text: str) -> str:
+    """Escape by numbers, decimal ones as PHP's."""
+    return "".join(char if char.isalnum() else f"&#{ord(char):03};" for char in text)
+
+
+#: All are used upon each other.
+ESCAPES: list[Callable[[str], str]] = [
+    str,
+    partial(quote, safe=""),
+    quote,
+    quote_plus,
+    lambda text: quote(text, safe="").lower() if text.islower() else quote(text, safe=""),
+    lambda text: json.dumps(text)[1:-1],
+    lambda text: json.dumps(text, ensure_ascii=False)[1:-1].replace("/", "\\/"),
+    lambda text: "".join(f"\\u{ord(char):04X}" if ord(char) < 0x10000 else char for char in text),
+    javascript,
+    html.escape,
+    numbered,
+]
+secrets = st.text("abcdefXYZ0159 +/=<>&\"'%\\äß€𝄞~._-{}", min_size=12, max_size=40)
+
+
+@settings(max_examples=30, derandomize=True, database=None, deadline=None)
+@given(secret=secrets, escapes=st.lists(st.sampled_from(ESCAPES), max_size=3), data=st.data())
+def test_any_escapes(secret: str, escapes: list[Callable[[str], str]], data: st.DataObject) -> None:
+    """A secret, its beginning or its end is masked, however servers have escaped it on the way."""
+    kept = data.draw(st.integers(8, len(secret)))
+    quoted = data.draw(st.sampled_from([secret, secret[:kept], secret[-kept:]]))
+    for escape in escapes:
+        quoted = escape(quoted)
+    assert masked(f"Said |{quoted}|!", [secret]) == "Said |[…]|!"
+
+
+def test_secret_that_looks_escaped() -> None:
+    """A secret that holds what could be an escape is masked, escaped or not."""
+    for secret in ("00000000%00ß", "&amp;Zebra\\u0041 %41"):
+        for quoted in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1], html.escape(secret)):
+            assert masked(f"Said |{quoted}|!", [secret]) == "Said |[…]|!"
+
+
+def test_pair_of_escapes() -> None:
+    """A character that JSON writes by two escapes is one of the secret's."""
+    secret = "Zebra-𝄞-hunter"
+    assert masked(f"Said |{json.dumps(secret)[1:-1]}|!", [secret]) == "Said |[…]|!"
+
+
+@pytest.mark.parametrize("cut", [slice(0, 8), slice(0, 11), slice(-8, None), slice(-10, None)])
+@pytest.mark.parametrize("secret", ["k" + "3x9Qz" * 8, "Zw-tiny-Secret_9"])
+def test_beginning_or_end(secret: str, cut: slice) -> None:
+    """Eight characters are enough where a message begins or ends in the middle of a secret."""
+    assert masked(f"token {secret[cut]}, no", [secret]) == "token […], no"
+
+
+def test_long_message_takes_no_time() -> None:
+    """The longest message that is searched, all of it escapes within escapes, takes hardly any time."""
+    began = time.perf_counter()
+    masked("%2525" * 800 + "&amp;" * 20, [TOKEN * 20, PASSWORD * 20])
+    assert time.perf_counter() - began < 2

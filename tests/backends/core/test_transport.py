@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from requests import Request, Session
 
 from jwt_upstream.backends import (
     Backend,
     Verdict,
 )
-from jwt_upstream.backends.core.transport import Deadline
+from jwt_upstream.backends.core.transport import Deadline, OneRequest, kept_connections
 from jwt_upstream.tokens import TokenPair
 from tests.support.exchanges import refreshed
 from tests.support.raw_server import Behaviour, RawServer, reset, say, self_signed
@@ -158,3 +162,124 @@ def test_large_answer_of_a_token_endpoint(server: Upstream) -> None:
     """An answer which holds all of a user's rights beside the tokens is read to its end."""
     server.answers["/refresh"] = Answer(200, {"rights": ["x" * 100] * 5000, "access": "a", "refresh": "r"})
     assert refreshed(server).pair == TokenPair("a", "r")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"data": {"a": "ü +&", "b": "x"}},
+        {"data": {"a": ["1", "2"], "n": None}},
+        {"data": {"a": "b"}, "headers": {"content-type": "text/x", "accept": None}},
+        {"data": "raw"},
+        {"json": {"a": 1}, "auth": ("u", "p")},
+        {"method": "GET", "params": {"q": "ä b"}, "cookies": {"a": "b"}},
+    ],
+)
+def test_prepared_as_requests_does(given: dict[str, Any]) -> None:
+    """What is sent is what a session of requests would send, headers and body included."""
+    request = Request(**{"method": "post", "url": "http://u:p@up.example.com/x?y=1", **given})
+    usual = Session()
+    usual.auth = lambda prepared: prepared
+    sent, expected = OneRequest(Deadline(1)).prepare_request(request), usual.prepare_request(request)
+    assert (sent.method, sent.url, sent.body) == (expected.method, expected.url, expected.body)
+    assert {name.lower(): text for name, text in sent.headers.items()} == {
+        name.lower(): text for name, text in expected.headers.items()
+    }
+
+
+# -- connections that are kept
+
+
+def test_frequent_refreshes(server: Upstream) -> None:
+    """Refreshes that follow each other share a connection from the second on, in whatever thread they are made."""
+    server.answers["/refresh"] = Answer(200, PAIR)
+    with ThreadPoolExecutor(1) as thread:
+        verdicts = [refreshed(server).verdict, *(thread.submit(refreshed, server).result().verdict for _ in range(3))]
+    assert verdicts == [Verdict.OK] * 4
+    assert server.connections <= 2
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_kept_connection_that_the_server_closes(is_seen: bool) -> None:
+    """A closed connection is not used; one that is closed as a request comes has that request lost, not sent again."""
+    body = json.dumps(PAIR).encode()
+    answer = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+    def behave(connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)  # the end comes with the answer
+        connection.sendall(answer)
+        if is_seen:
+            connection.shutdown(socket.SHUT_WR)
+        else:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+            connection.recv(1)
+
+    with RawServer(behave) as server, kept_connections():
+        backend = Backend("up", server.url, deadline=2.0)
+        outcomes = [backend.refresh(TokenPair("a1", name)) for name in ("r1", "r2")]
+    verdicts = [(outcome.verdict, outcome.is_ambiguous) for outcome in outcomes]
+    assert verdicts == [(Verdict.OK, False), (Verdict.OK, False) if is_seen else (Verdict.TRANSIENT, True)]
+    assert len(server.received) == (2 if is_seen else 1)
+
+
+def test_kept_connection(server: Upstream) -> None:
+    """Refreshes of one thread share a connection, and nothing else: the second is not sent the first one's cookie."""
+    server.answers["/refresh"] = Answer(200, PAIR, {"Set-Cookie": "a=b"})
+    with kept_connections():
+        assert [refreshed(server).verdict for _ in range(3)] == [Verdict.OK] * 3
+        assert server.connections == 1
+    assert [seen.headers.get("Cookie") for seen in server.seen] == [None] * 3
+    assert refreshed(server).verdict is Verdict.OK
+    assert server.connections == 2
+
+
+def test_kept_connection_that_was_idle(server: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that has been idle is not used again, since its server may be closing it just then."""
+    monkeypatch.setattr("jwt_upstream.backends.core.transport._MOST_IDLE_SECONDS", 0.0)
+    server.answers["/refresh"] = Answer(200, PAIR)
+    with kept_connections():
+        assert [refreshed(server).verdict for _ in range(2)] == [Verdict.OK] * 2
+    assert server.connections == 2
+
+
+def test_deadline_on_a_kept_connection(server: Upstream) -> None:
+    """The deadline holds for each refresh anew, and the connection on which one was missed is not used again."""
+    answers = [Answer(200, PAIR), Answer(200, PAIR, delay=1.0), Answer(200, PAIR)]
+    server.answers["/refresh"] = lambda _: answers.pop(0)
+    with kept_connections():
+        backend = Backend("up", server.url, deadline=0.3)
+        outcomes = [backend.refresh(TokenPair("a1", "r1")) for _ in range(3)]
+    assert [outcome.verdict for outcome in outcomes] == [Verdict.OK, Verdict.TRANSIENT, Verdict.OK]
+    assert "no complete answer within 0.3 s" in outcomes[1].reason
+    assert outcomes[1].is_ambiguous
+    assert server.connections == 2
+
+
+def test_kept_tls_connection(tmp_path: Path) -> None:
+    """A connection with TLS is kept as well, and its deadline is, too."""
+    answers = [Answer(200, PAIR), Answer(200, PAIR), Answer(200, PAIR, delay=1.0)]
+    with Upstream(self_signed(tmp_path)) as server, kept_connections():
+        server.answers["/refresh"] = lambda _: answers.pop(0)
+        backend = Backend("up", server.url, deadline=0.5, verify=str(tmp_path / "certificate.pem"))
+        verdicts = [backend.refresh(TokenPair("a1", "r1")).verdict for _ in range(3)]
+        assert server.connections == 1
+    assert verdicts == [Verdict.OK, Verdict.OK, Verdict.TRANSIENT]
+
+
+# -- deadlines
+
+
+def test_one_thread_watches_all_deadlines() -> None:
+    """Deadlines are cut in their order, whichever began first, by one thread, which ends when there are none."""
+    pairs = [socket.socketpair() for _ in range(3)]
+    with ExitStack() as stack:
+        for (ours, theirs), seconds in zip(pairs, (0.3, 0.1, 60), strict=True):
+            stack.enter_context(ours)
+            stack.enter_context(theirs)
+            stack.enter_context(Deadline(seconds)).watch(ours)
+        assert pairs[1][1].recv(1) == b""
+        assert pairs[0][1].recv(1) == b""
+        watching = [thread for thread in threading.enumerate() if thread.name == "jwt_upstream deadlines"]
+        assert len(watching) == 1
+        pairs[2][0].sendall(b"x")
+        assert pairs[2][1].recv(1) == b"x"

@@ -31,6 +31,33 @@ def test_options_that_are_secret() -> None:
     assert "s3cret" not in repr(previews(backend))
 
 
+def test_device_login() -> None:
+    """Where there is a device login, the request for its codes is shown without the client's secret."""
+    device = previews(OAuth2Backend("up", URL, client_id="us", client_secret="s3cret", device_path="device"))["device"]
+    assert (device.method, device.url, device.body) == ("POST", f"{URL}device", "client_id=us")
+    assert ("Authorization", "Basic […]") in device.headers
+
+
+def test_browser_login() -> None:
+    """Where there is a login by a browser, the page's URL is shown, with nothing that belongs to one login."""
+    code = {"grant_type": "authorization_code", "authorize_path": "authorize", "scope": "read"}
+    shown = previews(OAuth2Backend("up", URL, client_id="us", client_secret="s3cret", **code))["browser"]
+    assert (shown.method, shown.url) == (
+        "GET",
+        f"{URL}authorize?scope=read&state=[…]&code_challenge=[…]&code_challenge_method=S256&response_type=code"
+        "&client_id=us&redirect_uri=http%3A%2F%2F127.0.0.1%3A8400%2F",
+    )
+
+
+def test_logout() -> None:
+    """Where a logout is told to the upstream, what would be sent is shown with names in place of the tokens."""
+    backend = OAuth2Backend("up", URL, client_id="us", client_secret="s3cret", revoke_path="./revoke")
+    logout = previews(backend)["logout"]
+    assert (logout.method, logout.url) == ("POST", f"{URL}revoke")
+    assert logout.body == "token={refresh}&token_type_hint=refresh_token"
+    assert "s3cret" not in repr(logout)
+
+
 def test_options_that_are_missing() -> None:
     """What OPTIONS lacks is shown as a placeholder, so that one sees where it goes."""
     backend = Backend("up", URL, refresh_path="{client_id}/refresh")

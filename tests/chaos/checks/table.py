@@ -22,7 +22,7 @@ CHECKS: tuple[Callable[[Story], Result], ...] = (
     events.changes_have_events,
     events.events_are_told,
     events.troubles_have_incidents,
-    events.incidents_are_mailed_once,
+    events.incidents_are_told_once,
     bounds.waits_are_bounded,
     bounds.blocked_soon,
     bounds.nothing_is_stuck,

@@ -7,8 +7,29 @@ from typing import Any
 import django_project
 from serving import serve_wsgi
 
+LOGIN_PAGE = '<form method="post">{% csrf_token %}{{ form }}<button>Log in</button></form>'
+LOADERS = [
+    ("django.template.loaders.locmem.Loader", {"registration/login.html": LOGIN_PAGE}),
+    "django.template.loaders.app_directories.Loader",
+]
 django_project.configure(
-    ["oauth2_provider"],
+    ["django.contrib.sessions", "oauth2_provider"],
+    # For its page on which a user consents.
+    LOGIN_URL="/login/",
+    MIDDLEWARE=[
+        "django.contrib.sessions.middleware.SessionMiddleware",
+        "django.middleware.csrf.CsrfViewMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+    ],
+    TEMPLATES=[
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "OPTIONS": {
+                "loaders": LOADERS,
+                "context_processors": ["django.template.context_processors.request"],
+            },
+        }
+    ],
     REST_FRAMEWORK={
         "DEFAULT_AUTHENTICATION_CLASSES": ["oauth2_provider.contrib.rest_framework.OAuth2Authentication"],
         "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -17,12 +38,16 @@ django_project.configure(
         "REFRESH_TOKEN_REUSE_PROTECTION": True,
         # So that a change of the lifetimes is noticed.
         "ALWAYS_RELOAD_OAUTHLIB_CORE": True,
+        "OAUTH_DEVICE_VERIFICATION_URI": "http://127.0.0.1/o/device/",
     },
 )
 
-from django.http import JsonResponse  # noqa: E402 -- once the settings are there
+# Below, since models and views are imported once the settings are there.
+from django.contrib.auth.models import User  # noqa: E402
+from django.contrib.auth.views import LoginView  # noqa: E402
+from django.http import JsonResponse  # noqa: E402
 from django.urls import include, path  # noqa: E402
-from oauth2_provider.models import AccessToken, Application, RefreshToken  # noqa: E402
+from oauth2_provider.models import AccessToken, Application, DeviceGrant, RefreshToken  # noqa: E402
 from oauth2_provider.settings import oauth2_settings  # noqa: E402
 from oauth2_provider.views.generic import ProtectedResourceView  # noqa: E402
 from rest_framework.decorators import api_view  # noqa: E402
@@ -45,6 +70,7 @@ class Me(ProtectedResourceView):
 
 urlpatterns = [
     path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
+    path("login/", LoginView.as_view()),
     path("me/", me),
     path("plain/me/", Me.as_view()),
 ]
@@ -63,6 +89,14 @@ def revoke(username: str) -> None:
     AccessToken.objects.filter(user__username=username).delete()
 
 
+def decide(user_code: str, username: str, is_confirmed: bool) -> None:
+    """Do to a device login what the toolkit's page does when a user has entered the code and pressed a button."""
+    grant = DeviceGrant.objects.get(user_code=user_code)
+    grant.user = User.objects.get(username=username)
+    grant.status = DeviceGrant.AUTHORIZED if is_confirmed else DeviceGrant.DENIED
+    grant.save()
+
+
 if __name__ == "__main__":
     app = django_project.application()
     Application.objects.create(
@@ -72,4 +106,20 @@ if __name__ == "__main__":
         client_type=Application.CLIENT_CONFIDENTIAL,
         authorization_grant_type=Application.GRANT_PASSWORD,
     )
-    serve_wsgi(app, {**django_project.ORDERS, "lifetimes": lifetimes, "revoke": revoke})
+    Application.objects.create(
+        name="device under test",
+        client_id="device",
+        client_type=Application.CLIENT_PUBLIC,
+        authorization_grant_type=Application.GRANT_DEVICE_CODE,
+    )
+    Application.objects.create(
+        name="browser under test",
+        client_id="browser",
+        client_secret="its secret: 100%",
+        client_type=Application.CLIENT_CONFIDENTIAL,
+        authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
+        # Which it compares without the port (RFC 8252, section 7.3).
+        redirect_uris="http://127.0.0.1/",
+    )
+    orders = {"lifetimes": lifetimes, "revoke": revoke, "decide": decide}
+    serve_wsgi(app, {**django_project.ORDERS, **orders})

@@ -1,0 +1,106 @@
+"""Does something to many credentials in bounded time, and says in one message what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.utils.translation import gettext as _
+
+from jwt_upstream.exceptions import UpstreamError
+from jwt_upstream.models import Credential
+
+#: After how many seconds the page answers, and how many credentials are in work at a time.
+SECONDS = 5.0
+THREADS = 8
+#: The most that are done at once: Django takes no more than 1000 fields of a form.
+MOST = 500
+
+_MOST_NAMED = 5
+_MOST_CHARACTERS = 200
+
+#: Does something to a credential, and returns what is to be said of it, if anything.
+Work = Callable[[Credential], str]
+
+
+@dataclass
+class Summary:
+    """What came of it: what was said of those that were done, why others failed, and how many are yet to be done."""
+
+    said: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    under_way: int = 0
+    left: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all are done, and none has failed."""
+        return not (self.failed or self.under_way or self.left)
+
+    def text(self, done: str) -> str:
+        """Return one message, such as "56 refreshed, 2 failed: …"; it doesn't begin with a name."""
+        counts = [_("%d %s") % (len(self.said), done)]
+        if self.failed:
+            counts.append(_("%d failed: %s") % (len(self.failed), self._named()))
+        if self.under_way:
+            counts.append(_("%d still under way") % self.under_way)
+        if self.left:
+            counts.append(_("%d not begun within %d seconds: select them again") % (self.left, SECONDS))
+        return ", ".join(counts) + "."
+
+    def _named(self) -> str:
+        named = "; ".join(text[:_MOST_CHARACTERS] for text in self.failed[:_MOST_NAMED])
+        more = len(self.failed) - _MOST_NAMED
+        return named if more <= 0 else _("%s; and %d more") % (named, more)
+
+
+def do_each(work: Work, credentials: Sequence[Credential]) -> Summary:
+    """Do it to each, several at a time, and return after SECONDS at the latest; what was begun by then goes on."""
+    if len(credentials) == 1:
+        summary = Summary()
+        _note(_outcome(work, credentials[0]), summary)
+        return summary
+    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="jwt_upstream admin")
+    futures = [pool.submit(_in_thread, work, credential) for credential in credentials]
+    wait(futures, SECONDS)
+    pool.shutdown(wait=False, cancel_futures=True)
+    return _summary(futures)
+
+
+_Outcome = tuple[bool, str]
+
+
+def _outcome(work: Work, credential: Credential) -> _Outcome:
+    try:
+        return True, work(credential)
+    except (UpstreamError, ImproperlyConfigured) as error:
+        return False, str(error)
+
+
+def _in_thread(work: Work, credential: Credential) -> _Outcome:
+    try:
+        return _outcome(work, credential)
+    except Exception as error:  # nobody sees what a thread raises; what it says may be anything
+        return False, f"{credential}: {type(error).__name__}"
+    finally:
+        connections.close_all()
+
+
+def _summary(futures: Sequence[Future[_Outcome]]) -> Summary:
+    summary = Summary()
+    for future in futures:
+        if future.cancelled():
+            summary.left += 1
+        elif future.done():
+            _note(future.result(), summary)
+        else:
+            summary.under_way += 1
+    return summary
+
+
+def _note(outcome: _Outcome, summary: Summary) -> None:
+    is_done, text = outcome
+    (summary.said if is_done else summary.failed).append(text)

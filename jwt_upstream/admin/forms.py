@@ -1,0 +1,102 @@
+"""The forms of the actions. What is typed into them is sent to the upstream, and neither stored nor shown again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, QueryDict
+from django.utils.translation import gettext_lazy as _
+
+from jwt_upstream.names import check_name
+from jwt_upstream.tokens import Secrets, TokenPair
+
+_OFF = {"autocomplete": "off"}
+
+
+def taken(request: HttpRequest) -> QueryDict | None:
+    """Return what was posted, and leave nothing of it in the request, which error reporters show; None for a GET."""
+    if request.method != "POST":
+        return None
+    posted, request.POST = request.POST, QueryDict()
+    return posted
+
+
+def _named(value: str) -> None:
+    try:
+        check_name("the name", value)
+    except ValueError as error:
+        raise ValidationError(str(error).capitalize()) from None
+
+
+class AccountForm(forms.Form):
+    """Asks for the name of an account, unless it is known."""
+
+    def __init__(self, account: str | None, data: QueryDict | None) -> None:
+        super().__init__(data)
+        self._account = account
+        if account is None:
+            help_text = _("Which of several at the upstream; leave it if there is only one.")
+            self.fields["account"] = forms.CharField(initial="default", validators=[_named], help_text=help_text)
+
+    @property
+    def account(self) -> str:
+        """The account, once the form is valid."""
+        return self.cleaned_data["account"] if self._account is None else self._account
+
+
+class LoginForm(AccountForm):
+    """Asks for what a backend's login asks for; all but the username are typed unseen."""
+
+    def __init__(self, asks: Iterable[str], account: str | None, username: str, data: QueryDict | None) -> None:
+        super().__init__(account, data)
+        self._asks = tuple(asks)
+        for name in self._asks:
+            self.fields[f"login_{name}"] = _username(username) if name == "username" else _secret(name)
+
+    def secrets(self) -> Secrets:
+        """Return what was typed."""
+        return Secrets({name: self.cleaned_data[f"login_{name}"] for name in self._asks})
+
+
+class AdoptForm(AccountForm):
+    """Asks for tokens that were obtained elsewhere."""
+
+    def __init__(self, account: str | None, data: QueryDict | None) -> None:
+        super().__init__(account, data)
+        self.fields["access_token"] = _secret("access_token")
+        self.fields["refresh_token"] = _secret("refresh_token", required=False)
+
+    def clean(self) -> dict[str, Any]:
+        """Check that they are tokens; what is wrong is said without them."""
+        try:
+            self.pair()
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+        return self.cleaned_data
+
+    def pair(self) -> TokenPair:
+        """Return what was typed."""
+        return TokenPair(self.cleaned_data.get("access_token", ""), self.cleaned_data.get("refresh_token", ""))
+
+
+class ReasonForm(forms.Form):
+    """Asks why; the reason is kept in the history."""
+
+    reason = forms.CharField(
+        max_length=200, validators=[_named], help_text=_("Kept in the history, and told to the admins.")
+    )
+
+
+def _username(initial: str) -> forms.Field:
+    widget = forms.TextInput(_OFF)
+    return forms.CharField(label=_("Username"), initial=initial, validators=[_named], widget=widget)
+
+
+def _secret(name: str, *, required: bool = True) -> forms.Field:
+    label = name.replace("_", " ").capitalize()
+    # Not stripped, since a password may begin with a space, and not shown again if the form is.
+    widget = forms.PasswordInput(_OFF, render_value=False)
+    return forms.CharField(label=label, widget=widget, strip=False, required=required)

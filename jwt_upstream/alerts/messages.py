@@ -1,0 +1,256 @@
+"""What a notifier is given: an alert, which names accounts and upstreams in trouble in words fit for anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from jwt_upstream.clock import host_now
+from jwt_upstream.formatting import duration, timestamp
+from jwt_upstream.models import Credential, Event, Incident, Notice
+from jwt_upstream.names import command, full_name, harmless
+from jwt_upstream.store import outbox
+
+from .links import link, page
+
+#: The events that end an account's incident.
+_ENDS = (Event.Kind.REFRESHED, Event.Kind.LOGGED_IN, Event.Kind.RESTORED)
+
+_SENTENCES = {
+    "rejected": "{upstream} has refused the stored tokens of the account {account}. Somebody has to log in again.",
+    "locked": "{upstream} says that the account {account} is locked or disabled.",
+    "unreadable": "The stored tokens of the account {account} at {upstream} can't be decrypted with any of our keys.",
+    "failing": "The account {account} gets no new token from {upstream}, while other accounts do.",
+    "down": "{upstream} gives out no new tokens: it is down, overloaded or can't be reached.",
+    "misconfigured": "{upstream} refuses our requests for new tokens: our settings for it seem to be wrong.",
+    "expiring": "The login of the account {account} at {upstream} ends soon, and no refresh prolongs it.",
+    "secret": "Our client secret for {upstream} expires soon.",
+}
+_STOPPED = "Until then every call to {upstream} with such an account fails at once, and nothing is sent."
+_DEGRADED = (
+    "Calls work until the present access tokens expire, then they fail. New tokens are requested again and again "
+    "without your doing; nothing is lost."
+)
+_CONSEQUENCES = {
+    "failing": _DEGRADED,
+    "down": _DEGRADED,
+    "misconfigured": _DEGRADED,
+    "expiring": "After that every call to {upstream} with this account fails.",
+    "secret": "After that no account gets a new token from {upstream}.",
+}
+_ADVICE = {
+    "failing": 'Look at this account at {upstream}. If it is well there, open its page and press "Refresh now".',
+    "down": "Nothing, unless it stays down: then ask whoever runs {upstream}.",
+    "misconfigured": "Check the settings of {upstream} in JWT_UPSTREAM: client, paths, certificates. The command "
+    "shows what is sent, and explains the answer.",
+    "expiring": "Log in again before it ends, on its page or by the command.",
+    "secret": "Have a new one issued by {upstream}, and put it and its client_secret_expires_at into OPTIONS of this "
+    "upstream in JWT_UPSTREAM.",
+}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An account, or a whole upstream, that an alert is about; no field holds a secret.
+
+    ``kind`` is that of its incident, "expiring" (a refresh token) or "secret" (a client secret). ``until`` is when it
+    worked again, or the expiry. ``reason`` is mostly what the upstream said, ``url`` what it was asked, without query.
+    ``page`` is the path of its page in the admin, "" without the admin; ``link`` is the page's URL, "" if
+    JWT_UPSTREAM_SITE_URL is not set. ``incident`` is the key of the ``Incident``,
+    ``ended_by`` says what ended it, and who asked for that.
+    """
+
+    upstream: str
+    account: str
+    kind: str
+    since: datetime
+    until: datetime | None = None
+    reason: str = ""
+    url: str = ""
+    concerns: str = ""
+    username: str = ""
+    what_to_do: str = ""
+    command: str = ""
+    page: str = ""
+    link: str = ""
+    incident: int | None = None
+    ended_by: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Its name, such as "crm/acme" for an account and "upstream crm" for a whole upstream."""
+        name = full_name(self.upstream, self.account)
+        return name if self.account else f"upstream {name}"
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, in a sentence for somebody who knows nothing of this app."""
+        return _SENTENCES.get(self.kind, "").format(upstream=harmless(self.upstream), account=harmless(self.account))
+
+    @property
+    def consequence(self) -> str:
+        """What that means for calls."""
+        return _CONSEQUENCES.get(self.kind, _STOPPED).format(upstream=self.upstream)
+
+    @property
+    def lasted(self) -> timedelta | None:
+        """How long it lasted, if it is over."""
+        return self.until - self.since if self.until else None
+
+    @property
+    def times(self) -> Mapping[str, str]:
+        """Its moments and durations as texts: since, ago, until, left, lasted."""
+        now, until = host_now(), self.until or self.since
+        return {
+            "since": timestamp(self.since),
+            "ago": duration((now - self.since).total_seconds()),
+            "until": timestamp(self.until),
+            "left": duration((until - now).total_seconds()),
+            "lasted": duration((until - self.since).total_seconds()),
+        }
+
+    @property
+    def is_of_one(self) -> bool:
+        """Whether it is told as the whole upstream's, but one account alone has shown it."""
+        return not self.account and self.concerns.startswith("1 of ")
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One message: something begins, lasts or is over at one upstream.
+
+    ``kind`` is "opened", "reminder", "recovered", "expiring", or "test" for one that only tries the notifiers.
+    ``troubles`` are the first twenty of ``counts``, which says how many there are of each kind.
+    """
+
+    upstream: str
+    kind: str
+    troubles: tuple[Trouble, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    at: datetime = field(default_factory=host_now)
+
+    @property
+    def total(self) -> int:
+        """How many accounts and upstreams it is about."""
+        return sum(self.counts.values())
+
+    @property
+    def more(self) -> int:
+        """How many of them ``troubles`` leaves out."""
+        return self.total - len(self.troubles)
+
+    @property
+    def is_reminded(self) -> bool:
+        """Whether there will be reminders of it."""
+        return self.kind in {"opened", "reminder"} and bool(self.counts.keys() & set(Incident.REMINDED))
+
+    @property
+    def one_of_each(self) -> tuple[Trouble, ...]:
+        """The first of the troubles for which the same is to be done."""
+        return tuple({trouble.what_to_do: trouble for trouble in reversed(self.troubles)}.values())[::-1]
+
+    @property
+    def overview(self) -> str:
+        """The URL, or else the path, of the admin's page with all credentials of the upstream."""
+        path = page("credential_changelist")
+        return f"{link(path) or path}?{urlencode({'upstream': self.upstream})}" if path else ""
+
+    @property
+    def subject(self) -> str:
+        """The message in one line, without a line break whatever names contain."""
+        if self.kind == "test":
+            return "test message"
+        said = self._of_one(self.troubles[0]) if self.total == 1 else self._of_many()
+        return " ".join(f"{'reminder: ' if self.kind == 'reminder' else ''}{said}".split())
+
+    def _of_one(self, trouble: Trouble) -> str:
+        if self.kind == "recovered":
+            return f"{trouble.subject} works again"
+        if self.kind == "expiring":
+            what = "log in again" if trouble.account else "replace the client secret"
+            return f"{trouble.subject}: {what} before {trouble.until:%Y-%m-%d}"
+        return f"{trouble.subject} is {'still ' if self.kind == 'reminder' else ''}{trouble.kind}"
+
+    def _of_many(self) -> str:
+        if self.kind == "recovered":
+            return f"{self.upstream}: {self.total} incidents are over"
+        if self.kind == "expiring":
+            return f"{self.upstream}: {self.total} logins end within days"
+        still = "still " if self.kind == "reminder" else ""
+        parts = [_counted(kind, number, still) for kind, number in sorted(self.counts.items())]
+        return f"{self.upstream}: {', '.join(parts)}"
+
+
+def _counted(kind: str, number: int, still: str) -> str:
+    if kind in {"down", "misconfigured"}:
+        return f"the upstream is {still}{kind}"
+    return f"1 account is {still}{kind}" if number == 1 else f"{number} accounts are {still}{kind}"
+
+
+# -- made of rows
+
+
+def alert_of(batch: outbox.Batch) -> Alert:
+    """Return the message that a batch of notices is to be told as."""
+    troubles = tuple(_of_incident(each.incident) if each.incident else _of_expiry(each) for each in batch.notices)
+    return Alert(batch.group.upstream, batch.group.kind, troubles, batch.counts, batch.clock.now())
+
+
+def _of_incident(incident: Incident) -> Trouble:
+    row = incident.credential if incident.account else None
+    path = page("credential_change", row.pk) if row else page("incident_change", incident.pk)
+    probe = command("upstream_probe", incident.upstream)
+    return Trouble(
+        harmless(incident.upstream),
+        harmless(incident.account),
+        incident.kind,
+        incident.since,
+        incident.closed_at,
+        incident.reason,
+        incident.url,
+        incident.concerns,
+        username=harmless(row.username) if row else "",
+        what_to_do=_what_to_do(incident.kind, row, incident.upstream),
+        command=row.log_in_command if row else probe,
+        page=path,
+        link=link(path),
+        incident=incident.pk,
+        ended_by=_ended_by(incident),
+    )
+
+
+def _ended_by(incident: Incident) -> str:
+    if incident.is_open or not incident.account:
+        return ""
+    events = Event.objects.using(incident._state.db).filter(upstream=incident.upstream, account=incident.account)
+    event = events.filter(kind__in=_ENDS).first()
+    return f"{event.get_kind_display()} by {event.by}" if event else ""
+
+
+def _what_to_do(kind: str, row: Credential | None, upstream: str) -> str:
+    if kind in _ADVICE:
+        return _ADVICE[kind].format(upstream=upstream)
+    log_in = "log in again, on its page or by the command."
+    if row is None or not row.advice:
+        return log_in.capitalize()
+    advice = row.advice.replace(", then try again in the admin", '. Then open its page and press "Try again"')
+    return f"{advice[:1].upper()}{advice[1:]}. Or {log_in}"
+
+
+def _of_expiry(notice: Notice) -> Trouble:
+    row = Credential.objects.using(notice._state.db).filter(upstream=notice.upstream, account=notice.account).first()
+    kind, path = "expiring" if notice.account else "secret", page("credential_change", row.pk) if row else ""
+    return Trouble(
+        harmless(notice.upstream),
+        harmless(notice.account),
+        kind,
+        since=(row.obtained_at if row else None) or host_now(),
+        until=notice.expires_at,
+        username=harmless(row.username) if row else "",
+        what_to_do=_ADVICE[kind].format(upstream=notice.upstream),
+        command=row.log_in_command if row else "",
+        page=path,
+        link=link(path),
+    )

@@ -1,0 +1,39 @@
+"""A backend's settings as they were understood, with "[…]" in place of secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from jwt_upstream.backends.base import Backend
+from jwt_upstream.backends.core import shown_url
+
+from .previews import redacted_header, redacted_option
+
+_USER_IN_URL = re.compile(r"(?<=://)[^/@\s]*@")
+
+
+def shown_settings(backend: Backend) -> Iterator[tuple[str, str]]:
+    """Yield what a backend was made of, by name: its class, its addresses, and the options that are set."""
+    yield "BACKEND", type(backend).__name__
+    yield "BASE_URL", backend.base_url
+    paths = ("login_path", "refresh_path", "test_path") if backend.has_token_endpoint else ("test_path",)
+    for name in paths:
+        if path := getattr(backend, name):
+            yield name.replace("_path", " URL"), shown_url(backend.url(path), backend.own_secrets)
+    for name, value in sorted(backend._options.items()):
+        yield name, _shown(name, value)
+    if backend.automatic_login:
+        yield "LOGIN", ", ".join(sorted(backend.automatic_login.names))
+
+
+def _shown(name: str, value: Any) -> str:
+    if isinstance(value, Mapping) and name.endswith("headers"):
+        value = {header: redacted_header(header, str(text)) for header, text in value.items()}
+    else:
+        value = redacted_option(name, value)
+    # What is neither may be a function, say, that knows a secret.
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=lambda _: "[…]")
+    return _USER_IN_URL.sub("[…]@", text)

@@ -1,0 +1,43 @@
+"""GitHub: installations of a GitHub App."""
+
+from __future__ import annotations
+
+from .base import Backend
+from .core import TOKEN_REQUESTS, Rule, Verdict
+
+
+class GitHubAppBackend(Backend):
+    """An installation of a GitHub App; checked against docs.github.com (REST API 2022-11-28, Enterprise Server 3.19).
+
+    A JWT of the app, signed with the private key that GitHub gives out, is exchanged for a token of the installation
+    ``installation_id``, which is good for an hour. ``client_id`` is the app's client ID, or its app ID.
+    ``login_fields`` may limit what the token is for, such as ``{"permissions": {"issues": "read"}}``. A logout revokes
+    the token. The app itself, for ``GET /app`` say, is called with ``SelfSignedBackend``.
+    """
+
+    login_path = "app/installations/{installation_id}/access_tokens"
+    login_fields = {}
+    refresh_repeats_login = True
+    headers = {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"}
+    login_headers = {"Authorization": "Bearer {assertion}"}
+    installation_id: str = ""
+    #: A minute is what GitHub recommends ("Generating a JWT for a GitHub App"); the lifetime may be 10 minutes.
+    clock_skew = 60.0
+    assertion_lifetime = 300.0
+    access_paths = ("token",)
+    expires_at_paths = ("expires_at",)
+    revoke_path = "installation/token"  # REST API, "Revoke an installation access token"
+    revoke_method = "DELETE"
+    revoke_headers = {"Authorization": "Bearer {access}"}
+    retry_at_headers = ("X-RateLimit-Reset",)
+    _requires = ("client_id", "signing_key")
+    _can_assert = True
+    _usual_claims = {"iss": "{client_id}"}
+    _stamps = ("iat", "exp")
+    rules = (
+        Rule(Verdict.TRANSIENT, TOKEN_REQUESTS, (403,), json="message", pattern=r"\brate limit\b"),
+        # "This installation has been suspended": whoever installed the app has to unsuspend it.
+        Rule(Verdict.LOCKED, TOKEN_REQUESTS, (403,), json="message", pattern=r"^This installation has been suspended"),
+        # The call requires the token of the app itself.
+        Rule(Verdict.PASS, ("api",), (401,), json="message", pattern=r"JSON web token|\bclaim\b"),
+    )

@@ -1,0 +1,90 @@
+"""What tokens are bound to: the origin, token endpoint, client and scope that they were obtained for. None is secret.
+
+A binding is a dict of texts by name, as ``Backend.binding`` is one and ``Credential.obtained_for`` keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+_ENDPOINT = "token_endpoint"
+#: Further origins that the tokens may be sent to, with a space between two.
+ORIGINS = "origins"
+#: The path of ``BASE_URL``: not compared, since calls may move inside the origin, and with them a relative endpoint.
+BASE_PATH = "base_path"
+
+
+class Change(NamedTuple):
+    """Something that tokens were obtained for and that settings name differently now."""
+
+    name: str
+    before: str
+    now: str
+
+    @property
+    def is_of_origin(self) -> bool:
+        """Whether tokens would be sent to another scheme, host or port."""
+        if self.name == ORIGINS:
+            return True
+        before, now = urlsplit(self.before), urlsplit(self.now)
+        return (before.scheme, before.netloc) != (now.scheme, now.netloc)
+
+    def __str__(self) -> str:
+        if self.name == ORIGINS:
+            return f"the origins were {_shown(self.before)} and are {_shown(self.now)} now"
+        name = self.name.replace("_", " ")
+        return f"the {name} was {_shown(self.before)} and is {_shown(self.now)} now"
+
+
+def _shown(value: str) -> str:
+    return value or "not set"
+
+
+def changes(
+    obtained_for: Mapping[str, str], now: Mapping[str, str], *, is_misconfigured: bool = False
+) -> list[Change]:
+    """Return how a binding differs from what settings name now; one that is empty, or lacks a name, fits anything.
+
+    Of further origins only those count that are new, also where a binding is from before there were any.
+    While the last refresh failed for the settings' sake (``is_misconfigured``), all but another origin is a correction
+    and no change: tokens that were stored while the path or the client was a wrong one can't be refreshed with that.
+    """
+    if not obtained_for or obtained_for == now:
+        return []
+    found = [
+        Change(name, before, now.get(name, ""))
+        for name, before in {ORIGINS: "", **obtained_for}.items()
+        if name != BASE_PATH and _counts(name, before, now.get(name, ""))
+    ]
+    if _relative_endpoint(obtained_for) == _relative_endpoint(now):
+        found = [each for each in found if each.name != _ENDPOINT]
+    return [each for each in found if each.is_of_origin] if is_misconfigured else found
+
+
+def _counts(name: str, before: str, now: str) -> bool:
+    return not _origins(now) <= _origins(before) if name == ORIGINS else before != now
+
+
+def _origins(text: str) -> set[str]:
+    return set(text.split())
+
+
+def refreshed(obtained_for: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Return the binding of what a refresh has brought: further origins stay, as somebody has confirmed them once.
+
+    While a deployment adds one, a worker with the old settings would undo by its refresh what was confirmed.
+    """
+    both = _origins(obtained_for.get(ORIGINS, "")) | _origins(now.get(ORIGINS, ""))
+    return {**now, ORIGINS: " ".join(sorted(both))}
+
+
+def _relative_endpoint(binding: Mapping[str, str]) -> str:
+    base = f"{binding.get('origin', '')}{binding.get(BASE_PATH, '')}/"
+    return binding.get(_ENDPOINT, "").removeprefix(base)
+
+
+def described(found: Iterable[Change]) -> str:
+    """Return what has changed, from what to what, as a part of a sentence."""
+    return ", ".join(map(str, found))

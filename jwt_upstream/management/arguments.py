@@ -1,0 +1,115 @@
+"""What our commands have in common: the alias, the account, help with examples, and exit codes that say what to do."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
+from django.db import Error
+
+from jwt_upstream.exceptions import RefreshUnavailable, UpstreamError, UpstreamNotConfigured
+from jwt_upstream.models import Credential
+from jwt_upstream.names import MAX_NAME_CHARACTERS, did_you_mean, is_name
+from jwt_upstream.store import queries
+from jwt_upstream.tracebacks import without_variables
+
+#: A person must do something: log in, correct the settings or the command.
+NEEDS_HUMAN = 1
+#: The upstream or the database can't be used at the moment. Also argparse's own code for arguments that it refuses.
+TRY_LATER = 2
+#: The command did what it is for, but the upstream said no.
+REFUSED = 3
+
+#: With how many accounts of an upstream an unknown one is compared; that takes some 10 ms.
+_MOST_COMPARED = 1000
+
+
+class _KeepsLines(RawDescriptionHelpFormatter, DjangoHelpFormatter):
+    """Keeps the lines of the description and of the examples as they are written."""
+
+
+class UpstreamCommand(BaseCommand):
+    """A command whose help ends with examples and its exit codes."""
+
+    examples: Sequence[str] = ()
+    #: What each exit code means; docs/commands.rst has the same in one table.
+    exit_codes: Mapping[int, str] = {0: "done"}
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Add the examples and exit codes to the parser that Django makes."""
+        parts = [
+            "\n".join(["examples:", *(f"  {line}" for line in self.examples)]),
+            "\n".join(["exit codes:", *(f"  {code}  {text}" for code, text in self.exit_codes.items())]),
+        ]
+        return super().create_parser(
+            prog_name, subcommand, **{"formatter_class": _KeepsLines, "epilog": "\n\n".join(parts), **kwargs}
+        )
+
+    @without_variables
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Do as Django's commands do; what is raised shows no variable, such as a password that was typed."""
+        return super().execute(*args, **options)
+
+
+def add_alias(parser: ArgumentParser, **options: Any) -> None:
+    """Add the alias of an upstream; ``options`` are argparse's, such as ``nargs``."""
+    parser.add_argument("alias", **{"help": "The alias of the upstream in JWT_UPSTREAM.", **options})
+
+
+def add_account(parser: Any) -> None:
+    """Add ``--account``, to a parser or to a group of options."""
+    parser.add_argument(
+        "--account",
+        type=printable_name,
+        default="default",
+        help='The account, if there are several (default: "default").',
+    )
+
+
+def add_accounts(parser: Any) -> None:
+    """Add ``--account`` or, in its place, ``--all``."""
+    which = parser.add_mutually_exclusive_group()
+    add_account(which)
+    which.add_argument("--all", action="store_true", help="All of this upstream that need it.")
+
+
+def add_json(parser: Any) -> None:
+    """Add ``--json``, to a parser or to a group of options."""
+    parser.add_argument("--json", action="store_true", help="Print JSON; docs/commands.rst has the schema.")
+
+
+def printable_name(text: str) -> str:
+    """Return the name of an account or user; argparse refuses what can't be one."""
+    if not is_name(text):
+        raise ArgumentTypeError(f"must be 1 to {MAX_NAME_CHARACTERS} printable characters")
+    return text
+
+
+@contextmanager
+def told_in_a_line(afterwards: str = "") -> Iterator[None]:
+    """Turn what goes wrong into a CommandError of one line, which ends with what that means, and its exit code."""
+    try:
+        yield
+    except UpstreamNotConfigured as error:
+        raise CommandError(str(error), returncode=NEEDS_HUMAN) from error
+    except RefreshUnavailable as error:
+        raise CommandError(f"{error}{afterwards}", returncode=TRY_LATER) from error
+    except UpstreamError as error:
+        raise CommandError(f"{error}{_meant(error)}{afterwards}", returncode=NEEDS_HUMAN) from error
+    except Error as error:
+        text = f"The database failed ({type(error).__name__}){afterwards or '.'} Run manage.py migrate."
+        raise CommandError(text, returncode=NEEDS_HUMAN) from error
+
+
+def similar_account(upstream: str, account: str) -> str:
+    """Return what an account that there isn't may have been meant to be, "" if none is like it."""
+    rows = Credential.objects.using(queries.database()).filter(upstream=upstream).order_by("account")
+    return did_you_mean(account, rows.values_list("account", flat=True)[:_MOST_COMPARED])
+
+
+def _meant(error: UpstreamError) -> str:
+    row = error.credential
+    return similar_account(row.upstream, row.account) if row and row.pk is None else ""

@@ -1,0 +1,109 @@
+"""``manage.py upstream_logout``: forgets the tokens of an account, and tells the upstream."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from jwt_upstream.backends import Backend, get_backend
+from jwt_upstream.exceptions import NotLoggedIn, UpstreamNotConfigured
+from jwt_upstream.formatting import sentence, time_left, timestamp
+from jwt_upstream.login import log_out
+from jwt_upstream.management import prompts
+from jwt_upstream.management.arguments import (
+    REFUSED,
+    UpstreamCommand,
+    add_account,
+    add_alias,
+    similar_account,
+    told_in_a_line,
+)
+from jwt_upstream.models import Credential
+from jwt_upstream.refresh import find, mismatched
+from jwt_upstream.store import queries
+
+
+class Command(UpstreamCommand):
+    """Logs an account out."""
+
+    help = """\
+Log an account out: delete its tokens here, then tell the upstream, where it
+can be told, that they are no longer used. Calls raise NotLoggedIn until the
+next login; LOGIN in the settings is not used for an account that was logged
+out.
+
+The command lists what will be lost and asks before it does anything. Without a
+terminal it needs --yes."""
+    examples = (
+        "manage.py upstream_logout crm",
+        "manage.py upstream_logout crm --account acme --yes",
+        "manage.py upstream_logout crm --local-only    # others still use the same session",
+    )
+    exit_codes = {
+        0: "logged out, or there was nothing to log out",
+        1: "nothing was changed: cancelled, unknown alias",
+        2: "nothing was changed: the database is away, or a wrong argument",
+        3: "logged out here, but the upstream could not be told",
+    }
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the account, and how far to go."""
+        add_alias(parser)
+        add_account(parser)
+        parser.add_argument("--local-only", action="store_true", help="Send nothing to the upstream.")
+        parser.add_argument("--yes", action="store_true", help="Don't ask.")
+
+    def handle(self, *args: Any, alias: str, account: str, local_only: bool, **options: Any) -> None:
+        """Ask, forget the tokens, and say what became of it at the upstream."""
+        with told_in_a_line():
+            row = _row(alias, account)
+            if row is None or not _has_tokens(row):
+                meant = "" if row else similar_account(alias, account)
+                self.stdout.write(sentence(f"{alias}/{account}: there are no tokens, nothing was changed{meant}"))
+                return
+            self.stdout.write("\n".join(_losses(row, _backend(alias), local_only)))
+            if not options["yes"]:
+                prompts.confirm(f"Log {row} out?")
+            logout = log_out(alias, account, by=prompts.by("upstream_logout"), local_only=local_only)
+        done = f"{row}: the tokens are deleted here. {logout}"
+        if logout.is_told is False:
+            raise CommandError(done, returncode=REFUSED)
+        self.stdout.write(done)
+
+
+def _row(alias: str, account: str) -> Credential | None:
+    try:
+        return find(alias, account)
+    except NotLoggedIn:
+        if not Credential.objects.using(queries.database()).filter(upstream=alias).exists():
+            get_backend(alias)  # raises what there is to say of an unknown alias
+        return None
+
+
+def _has_tokens(row: Credential) -> bool:
+    return bool(row.access_token or row.refresh_token)
+
+
+def _backend(alias: str) -> Backend | None:
+    try:
+        return get_backend(alias)
+    except UpstreamNotConfigured:
+        return None
+
+
+def _losses(row: Credential, backend: Backend | None, local_only: bool) -> Iterator[str]:
+    now = row.now()
+    who = f" as {row.username}" if row.username else ""
+    yield f"{row}: {row.get_state_display()} since {timestamp(row.since)}{who}"
+    for what, token, expiry in (
+        ("access token", row.access_token, row.access_expires_at),
+        ("refresh token", row.refresh_token, row.refresh_expires_at),
+    ):
+        if token:
+            yield f"  {what:<14} {time_left(expiry, now)}"
+    is_told = backend and backend.revoke_path and not local_only and not mismatched(row)
+    yield "  upstream       " + ("is told that they are no longer used" if is_told else "is not told")
+    yield "Calls with this account fail until somebody logs in again."

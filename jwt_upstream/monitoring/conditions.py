@@ -1,0 +1,81 @@
+"""How each upstream is, by a few queries that are bounded however many credentials there are; decrypts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from jwt_upstream.backends import get_backend
+from jwt_upstream.conf import conf
+from jwt_upstream.exceptions import UpstreamNotConfigured
+from jwt_upstream.models import Credential, Incident
+from jwt_upstream.refresh import mismatch_among
+from jwt_upstream.store import queries
+
+State = Credential.State
+
+#: What an upstream's status can be, the worst last.
+STATUSES = ("ok", "degraded", "needs_human")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How one upstream is: its credentials by state, its own incident's kind ("" if none is open), the next expiry.
+
+    "failing" are the active credentials that couldn't be refreshed the last time; those are not counted as "active".
+    Numbers are exact up to ``store.queries.COUNT_LIMIT``. ``is_mismatched`` tells whether tokens were obtained for
+    other settings than this process has, as far as a hundred of the credentials show.
+    """
+
+    upstream: str
+    credentials: dict[str, int]
+    incident: str = ""
+    next_expiry: datetime | None = None
+    logs_in_by_itself: bool = False
+    is_mismatched: bool = False
+
+    @property
+    def status(self) -> str:
+        """One of ``STATUSES``; a credential that was logged out on purpose is no trouble here."""
+        if any(self.credentials.get(state) for state in (State.REJECTED, State.LOCKED, State.UNREADABLE)):
+            return "needs_human"
+        if self.is_mismatched:
+            return "needs_human"
+        if not self.credentials and not self.logs_in_by_itself:
+            return "needs_human"
+        return "degraded" if self.incident or self.credentials.get("failing") else "ok"
+
+
+def conditions(upstreams: Sequence[str] = ()) -> list[Condition]:
+    """Return the condition of these upstreams, or of all that are configured or have credentials."""
+    using = queries.database()
+    rows = Credential.objects.using(using)
+    names = upstreams or sorted({*conf.upstreams, *queries.upstreams(rows)})
+    incidents = Incident.objects.using(using).filter(account="", is_open=True).values_list("upstream", "kind")
+    kinds = dict(incidents)
+    return [_condition(name, rows.filter(upstream=name), kinds.get(name, "")) for name in names]
+
+
+def _condition(upstream: str, rows: QuerySet[Credential], incident: str) -> Condition:
+    numbers = {state.value: queries.number(rows.filter(state=state), queries.COUNT_LIMIT) for state in State}
+    numbers["failing"] = queries.number(queries.failing(rows, [upstream]), queries.COUNT_LIMIT)
+    numbers[State.ACTIVE] = max(numbers[State.ACTIVE] - numbers["failing"], 0)
+    present = {state: number for state, number in numbers.items() if number}
+    logs_in, is_mismatched = _logs_in_by_itself(upstream), mismatch_among(rows) is not None
+    return Condition(upstream, present, incident, _next_expiry(rows), logs_in, is_mismatched)
+
+
+def _next_expiry(rows: QuerySet[Credential]) -> datetime | None:
+    # In the order of the index "due"; of those that fail the states tell.
+    well = rows.filter(state=State.ACTIVE, failures=0, next_attempt_at=None, access_expires_at__isnull=False)
+    return well.order_by("next_attempt_at", "access_expires_at").values_list("access_expires_at", flat=True).first()
+
+
+def _logs_in_by_itself(upstream: str) -> bool:
+    try:
+        return get_backend(upstream).logs_in_by_itself
+    except UpstreamNotConfigured:
+        return False

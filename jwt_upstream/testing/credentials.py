@@ -1,0 +1,57 @@
+"""The stored tokens of a test: in the database if the test has one, else in this process's cache alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.core import mail
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import Error, connections
+
+from jwt_upstream.clock import host_now
+from jwt_upstream.login import adopt
+from jwt_upstream.models import Credential
+from jwt_upstream.store import queries
+from jwt_upstream.tokens import TokenPair
+
+#: What says that a test may not use the database: Django's ``SimpleTestCase`` (an AssertionError) and pytest-django,
+#: an event loop, and a database that isn't there.
+_NO_DATABASE = (AssertionError, RuntimeError, SynchronousOnlyOperation, Error)
+
+BY = "jwt_upstream.testing"
+
+
+def logged_in(
+    alias: str,
+    account: str = "default",
+    access: str = "test-access",
+    refresh: str = "test-refresh",
+    expires_in: float | None = 3600,
+) -> Credential:
+    """Store tokens as a login would, so that a test only has to answer the calls that it is about.
+
+    Replaces any stored tokens of the account. ``expires_in`` is in seconds; with None the expiry is unknown, and with
+    0 or less the next call begins with a refresh. With pytest-django and responses::
+
+        @pytest.mark.django_db
+        @responses.activate
+        def test_orders(client):
+            logged_in("crm")
+            responses.get("https://crm.example.com/api/orders/", json=[{"id": 1}])
+            assert client.get("/orders/").json() == [{"id": 1}]
+            assert responses.calls[0].request.headers["Authorization"] == "Bearer test-access"
+    """
+    expiry = None if expires_in is None else host_now() + timedelta(seconds=expires_in)
+    pair = TokenPair(access=access, refresh=refresh, access_expires_at=expiry)
+    return adopt(alias, account, pair, by=BY)
+
+
+def has_database() -> bool:
+    """Tell whether this test may write credentials, in this thread; outside of tests nobody may."""
+    if not hasattr(mail, "outbox"):  # which ``setup_test_environment()`` makes: else it may be a real database
+        return False
+    try:
+        with connections[queries.database()].cursor():
+            return True
+    except _NO_DATABASE:
+        return False

@@ -1,0 +1,61 @@
+"""Which HTTP status an error is answered by, as the table of docs/errors.rst says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import requests
+
+from jwt_upstream import exceptions
+from jwt_upstream.exceptions import CredentialRejected, RefreshUnavailable, UpstreamError, UpstreamMisconfigured
+from jwt_upstream.views.outcomes import retry_after, status
+
+PAGE = Path(__file__).parents[2] / "docs" / "errors.rst"
+#: The classes that are raised themselves, the leaves of the tree and what may be both.
+RAISED = set(exceptions.__all__) - {"UpstreamError", "CredentialError"}
+
+
+def documented() -> dict[str, str]:
+    """Return the status that the table names, by error."""
+    return dict(re.findall(r"^   \* - ``(\w+)``\n(?:     .*\n)*?     - \**(\d{3})\b", PAGE.read_text(), re.MULTILINE))
+
+
+def test_table() -> None:
+    """The page has every error that is raised, and the status that it is answered by."""
+    answered = {name: status(getattr(exceptions, name)("no")) for name in RAISED}
+    assert documented() == {name: str(int(found or 500)) for name, found in answered.items()}
+
+
+@pytest.mark.parametrize(
+    ("error", "answered"),
+    [
+        (UpstreamError("a project's own"), 502),
+        (requests.ReadTimeout(), 504),
+        (requests.ConnectTimeout(), 504),
+        (requests.ConnectionError(), 502),
+        (requests.HTTPError(), 502),
+        (ValueError(), None),
+    ],
+    ids=repr,
+)
+def test_other_errors(error: Exception, answered: int | None) -> None:
+    """Errors of requests are those of a gateway; what is none of the network's has no answer."""
+    assert status(error) == answered
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (RefreshUnavailable("no", retry_after=4.2), 5),
+        (RefreshUnavailable("no", retry_after=0.0), 1),
+        (RefreshUnavailable("no"), None),
+        (CredentialRejected("no"), None),
+        (UpstreamMisconfigured("no", retry_after=4.2), None),
+        (requests.ReadTimeout(), None),
+    ],
+)
+def test_retry_after(error: Exception, seconds: int | None) -> None:
+    """Whoever may try again is told when, in whole seconds and not at once; a 502 has no such header."""
+    assert retry_after(error) == seconds
