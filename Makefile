@@ -26,10 +26,10 @@ help:
 	@echo "make test-browser  show the admin's pages in a headless Chromium; make screenshots keeps the docs' pictures"
 	@echo "make chaos         break things at random, then check the logs (CHAOS_ARGS=…)"
 	@echo "make test-live     run the tests against servers that others wrote (Python, Node.js; Ruby where it is)"
-	@echo "make test-sdks     run the SDKs of docs/sdks.rst with the client and its tokens"
+	@echo "make test-sdks     run the SDKs of docs/howto/sdks.rst with the client and its tokens"
 	@echo "make test-requests run requests' own tests with the client in the place of its Session"
 	@echo "make lint types migrations package smoke docs    what CI checks besides"
-	@echo "make diagrams      draw the pictures of docs/architecture.rst (needs Graphviz)"
+	@echo "make diagrams      draw the pictures of docs/explanation/architecture.rst (needs Graphviz)"
 	@echo "make bench         measure speed and scale side by side with others (BENCH_ARGS=--quick)"
 	@echo "make bench-resilience   measure what the race tests show"
 	@echo "make clean         remove what these have made"
@@ -160,8 +160,8 @@ docs: .venv-dev/ready
 # Needs Graphviz (Debian: apt-get install graphviz). Its pictures are committed, so the docs are built without it.
 diagrams: .venv-dev/ready
 	$(CLEAN) .venv-dev/bin/python -m docs.diagrams.floors > docs/diagrams/floors.dot
-	dot -Tsvg docs/diagrams/floors.dot -o docs/floors.svg
-	dot -Tsvg docs/diagrams/route.dot -o docs/route.svg
+	dot -Tsvg docs/diagrams/floors.dot -o docs/diagrams/floors.svg
+	dot -Tsvg docs/diagrams/route.dot -o docs/diagrams/route.svg
 
 .venv-bench/ready: requirements/base.txt requirements/demo.txt requirements/test.txt requirements/bench.txt requirements/postgres.txt requirements/mysql.txt | python
 	$(PYTHON) -m venv .venv-bench

@@ -34,7 +34,7 @@ def _told() -> str:
         f"and no query. Of {ours['calls']} callers in {PROCESSES} processes that met an expired token at an upstream "
         f"with rotation and reuse detection, {ours['lost']} were lost, with {ours['refreshes']} refresh; with the "
         f"usual 401 retry by hand {by_hand['lost']} of {by_hand['calls']}. "
-        "All tables, with machine and versions, are in ``docs/benchmarks.rst``."
+        "All tables, with machine and versions, are in ``docs/explanation/benchmarks.rst``."
     )
 
 

@@ -11,7 +11,7 @@ from jwt_upstream import exceptions
 from jwt_upstream.backends import Backend
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*ROOT.glob("*.rst"), *ROOT.glob("docs/*.rst"), *ROOT.glob("docs/backends/*.rst")]
+PAGES = [*ROOT.glob("*.rst"), *ROOT.glob("docs/*.rst"), *ROOT.glob("docs/reference/backends/*.rst")]
 FOLDERS = "jwt_upstream|tests|docs|benchmarks|project|release|requirements"
 _LITERAL = re.compile(r"``([^`]+)``")
 #: A path from the top, such as ``tests/test_docs.py``; code blocks have those of a reader's own project.
@@ -33,7 +33,7 @@ def missing_paths() -> Iterator[str]:
 
 def missing_names() -> Iterator[str]:
     """Yield what the page of the architecture looks for in a file that doesn't define it."""
-    text = (ROOT / "docs" / "architecture.rst").read_text()
+    text = (ROOT / "docs" / "explanation" / "architecture.rst").read_text()
     for name, path in re.findall(r"``([\w.]+)``\s+(?:in\s+|\()``([\w/]+\.py)``", text):
         file = ROOT / "jwt_upstream" / path
         if file.exists() and not re.search(rf"(?:def|class) {name.rpartition('.')[2]}\b", file.read_text()):
@@ -42,7 +42,7 @@ def missing_names() -> Iterator[str]:
 
 def wrong_options() -> Iterator[str]:
     """Yield the options that the page of the backends lacks, and those that it has and no backend knows."""
-    page = (ROOT / "docs" / "backends.rst").read_text()
+    page = (ROOT / "docs" / "reference" / "backends.rst").read_text()
     section = page[page.index("\nOptions\n=") : page.index("\nTested against\n=")]
     rows = re.findall(r"^   \* - (``.*``)$", section, re.MULTILINE)
     told = {name for row in rows for name in _LITERAL.findall(row)}
@@ -51,7 +51,7 @@ def wrong_options() -> Iterator[str]:
 
 def wrong_errors() -> Iterator[str]:
     """Yield the errors that their page lacks."""
-    page = (ROOT / "docs" / "errors.rst").read_text()
+    page = (ROOT / "docs" / "reference" / "errors.rst").read_text()
     told = set(re.findall(r"autoexception:: jwt_upstream\.exceptions\.(\w+)", page))
     classes = {name: each for name, each in vars(exceptions).items() if isinstance(each, type)}
     defined = {name for name, cls in classes.items() if cls.__module__ == exceptions.__name__}

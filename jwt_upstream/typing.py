@@ -43,7 +43,7 @@ class StepSettings(TypedDict, total=False):
 
 
 class Options(TypedDict, total=False):
-    """The OPTIONS of all backends of the app; ``docs/backends.rst`` says what they do, and which backend has which."""
+    """The OPTIONS of all backends of the app; ``docs/reference/backends.rst`` says which backend has which."""
 
     access_paths: Sequence[str]
     api_headers: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""The house: who may import whom. docs/architecture.rst explains the rules that are stated and checked here."""
+"""The house: who may import whom. docs/explanation/architecture.rst explains the rules that are checked here."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ sys.exit(failed)
 
 def test_own_backend(tmp_path: Path) -> None:
     """The backend of the page passes the tests of the page, and its settings pass Django's checks."""
-    for block in [*blocks("own_backend.rst", "python"), *blocks("own_backend.rst", "text")]:
+    for block in [*blocks("howto/own_backend.rst", "python"), *blocks("howto/own_backend.rst", "text")]:
         first, _, code = block.partition("\n")
         file = tmp_path / first.removeprefix("# ")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ print(Session.objects.count(), Credential.objects.get().pair.refresh, upstream.r
 
 def test_credentials_in_a_file_of_their_own(tmp_path: Path) -> None:
     """On SQLite, with the router of the page, a caller which has written to its own file keeps its refresh."""
-    router, settings = blocks("guarantees.rst", "python")
+    router, settings = blocks("explanation/guarantees.rst", "python")
     (tmp_path / "routers.py").write_text(router)
     head = f"from tests.settings import *\nBASE_DIR = Path({str(tmp_path)!r})\n"
     (tmp_path / "settings.py").write_text(head + settings)
@@ -163,7 +163,7 @@ def test_probing(terminal: None) -> None:
     """Each command of the page prints what the page says, but for fingerprints, which depend on the key."""
     commands = 0
     responses.get(f"{KEYCLOAK['issuer']}/.well-known/openid-configuration", json=KEYCLOAK)
-    for step in re.split(r"^\$ ", "".join(blocks("probing.rst", "console")), flags=re.MULTILINE)[1:]:
+    for step in re.split(r"^\$ ", "".join(blocks("howto/probing.rst", "console")), flags=re.MULTILINE)[1:]:
         command, _, shown = step.partition("\n")
         if command.startswith("cat "):
             Path(command.removeprefix("cat ")).write_text(shown)
@@ -184,14 +184,14 @@ def test_device_login(
     google = {"BACKEND": "jwt_upstream.backends.GoogleBackend", "BASE_URL": upstream.url, "OPTIONS": options}
     settings.JWT_UPSTREAM = {"drive": google}
     monkeypatch.setattr(device, "time", SimpleNamespace(sleep=lambda _: None))
-    (step,) = blocks("device_login.rst", "console")
+    (step,) = blocks("howto/device_login.rst", "console")
     command, _, shown = step.removeprefix("$ ").partition("\n")
     times = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
     printed, expected = (re.sub(times, "…", without_fingerprints(text)) for text in (run(command), shown))
     assert printed == expected
     told: list[str] = []
     written: dict[str, Any] = {}
-    exec([*blocks("device_login.rst", "python")][1], written)
+    exec([*blocks("howto/device_login.rst", "python")][1], written)
     written["connect"]("acme", told.append)
     upstream.answers["/token"] = Answer(403, {"error": "access_denied"})
     written["connect"]("acme", told.append)
@@ -204,8 +204,8 @@ def test_device_login(
 def test_json_logs(capsys: pytest.CaptureFixture[str], client: UpstreamClient, upstream: Upstream) -> None:
     """With the page's LOGGING a refresh that failed is one line of JSON, with the fields that the page shows."""
     written: dict[str, Any] = {}
-    exec(next(block for block in blocks("monitoring.rst", "python") if "LOGGING" in block), written)
-    shown = json.loads(next(blocks("monitoring.rst", "json")))
+    exec(next(block for block in blocks("reference/monitoring.rst", "python") if "LOGGING" in block), written)
+    shown = json.loads(next(blocks("reference/monitoring.rst", "json")))
     upstream.answers["/refresh"] = Answer(503)
     logger = logging.getLogger("jwt_upstream")
     try:
@@ -228,13 +228,15 @@ def test_alert_rules_and_dashboard() -> None:
     for file in ("alerts.yml", "dashboard.json"):
         asked = set(re.findall(r"\b(jwt_upstream_\w+)", (DOCS / "monitoring" / file).read_text()))
         assert {re.sub("_(total|bucket)$", "", name) for name in asked} <= known
-    listed = set(re.findall(r"^``(jwt_upstream_\w+)``", (DOCS / "monitoring.rst").read_text(), re.MULTILINE))
+    listed = set(
+        re.findall(r"^``(jwt_upstream_\w+)``", (DOCS / "reference" / "monitoring.rst").read_text(), re.MULTILINE)
+    )
     assert listed == known
 
 
 def test_notifiers(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, upstream: Any) -> None:
     """The notifiers of the page tell, the receiver of the page takes what the webhook posts, and its settings pass."""
-    configured, recipients, receiver, slack, sentry = blocks("notifiers.rst", "python")
+    configured, recipients, receiver, slack, sentry = blocks("howto/notifiers.rst", "python")
     events: list[Any] = []
     monkeypatch.setitem(sys.modules, "sentry_sdk", _sentry(events))
     found: dict[str, Any] = {}

@@ -15,7 +15,7 @@ import pytest
 from jwt_upstream import backends
 from jwt_upstream.client import UpstreamClient
 
-PAGE = Path(__file__).parents[1] / "docs" / "public_names.rst"
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "public_names.rst"
 
 #: Exported for the floors above, and not for users.
 INTERNAL = {"jwt_upstream.alerts", "jwt_upstream.login", "jwt_upstream.refresh"}

@@ -51,7 +51,7 @@ class OAuth2Backend(Backend):
     no path; many servers have ``./revoke``, beside the token endpoint.
 
     With ``device_path``, the device authorization endpoint of RFC 8628, a person can log in whatever ``grant_type`` is
-    (:doc:`/device_login`).
+    (:doc:`/howto/device_login`).
     """
 
     login_path = "token"

@@ -35,7 +35,7 @@ class UpstreamCommand(BaseCommand):
     """A command whose help ends with examples and its exit codes."""
 
     examples: Sequence[str] = ()
-    #: What each exit code means; docs/commands.rst has the same in one table.
+    #: What each exit code means; docs/reference/commands.rst has the same in one table.
     exit_codes: Mapping[int, str] = {0: "done"}
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -78,7 +78,7 @@ def add_accounts(parser: Any) -> None:
 
 def add_json(parser: Any) -> None:
     """Add ``--json``, to a parser or to a group of options."""
-    parser.add_argument("--json", action="store_true", help="Print JSON; docs/commands.rst has the schema.")
+    parser.add_argument("--json", action="store_true", help="Print JSON; docs/reference/commands.rst has the schema.")
 
 
 def printable_name(text: str) -> str:

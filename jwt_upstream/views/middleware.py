@@ -12,7 +12,7 @@ from .responses import negotiated
 
 
 class UpstreamErrorMiddleware(MiddlewareMixin):
-    """Answers the visitor of a view, sync or async, that raised UpstreamError; see ``docs/error_pages.rst``.
+    """Answers the visitor of a view, sync or async, that raised UpstreamError; see ``docs/howto/error_pages.rst``.
 
     Mistakes in the code (BodyNotReplayable, ForeignOrigin, UpstreamNotConfigured) still reach Django's error reports.
     A subclass may have more ``errors`` answered, such as ``requests.Timeout``.

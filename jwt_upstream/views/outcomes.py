@@ -1,4 +1,4 @@
-"""Which HTTP status an error is answered by, and which are left to Django; docs/errors.rst has the same table."""
+"""Which HTTP status an error is answered by, and which are left to Django, as in docs/reference/errors.rst."""
 
 from __future__ import annotations
 

@@ -232,5 +232,5 @@ def test_login_on_the_upstreams_page(
 def test_documentation_has_the_pictures() -> None:
     """Each picture that the documentation shows is one of these, and is there."""
     docs = Path(__file__).parents[2] / "docs"
-    shown = set(re.findall("screenshots/(.*)[.]png", (docs / "admin.rst").read_text()))
+    shown = set(re.findall("screenshots/(.*)[.]png", (docs / "reference" / "admin.rst").read_text()))
     assert shown == {file.stem for file in (docs / "screenshots").glob("*.png")} == PICTURES

@@ -62,7 +62,7 @@ def test_nobody_is_locked(kind: type[Backend]) -> None:
 # -- the rules themselves, so that a new one is thought about
 
 #: Where a server's own source uses a status other than 401 for the token that was sent with the call (the pages of
-#: docs/backends have the sources).
+#: docs/reference/backends have the sources).
 OTHER_THAN_401 = {
     ("SimpleJWTBackend", "LOCKED"): {403},
     ("SlackBackend", "LOCKED"): {200},

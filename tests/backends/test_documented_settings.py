@@ -10,7 +10,7 @@ import pytest
 
 from jwt_upstream.backends import make_backend
 
-PAGES = Path(__file__).parents[2] / "docs" / "backends"
+PAGES = Path(__file__).parents[2] / "docs" / "reference" / "backends"
 
 
 def documented(page: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def _until_margin(lines: list[str]) -> list[str]:
     return lines[:end]
 
 
-NAMES = [*(page.name for page in sorted(PAGES.glob("*.rst"))), "../service_accounts.rst"]
+NAMES = [*(page.name for page in sorted(PAGES.glob("*.rst"))), "../../howto/service_accounts.rst"]
 UPSTREAMS = [(name, alias) for name in NAMES for alias in documented(name)]
 
 

@@ -118,7 +118,7 @@ def test_other_peoples_accounts() -> None:
 
 # -- the settings of the documentation's page, each against recorded answers
 
-PAGE = (Path(__file__).parents[2] / "docs" / "backends" / "lexik.rst").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "backends" / "lexik.rst").read_text()
 BLOCKS = [dedent(block) for block in re.findall(r"code-block:: python\n\n((?: {4}.*\n|\n)+)", PAGE)]
 RECORDED = {case["id"]: case for case in CASES}
 LOGIN_WITH_EXPIRY = RECORDED["gesdinet-live-sf71-ges222-login-ok-return-expiration"]

@@ -12,7 +12,7 @@ import pytest
 from jwt_upstream import backends
 from jwt_upstream.backends import make_backend
 
-PAGES = sorted((Path(__file__).parents[2] / "docs" / "backends").glob("*.rst"))
+PAGES = sorted((Path(__file__).parents[2] / "docs" / "reference" / "backends").glob("*.rst"))
 HEADINGS = ["Settings to copy", "What it sends", "How it recognises each event", "What the server hides"]
 
 

@@ -43,6 +43,6 @@ def test_documented() -> None:
     """The page, and the docstring for whoever adds one, have the id of every check, and no other."""
     sources = "".join(file.read_text() for file in Path(str(checks.__file__)).parent.glob("*.py"))
     defined = set(re.findall(r'id="jwt_upstream\.(\w+)"', sources))
-    page = (Path(__file__).parents[2] / "docs" / "system_checks.rst").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "system_checks.rst").read_text()
     assert set(re.findall(r"^``([EW]\d+)``", page, re.MULTILINE)) == defined
     assert set(re.findall(r"\b([EW]\d{3}) ", str(checks.settings.__doc__))) == defined

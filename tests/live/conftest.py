@@ -147,7 +147,7 @@ def _start(product: Product, directory: Path) -> Server:
     try:
         return Server(product.program, product.arguments, directory)
     except NotInstalled as error:
-        text = f"{product.name}: {error}; docs/backends.rst says what the servers need"
+        text = f"{product.name}: {error}; docs/reference/backends.rst says what the servers need"
         if os.environ.get("CI"):
             pytest.fail(text)
         pytest.skip(text)

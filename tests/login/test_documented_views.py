@@ -1,4 +1,4 @@
-"""The views of docs/browser_login.rst, with which each customer connects their own account."""
+"""The views of docs/howto/browser_login.rst, with which each customer connects their own account."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.test_docs import blocks
 def site(drive: AuthorizationServer, transactional_db: None, settings: Any) -> AuthorizationServer:
     """A site that has the views of the page."""
     views: dict[str, Any] = {"__name__": "views"}
-    exec(next(block for block in blocks("browser_login.rst", "python") if "def connect(" in block), views)
+    exec(next(block for block in blocks("howto/browser_login.rst", "python") if "def connect(" in block), views)
     urls = ModuleType("urls")
     urls.urlpatterns = [  # type: ignore[attr-defined]  # what Django looks for in such a module
         path("connect/", views["connect"]),
@@ -88,7 +88,7 @@ def test_redirect_of_somebody_else(site: AuthorizationServer) -> None:
 def test_connecting_with_the_parts(drive: AuthorizationServer, transactional_db: None, capsys: Any) -> None:
     """The parts alone connect an account, as the page says, or say why not."""
     first, _, rest = next(
-        block for block in blocks("browser_login.rst", "python") if "authorization_response(" in block
+        block for block in blocks("howto/browser_login.rst", "python") if "authorization_response(" in block
     ).partition("...\n")
     names: dict[str, Any] = {"client": UpstreamClient("drive")}
     for returns in ({}, {"code": None, "error": "access_denied"}):

@@ -1,4 +1,4 @@
-"""What the commands have in common: help, names, errors and exit codes, as docs/commands.rst says."""
+"""What the commands have in common: help, names, errors and exit codes, as docs/reference/commands.rst says."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.commands import run
 from tests.support.upstream import Answer, Upstream
 
 PAGES = Path(__file__).parents[2] / "docs"
-PAGE = (PAGES / "commands.rst").read_text()
+PAGE = (PAGES / "reference" / "commands.rst").read_text()
 ALL = sorted(name for name, app in get_commands().items() if app == "jwt_upstream")
 COMMANDS = [name for name in ALL if isinstance(load_command_class("jwt_upstream", name), UpstreamCommand)]
 OPENID_CONNECT = "/protocol/openid-connect/"
@@ -77,7 +77,7 @@ def test_documented(name: str) -> None:
 
 def commands_in_the_docs() -> set[str]:
     """Return the commands that the pages show whole: behind a prompt, and in literals with an alias."""
-    pages = [*PAGES.glob("*.rst"), *PAGES.glob("backends/*.rst"), PAGES.parent / "README.rst"]
+    pages = [*PAGES.glob("*/*.rst"), *PAGES.glob("*/backends/*.rst"), PAGES.parent / "README.rst"]
     text = "\n".join(page.read_text() for page in pages)
     typed = re.findall(r"^ +\$ .*manage\.py (upstream_\w+.*)$", text, re.MULTILINE)
     named = re.findall(r"``(?:manage\.py |python manage\.py )?(upstream_\w+ [^-`][^`]+)``", text)

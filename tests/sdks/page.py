@@ -1,4 +1,4 @@
-"""The code blocks of docs/sdks.rst, which the tests run."""
+"""The code blocks of docs/howto/sdks.rst, which the tests run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "sdks.rst"
+PAGE = Path(__file__).parent.parent.parent / "docs" / "howto" / "sdks.rst"
 _HEADING = re.compile(r"^(.+)\n[-=]{3,}\n", re.MULTILINE)
 _BLOCK = re.compile(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", re.MULTILINE)
 
@@ -58,7 +58,7 @@ class Lines:
 
     def _code(self, first: int) -> CodeType:
         module = ast.Module(self._statements[first:], [])
-        code: CodeType = compile(module, "a block of docs/sdks.rst", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        code: CodeType = compile(module, "a block of docs/howto/sdks.rst", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         return code
 
     def _result(self) -> Any:

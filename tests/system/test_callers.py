@@ -69,7 +69,7 @@ DONE: dict[str, Work] = {
 
 
 def is_blocked(done: str, how: str, level: str) -> bool:
-    """Whether the calling transaction keeps the refresh from being committed, as docs/guarantees.rst has it."""
+    """Whether the calling transaction keeps a refresh from being committed, as the page on guarantees says."""
     if how == "on_commit" or done == "nothing":
         return False
     if VENDOR == "sqlite":

@@ -149,8 +149,8 @@ def test_tool_that_shows_variables(name: str) -> None:
 
 @pytest.fixture
 def hidden_settings(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What docs/security.rst says of Django's own pages, which list all settings."""
-    (tmp_path / "upstreams_are_hidden.py").write_text(next(blocks("security.rst", "python")))
+    """What docs/explanation/security.rst says of Django's own pages, which list all settings."""
+    (tmp_path / "upstreams_are_hidden.py").write_text(next(blocks("explanation/security.rst", "python")))
     monkeypatch.syspath_prepend(tmp_path)
     settings.DEFAULT_EXCEPTION_REPORTER_FILTER = "upstreams_are_hidden.UpstreamsAreHidden"
     forget = get_default_exception_reporter_filter.cache_clear  # type: ignore[attr-defined]  # django-stubs has no cache

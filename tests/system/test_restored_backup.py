@@ -1,4 +1,4 @@
-"""A database that was restored or copied: what old rows do, and how everything works again; see docs/runbook.rst."""
+"""A database that was restored or copied: what old rows do, and how all works again (docs/howto/runbook.rst)."""
 
 from __future__ import annotations
 

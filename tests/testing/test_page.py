@@ -32,7 +32,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_page(tmp_path: Path) -> None:
     """Every test of the page passes in a project with the page's views."""
-    for block in blocks("testing.rst", "python"):
+    for block in blocks("howto/testing.rst", "python"):
         first, _, code = block.partition("\n")
         file = tmp_path / first.removeprefix("# ")
         file.parent.mkdir(exist_ok=True)

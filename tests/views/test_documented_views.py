@@ -1,4 +1,4 @@
-"""The code of docs/error_pages.rst, and the answer that it shows."""
+"""The code of docs/howto/error_pages.rst, and the answer that it shows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.test_docs import blocks
 
 from .conftest import Site
 
-PAGE = "error_pages.rst"
+PAGE = "howto/error_pages.rst"
 
 
 @pytest.fixture

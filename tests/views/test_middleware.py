@@ -66,7 +66,7 @@ def test_errors_of_requests(
 
 
 class WithTimeouts(UpstreamErrorMiddleware):
-    """As docs/error_pages.rst has it."""
+    """As docs/howto/error_pages.rst has it."""
 
     errors = (*UpstreamErrorMiddleware.errors, requests.Timeout)
 

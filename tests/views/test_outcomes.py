@@ -1,4 +1,4 @@
-"""Which HTTP status an error is answered by, as the table of docs/errors.rst says."""
+"""Which HTTP status an error is answered by, as the table of docs/reference/errors.rst says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jwt_upstream import exceptions
 from jwt_upstream.exceptions import CredentialRejected, RefreshUnavailable, UpstreamError, UpstreamMisconfigured
 from jwt_upstream.views.outcomes import retry_after, status
 
-PAGE = Path(__file__).parents[2] / "docs" / "errors.rst"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "errors.rst"
 #: The classes that are raised themselves, the leaves of the tree and what may be both.
 RAISED = set(exceptions.__all__) - {"UpstreamError", "CredentialError"}
 

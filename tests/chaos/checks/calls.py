@@ -51,7 +51,7 @@ def failures_are_documented(story: Story) -> Result:
     for end in [*story.all("ended"), *story.all("work ended")]:
         outcome = end["outcome"]
         is_well = outcome == "ok" or outcome in _DOCUMENTED or outcome.startswith("own ")
-        # docs/commands.rst: with the exit code 2.
+        # docs/reference/commands.rst: with the exit code 2.
         is_well = is_well or (end.get("how") == "upstream_refresh" and "The database is away" in end.get("text", ""))
         result.expect(is_well, f"{outcome} is documented nowhere", end)
     return result

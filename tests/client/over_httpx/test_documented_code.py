@@ -1,4 +1,4 @@
-"""The code of docs/httpx.rst is run as it stands."""
+"""The code of docs/howto/httpx.rst is run as it stands."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def crm(settings: Any, transactional_db: None, tmp_path: Path, monkeypatch: pyte
 def test_view(crm: Upstream) -> None:
     """The view of the page answers after a refresh."""
     names: dict[str, Any] = {}
-    exec(next(blocks("httpx.rst", "python")), names)
+    exec(next(blocks("howto/httpx.rst", "python")), names)
     response = async_to_sync(names["orders"])(RequestFactory().get("/"))
     assert b"access-2" in response.content
     assert [seen.path for seen in crm.seen] == ["/api/orders/?page=2", "/refresh", "/api/orders/?page=2"]
@@ -48,6 +48,6 @@ def test_view(crm: Upstream) -> None:
 def test_clients(crm: Upstream, number: int) -> None:
     """The clients of the page call after a refresh."""
     names: dict[str, Any] = {}
-    exec(list(blocks("httpx.rst", "python"))[number], names)
+    exec(list(blocks("howto/httpx.rst", "python"))[number], names)
     assert names["orders"] == {"path": "/api/orders/", "token": "access-2"}
     assert crm.refreshes == 1
