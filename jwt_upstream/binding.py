@@ -9,11 +9,23 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
 _ENDPOINT = "token_endpoint"
 #: Further origins that the tokens may be sent to, with a space between two.
 ORIGINS = "origins"
 #: The path of ``BASE_URL``: not compared, since calls may move inside the origin, and with them a relative endpoint.
 BASE_PATH = "base_path"
+#: By what has changed; whatever a backend adds to its binding is called by its name.
+_CHANGED = {
+    "origin": gettext_lazy("the origin was %(before)s and is %(now)s now"),
+    ORIGINS: gettext_lazy("the origins were %(before)s and are %(now)s now"),
+    _ENDPOINT: gettext_lazy("the token endpoint was %(before)s and is %(now)s now"),
+    "client": gettext_lazy("the client was %(before)s and is %(now)s now"),
+    "audience": gettext_lazy("the audience was %(before)s and is %(now)s now"),
+    "scope": gettext_lazy("the scope was %(before)s and is %(now)s now"),
+}
 
 
 class Change(NamedTuple):
@@ -32,14 +44,9 @@ class Change(NamedTuple):
         return (before.scheme, before.netloc) != (now.scheme, now.netloc)
 
     def __str__(self) -> str:
-        if self.name == ORIGINS:
-            return f"the origins were {_shown(self.before)} and are {_shown(self.now)} now"
+        text = _CHANGED.get(self.name) or gettext_lazy("the %(name)s was %(before)s and is %(now)s now")
         name = self.name.replace("_", " ")
-        return f"the {name} was {_shown(self.before)} and is {_shown(self.now)} now"
-
-
-def _shown(value: str) -> str:
-    return value or "not set"
+        return text % {"name": name, "before": self.before or _("not set"), "now": self.now or _("not set")}
 
 
 def changes(

@@ -21,6 +21,7 @@ from django.db.models import Lookup
 from django.db.models.lookups import Exact
 from django.db.models.query_utils import DeferredAttribute
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 __all__ = [
     "AwareDateTimeField",
@@ -66,19 +67,19 @@ class DecryptionError(Exception):
     """No configured key decrypts this value, which is never sent upstream and never treated as plain text."""
 
     #: What is said of a credential that has such a value.
-    reason = "no configured key decrypts the stored tokens"
+    reason = gettext_noop("no configured key decrypts the stored tokens")
 
 
 class Misplaced(DecryptionError):
     """The value was stored for another row or column, and copied here."""
 
-    reason = "the stored tokens are another credential's: somebody copied them in the database"
+    reason = gettext_noop("the stored tokens are another credential's: somebody copied them in the database")
 
 
 class Unbound(DecryptionError):
     """The value is bound to no row, and JWT_UPSTREAM_ACCEPT_OLD_VALUES is off."""
 
-    reason = "the stored tokens are bound to no credential, and JWT_UPSTREAM_ACCEPT_OLD_VALUES is off"
+    reason = gettext_noop("the stored tokens are bound to no credential, and JWT_UPSTREAM_ACCEPT_OLD_VALUES is off")
 
 
 def configured_keys() -> Sequence[str]:

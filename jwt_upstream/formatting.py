@@ -5,8 +5,25 @@ from __future__ import annotations
 import textwrap
 from datetime import UTC, datetime
 
-_UNITS = (("d", 86400), ("h", 3600), ("min", 60))
-_LONG_UNITS = ((86400, "days"), (3600, "hours"), (60, "minutes"), (1, "seconds"))
+from django.utils.translation import gettext, gettext_noop, ngettext_lazy
+
+_UNITS = (
+    (86400, gettext_noop("%(number)d d")),
+    (3600, gettext_noop("%(number)d h")),
+    (60, gettext_noop("%(number)d min")),
+)
+_AHEAD = (
+    (86400, ngettext_lazy("in %(number)d day", "in %(number)d days", "number")),
+    (3600, ngettext_lazy("in %(number)d hour", "in %(number)d hours", "number")),
+    (60, ngettext_lazy("in %(number)d minute", "in %(number)d minutes", "number")),
+    (1, ngettext_lazy("in %(number)d second", "in %(number)d seconds", "number")),
+)
+_AGO = (
+    (86400, ngettext_lazy("%(number)d day ago", "%(number)d days ago", "number")),
+    (3600, ngettext_lazy("%(number)d hour ago", "%(number)d hours ago", "number")),
+    (60, ngettext_lazy("%(number)d minute ago", "%(number)d minutes ago", "number")),
+    (1, ngettext_lazy("%(number)d second ago", "%(number)d seconds ago", "number")),
+)
 
 
 def timestamp(at: datetime | None) -> str:
@@ -16,28 +33,28 @@ def timestamp(at: datetime | None) -> str:
 
 def duration(seconds: float) -> str:
     """Return a duration in the largest unit of which it has at least two, such as "90 s" or "54 min"."""
-    for unit, size in _UNITS:
+    for size, text in _UNITS:
         if seconds >= 2 * size:
-            return f"{seconds // size:.0f} {unit}"
-    return f"{max(seconds, 0):.0f} s"
+            return gettext(text) % {"number": seconds // size}
+    return gettext("%(number)d s") % {"number": round(max(seconds, 0))}
 
 
 def relative(moment: datetime, now: datetime) -> str:
     """Return when something was or will be, such as "3 minutes ago", "in 59 minutes" or "just now"."""
     seconds = (moment - now).total_seconds()
     if abs(seconds) < 2:
-        return "just now"
-    # The largest unit of which there are at least two, so that none is ever singular.
-    size, unit = next(each for each in _LONG_UNITS if abs(seconds) >= 2 * each[0])
-    span = f"{abs(seconds) // size:.0f} {unit}"
-    return f"in {span}" if seconds > 0 else f"{span} ago"
+        return gettext("just now")
+    # In the largest unit of which there are at least two, as durations are.
+    texts = _AHEAD if seconds > 0 else _AGO
+    size, text = next(each for each in texts if abs(seconds) >= 2 * each[0])
+    return text % {"number": int(abs(seconds) // size)}
 
 
 def time_left(expiry: datetime | None, now: datetime) -> str:
     """Return how long a token is still valid: a duration, "expired", or "unknown expiry"."""
     if expiry is None:
-        return "unknown expiry"
-    return duration((expiry - now).total_seconds()) if expiry > now else "expired"
+        return gettext("unknown expiry")
+    return duration((expiry - now).total_seconds()) if expiry > now else gettext("expired")
 
 
 def paragraph(text: str, width: int, indent: str = " " * 4) -> str:

@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 
@@ -127,7 +127,9 @@ class Acting(AdminBase):
         def do() -> Credential:
             return login(about.upstream, form.account, form.secrets(), by=by(request))
 
-        page = Page(_("Log in"), _("Logged in: %s."), _("What you type is sent to the upstream, and not stored."))
+        page = Page(
+            _("Log in"), _("Logged in: %(credential)s."), _("What you type is sent to the upstream, and not stored.")
+        )
         return self._asked(request, form, about, do, page)
 
     @method_decorator(sensitive_post_parameters())
@@ -141,7 +143,9 @@ class Acting(AdminBase):
             return adopt(about.upstream, form.account, form.pair(), by=by(request))
 
         explanation = _("They are stored encrypted, in place of those that are there. Nothing is sent.")
-        return self._asked(request, form, about, do, Page(_("Adopt tokens"), _("Tokens adopted: %s."), explanation))
+        return self._asked(
+            request, form, about, do, Page(_("Adopt tokens"), _("Tokens adopted: %(credential)s."), explanation)
+        )
 
     def mark_rejected_view(self, request: HttpRequest) -> HttpResponse:
         """Ask for the reason, and have every call refused until somebody logs in."""
@@ -157,7 +161,7 @@ class Acting(AdminBase):
             "For tokens that must not be used any more, such as stolen ones. From now on calls fail until somebody "
             "logs in, adopts tokens or tries again. The tokens are kept, and nothing is sent to the upstream."
         )
-        page = Page(_("Mark as rejected"), _("Marked as rejected: %s."), explanation)
+        page = Page(_("Mark as rejected"), _("Marked as rejected: %(credential)s."), explanation)
         return self._asked(request, form, about, do, page)
 
     @method_decorator(require_POST)
@@ -184,7 +188,7 @@ class Acting(AdminBase):
             except (*ERRORS, ValueError) as error:
                 form.add_error(None, str(error))
             else:
-                self.message_user(request, page.done % row, messages.SUCCESS)
+                self.message_user(request, page.done % {"credential": row}, messages.SUCCESS)
                 return HttpResponseRedirect(self.page_of(request, row))
         context = {**vars(about), "form": form, "title": page.title, "explanation": page.explanation}
         return self.page(request, "form", context)
@@ -219,9 +223,12 @@ class Acting(AdminBase):
 
         def work(credential: Credential) -> str:
             try_again(credential, by=by(request))
-            return _("Credential %s works: it has a new token.") % credential
+            return _("Credential %(credential)s works: it has a new token.") % {"credential": credential}
 
-        return self._each(request, queryset, work, lambda: _("refreshed"))
+        def done(number: int) -> str:
+            return ngettext("%(number)d refreshed", "%(number)d refreshed", number) % {"number": number}
+
+        return self._each(request, queryset, work, done)
 
     @admin.action(description=gettext_lazy("Confirm that the tokens are for these settings"), permissions=["rebind"])
     def rebind(self, request: HttpRequest, queryset: QuerySet[Credential]) -> HttpResponse | None:
@@ -236,7 +243,10 @@ class Acting(AdminBase):
         def work(credential: Credential) -> str:
             return _confirmed(credential, rebind(credential, by=by(request)))
 
-        return self._each(request, queryset, work, lambda: _("confirmed"))
+        def done(number: int) -> str:
+            return ngettext("%(number)d confirmed", "%(number)d confirmed", number) % {"number": number}
+
+        return self._each(request, queryset, work, done)
 
     @admin.action(description=gettext_lazy("Log out"), permissions=["log_out"])
     def log_out(self, request: HttpRequest, queryset: QuerySet[Credential]) -> HttpResponse | None:
@@ -250,10 +260,18 @@ class Acting(AdminBase):
             told = log_out(credential.upstream, credential.account, by=by(request))
             if told.is_told is False:
                 untold.append(credential.upstream)
-            return _("Credential %s is logged out; its tokens are deleted.") % credential + f" {told}"
+            said = _("Credential %(credential)s is logged out; its tokens are deleted. %(told)s")
+            return said % {"credential": credential, "told": told}
 
-        def done() -> str:
-            return _("logged out (%d upstreams could not be told)") % len(untold) if untold else _("logged out")
+        def done(number: int) -> str:
+            text = ngettext("%(number)d logged out", "%(number)d logged out", number)
+            if untold:
+                text = ngettext(
+                    "%(number)d logged out (the upstream could not be told of %(untold)d)",
+                    "%(number)d logged out (the upstream could not be told of %(untold)d)",
+                    number,
+                )
+            return text % {"number": number, "untold": len(untold)}
 
         return self._each(request, queryset, work, done)
 
@@ -263,13 +281,13 @@ class Acting(AdminBase):
         return self.page(request, "log_out", context)
 
     def _each(
-        self, request: HttpRequest, queryset: QuerySet[Credential], work: bulk.Work, done: Callable[[], str]
+        self, request: HttpRequest, queryset: QuerySet[Credential], work: bulk.Work, done: Callable[[int], str]
     ) -> HttpResponse | None:
         summary = bulk.do_each(work, list(queryset[: bulk.MOST]))
         more = queries.number(queryset, queries.COUNT_LIMIT) - bulk.MOST
         summary.left += max(more, 0)
         level = messages.SUCCESS if summary.is_complete else messages.WARNING if summary.said else messages.ERROR
-        self.message_user(request, _message(summary, done()), level)
+        self.message_user(request, _message(summary, done(len(summary.said))), level)
         # The buttons on a credential's own page lead back to it.
         page = request.POST.get("back_to")
         return HttpResponseRedirect(self.url("credential_change", quote(page))) if page else None
@@ -286,7 +304,7 @@ def _message(summary: bulk.Summary, done: str) -> str:
     if [len(summary.said), len(summary.failed), summary.under_way, summary.left] == [1, 0, 0, 0]:
         return summary.said[0]
     if [len(summary.said), len(summary.failed), summary.under_way, summary.left] == [0, 1, 0, 0]:
-        return _("Failed: %s") % summary.failed[0]
+        return _("Failed: %(problem)s") % {"problem": summary.failed[0]}
     return summary.text(done)
 
 
@@ -317,5 +335,7 @@ def _move(row: Credential) -> dict[str, Any]:
 
 def _confirmed(row: Credential, found: list[Change]) -> str:
     if not found:
-        return _("Credential %s was not changed: its tokens are for these settings.") % row
-    return _("Credential %s: confirmed, %s.") % (row, described(found))
+        text = _("Credential %(credential)s was not changed: its tokens are for these settings.")
+        return text % {"credential": row}
+    text = _("Credential %(credential)s: confirmed, %(changes)s.")
+    return text % {"credential": row, "changes": described(found)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.utils.translation import get_language, ngettext, override
 from django.utils.translation import gettext as _
 
 from jwt_upstream.exceptions import UpstreamError
@@ -41,20 +42,27 @@ class Summary:
         return not (self.failed or self.under_way or self.left)
 
     def text(self, done: str) -> str:
-        """Return one message, such as "56 refreshed, 2 failed: …"; it doesn't begin with a name."""
-        counts = [_("%d %s") % (len(self.said), done)]
-        if self.failed:
-            counts.append(_("%d failed: %s") % (len(self.failed), self._named()))
-        if self.under_way:
-            counts.append(_("%d still under way") % self.under_way)
-        if self.left:
-            counts.append(_("%d not begun within %d seconds: select them again") % (self.left, SECONDS))
+        """Return one message, such as "56 refreshed, 2 failed: …", that begins with ``done``."""
+        counts = [done]
+        if number := len(self.failed):
+            text = ngettext("%(number)d failed: %(names)s", "%(number)d failed: %(names)s", number)
+            counts.append(text % {"number": number, "names": self._named()})
+        if number := self.under_way:
+            text = ngettext("%(number)d still under way", "%(number)d still under way", number)
+            counts.append(text % {"number": number})
+        if number := self.left:
+            text = ngettext(
+                "%(number)d not begun within %(seconds)d seconds: select it again",
+                "%(number)d not begun within %(seconds)d seconds: select them again",
+                number,
+            )
+            counts.append(text % {"number": number, "seconds": SECONDS})
         return ", ".join(counts) + "."
 
     def _named(self) -> str:
         named = "; ".join(text[:_MOST_CHARACTERS] for text in self.failed[:_MOST_NAMED])
         more = len(self.failed) - _MOST_NAMED
-        return named if more <= 0 else _("%s; and %d more") % (named, more)
+        return named if more <= 0 else _("%(names)s; and %(number)d more") % {"names": named, "number": more}
 
 
 def do_each(work: Work, credentials: Sequence[Credential]) -> Summary:
@@ -64,7 +72,8 @@ def do_each(work: Work, credentials: Sequence[Credential]) -> Summary:
         _note(_outcome(work, credentials[0]), summary)
         return summary
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="jwt_upstream admin")
-    futures = [pool.submit(_in_thread, work, credential) for credential in credentials]
+    language = get_language()  # which each thread has its own of
+    futures = [pool.submit(_in_thread, work, credential, language) for credential in credentials]
     wait(futures, SECONDS)
     pool.shutdown(wait=False, cancel_futures=True)
     return _summary(futures)
@@ -80,9 +89,10 @@ def _outcome(work: Work, credential: Credential) -> _Outcome:
         return False, str(error)
 
 
-def _in_thread(work: Work, credential: Credential) -> _Outcome:
+def _in_thread(work: Work, credential: Credential, language: str | None) -> _Outcome:
     try:
-        return _outcome(work, credential)
+        with override(language):
+            return _outcome(work, credential)
     except Exception as error:  # nobody sees what a thread raises; what it says may be anything
         return False, f"{credential}: {type(error).__name__}"
     finally:

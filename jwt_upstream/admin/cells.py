@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
 
 from jwt_upstream.clock import host_now
 from jwt_upstream.fields import DecryptionError, Encrypted, Misplaced
@@ -73,8 +73,8 @@ def milliseconds(seconds: float | None) -> str:
 def expiry(at: datetime | None, now: datetime, *, is_static: bool = False) -> str:
     """Return when a token expires or has expired; a key never does."""
     if at is None:
-        return str(_("never expires") if is_static else _("unknown expiry"))
-    return format_html("{} {}", _("expires") if at > now else _("expired"), moment(at, now))
+        return _("never expires") if is_static else _("unknown expiry")
+    return format_html(_("expires {when}") if at > now else _("expired {when}"), when=moment(at, now))
 
 
 @without_variables
@@ -83,9 +83,9 @@ def token(stored: Encrypted, expires_at: datetime | None, *, is_static: bool = F
     if not stored:
         return ""
     try:
-        identity = str(_("fingerprint %s") % fingerprint(stored.open()))
+        identity = _("fingerprint %(fingerprint)s") % {"fingerprint": fingerprint(stored.open())}
     except Misplaced:
-        identity = str(_("stored for another credential, and copied here"))
+        identity = _("stored for another credential, and copied here")
     except DecryptionError:
-        identity = str(_("no configured key decrypts it"))
+        identity = _("no configured key decrypts it")
     return format_html("{}, {}", identity, expiry(expires_at, host_now(), is_static=is_static))

@@ -8,8 +8,10 @@ from datetime import date, datetime, timedelta
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from jwt_upstream.clock import host_now
 from jwt_upstream.models import Credential, Event
@@ -32,7 +34,7 @@ class Day:
 
     def __str__(self) -> str:
         return _("%(day)s: %(refreshes)s refreshes, %(failures)s failures") % {
-            "day": f"{self.day:%a %d %b}",
+            "day": date_format(self.day, _("D j M")),
             "refreshes": _counted(self.refreshes),
             "failures": _counted(self.failures),
         }
@@ -94,7 +96,7 @@ def _svg(days: list[Day]) -> str:
         width=len(days) * (_WIDTH + _GAP),
         height=_HEIGHT + _LABEL,
         ground=_HEIGHT,
-        title=_("The last %d days") % len(days),
+        title=ngettext("The last %(number)d day", "The last %(number)d days", len(days)) % {"number": len(days)},
         good=_("refreshes"),
         bad=_("failures"),
         desc="; ".join(map(str, days)),
@@ -108,7 +110,7 @@ def _bars(day: Day, number: int, most: int) -> str:
     drawn = [(kind, x, _HEIGHT - _scaled(value, most), half - 1, _scaled(value, most)) for kind, value, x in bars]
     rects = format_html_join("", '<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>', drawn)
     label = '<text x="{}" y="{}">{}</text>'
-    text = format_html(label, left + half, _HEIGHT + _LABEL - 4, f"{day.day:%a}")
+    text = format_html(label, left + half, _HEIGHT + _LABEL - 4, date_format(day.day, "D"))
     return format_html("<g><title>{}</title>{}{}</g>", day, rects, text)
 
 

@@ -11,13 +11,16 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from jwt_upstream.backends import get_backend
 from jwt_upstream.binding import BASE_PATH
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.models import Credential, Incident
 from jwt_upstream.names import command
+from jwt_upstream.recorded import translated
 from jwt_upstream.refresh import (
     NOT_RENEWABLE,
     mismatched,
@@ -25,6 +28,7 @@ from jwt_upstream.refresh import (
     needs_rebinding,
     never_expires,
     rebinding,
+    what_differs,
 )
 
 from . import cells, filters
@@ -62,7 +66,7 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
     actions = ["try_again", "rebind", "log_out"]
     fieldsets = [
         (None, {"fields": ["upstream", "account", "username"]}),
-        (_("State"), {"fields": ["badge", "from_when", "reason", "what_now", "incidents"]}),
+        (_("State"), {"fields": ["badge", "from_when", "why", "what_now", "incidents"]}),
         (_("Tokens"), {"fields": ["access", "refresh", "obtained", "bound_to", "generation"]}),
         (_("Refresh"), {"fields": ["worked", "refreshing", "failure", "next_attempt", "interrupted", "suppressed"]}),
     ]
@@ -108,13 +112,18 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
         return cells.expiry(credential.access_expires_at, credential.now(), is_static=is_static)
 
     @admin.display(description=_("reason"), empty_value="")
+    def why(self, credential: Credential) -> str:
+        """Return the reason for the state."""
+        return translated(credential.reason)
+
+    @admin.display(description=_("reason"), empty_value="")
     def problem(self, credential: Credential) -> str:
         """Return why it needs a human, why its refresh fails, or that it can't be refreshed."""
         if credential.needs_human:
-            return credential.reason
-        if mismatch := needs_rebinding(credential):
-            return mismatch.reason
-        return credential.failure or (NOT_RENEWABLE if needs_login_soon(credential) else "")
+            return translated(credential.reason)
+        if needs_rebinding(credential):
+            return what_differs(credential)
+        return credential.failure or (str(NOT_RENEWABLE) if needs_login_soon(credential) else "")
 
     @admin.display(description=_("refresh"), empty_value="")
     def refreshing(self, credential: Credential) -> str:
@@ -124,22 +133,23 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
         if credential.is_leased(credential.now()):
             return str(_("in progress"))
         if needs_login_soon(credential):
-            return NOT_RENEWABLE
+            return str(NOT_RENEWABLE)
         if credential.failing_since is None:
             return str(_("ok"))
         since = cells.moment(credential.failing_since, credential.now())
-        return format_html(str(_("failing since {}, {} times")), since, credential.failures)
+        text = ngettext("failing since {when}, once", "failing since {when}, {number} times", credential.failures)
+        return format_html(text, when=since, number=credential.failures)
 
     @admin.display(description=_("what now"), empty_value="")
     def what_now(self, credential: Credential) -> str:
         """Return what a person should do, if anything."""
-        if mismatch := needs_rebinding(credential):
-            return f"{mismatch.reason[:1].upper()}{mismatch.reason[1:]}: {rebinding(credential)}"
+        if needs_rebinding(credential):
+            return capfirst(f"{what_differs(credential)}: {rebinding(credential)}")
         if credential.needs_human or (needs_login_soon(credential) and not credential.failures):
-            return credential.remedy[:1].upper() + credential.remedy[1:]
+            return capfirst(credential.remedy)
         if credential.failure_verdict == "config":
-            text = _("Correct the settings of this upstream, then refresh; %s shows what is sent")
-            return text % command("upstream_probe", credential.upstream)
+            text = _("Correct the settings of this upstream, then refresh; %(command)s shows what is sent")
+            return text % {"command": command("upstream_probe", credential.upstream)}
         if not credential.failures:
             return ""
         return str(_("Nothing, if it is soon over: refreshing is tried again by itself. If not, ask the upstream"))

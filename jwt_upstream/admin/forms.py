@@ -10,10 +10,17 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from jwt_upstream.names import check_name
+from jwt_upstream.names import MAX_NAME_CHARACTERS, check_name
 from jwt_upstream.tokens import Secrets, TokenPair
 
 _OFF = {"autocomplete": "off"}
+_LABELS = {
+    "access_token": _("Access token"),
+    "refresh_token": _("Refresh token"),
+    "password": _("Password"),
+    "code": _("Code"),
+    "client_secret": _("Client secret"),
+}
 
 
 def taken(request: HttpRequest) -> QueryDict | None:
@@ -27,8 +34,9 @@ def taken(request: HttpRequest) -> QueryDict | None:
 def _named(value: str) -> None:
     try:
         check_name("the name", value)
-    except ValueError as error:
-        raise ValidationError(str(error).capitalize()) from None
+    except ValueError:
+        text = _("The name must be 1 to %(number)d printable characters.")
+        raise ValidationError(text, params={"number": MAX_NAME_CHARACTERS}) from None
 
 
 class AccountForm(forms.Form):
@@ -39,7 +47,9 @@ class AccountForm(forms.Form):
         self._account = account
         if account is None:
             help_text = _("Which of several at the upstream; leave it if there is only one.")
-            self.fields["account"] = forms.CharField(initial="default", validators=[_named], help_text=help_text)
+            self.fields["account"] = forms.CharField(
+                label=_("Account"), initial="default", validators=[_named], help_text=help_text
+            )
 
     @property
     def account(self) -> str:
@@ -86,7 +96,10 @@ class ReasonForm(forms.Form):
     """Asks why; the reason is kept in the history."""
 
     reason = forms.CharField(
-        max_length=200, validators=[_named], help_text=_("Kept in the history, and told to the admins.")
+        label=_("Reason"),
+        max_length=200,
+        validators=[_named],
+        help_text=_("Kept in the history, and told to the admins."),
     )
 
 
@@ -96,7 +109,7 @@ def _username(initial: str) -> forms.Field:
 
 
 def _secret(name: str, *, required: bool = True) -> forms.Field:
-    label = name.replace("_", " ").capitalize()
+    label = _LABELS.get(name) or name.replace("_", " ").capitalize()  # of a value that only this upstream asks for
     # Not stripped, since a password may begin with a space, and not shown again if the form is.
     widget = forms.PasswordInput(_OFF, render_value=False)
     return forms.CharField(label=label, widget=widget, strip=False, required=required)

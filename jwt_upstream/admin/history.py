@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from jwt_upstream.clock import host_now
 from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.names import full_name
+from jwt_upstream.recorded import translated
 
 from . import cells, filters
 from .access import ReadOnly
@@ -38,7 +39,7 @@ def _url(admin_site: admin.AdminSite, page: str, *args: Any) -> str:
 class EventAdmin(ReadOnly, EventBase):
     """Shows the history of all credentials, from which nothing can be deleted."""
 
-    list_display = ["when", "name", "badge", "took", "reason", "by"]
+    list_display = ["when", "name", "badge", "took", "why", "by"]
     # The first column leads to the event, the second to the credential.
     list_display_links = ["when"]
     list_filter = [filters.ByKind, filters.ByUpstream, "at"]
@@ -48,7 +49,7 @@ class EventAdmin(ReadOnly, EventBase):
     paginator = filters.BoundedPaginator
     show_full_result_count = False
     fieldsets = [
-        (None, {"fields": ["name", "badge", "when", "reason", "by"]}),
+        (None, {"fields": ["name", "badge", "when", "why", "by"]}),
         (_("Answer"), {"fields": ["verdict", "status_code", "took"]}),
         (_("State"), {"fields": ["state_before", "state", "access_fingerprint", "refresh_fingerprint"]}),
     ]
@@ -78,6 +79,11 @@ class EventAdmin(ReadOnly, EventBase):
         """Return when it happened."""
         return cells.moment(event.at, host_now())
 
+    @admin.display(description=_("reason"), empty_value="")
+    def why(self, event: Event) -> str:
+        """Return why it happened."""
+        return translated(event.reason)
+
     @admin.display(description=_("took"), empty_value="")
     def took(self, event: Event) -> str:
         """Return how long the upstream took."""
@@ -88,14 +94,14 @@ class EventAdmin(ReadOnly, EventBase):
 class IncidentAdmin(ReadOnly, IncidentBase):
     """Shows what is wrong, and below that what was; incidents of what is no longer configured may be deleted."""
 
-    list_display = ["subject", "badge", "from_when", "until_when", "told_when", "reason"]
+    list_display = ["subject", "badge", "from_when", "until_when", "told_when", "why"]
     list_filter = [filters.Open, "kind", filters.ByUpstream]
     search_fields = ["reason"]
     search_help_text = _("By upstream/account, or by words of the name or reason of the newest.")
     paginator = filters.BoundedPaginator
     show_full_result_count = False
     fieldsets = [
-        (None, {"fields": ["whose", "badge", "reason", "url", "concerns", "what_now"]}),
+        (None, {"fields": ["whose", "badge", "why", "url", "whom", "what_now"]}),
         (_("Time"), {"fields": ["from_when", "told_when", "until_when"]}),
     ]
 
@@ -118,6 +124,16 @@ class IncidentAdmin(ReadOnly, IncidentBase):
             return cells.link(url, incident.subject)
         found = Credential.objects.filter(upstream=incident.upstream, account=incident.account)
         return _linked(self.admin_site, found.values_list("pk", flat=True).first(), incident.subject)
+
+    @admin.display(description=_("reason"), empty_value="")
+    def why(self, incident: Incident) -> str:
+        """Return what is known of its cause."""
+        return translated(incident.reason)
+
+    @admin.display(description=_("concerns"), empty_value="")
+    def whom(self, incident: Incident) -> str:
+        """Return whom it concerned when it was told."""
+        return translated(incident.concerns)
 
     @admin.display(description=_("what now"))
     def what_now(self, incident: Incident) -> str:

@@ -21,7 +21,7 @@ from jwt_upstream.backends.explain import shown_settings
 from jwt_upstream.clock import host_now
 from jwt_upstream.conf import conf
 from jwt_upstream.models import Credential, Incident
-from jwt_upstream.refresh import mismatch_among
+from jwt_upstream.refresh import mismatch_among, what_differs
 from jwt_upstream.store import queries
 
 from . import cells
@@ -87,8 +87,9 @@ class Overview(Acting):
             card.chart = of_upstream(alias)
         if backend and may(request, "log_in"):
             card.log_in_url = self.act_url("log_in", alias)
-        if mismatch := mismatch_among(rows):
-            card.note = f"{mismatch.credential} {mismatch.reason}."
+        if mismatched := mismatch_among(rows):
+            differs = {"credential": mismatched, "reason": what_differs(mismatched)}
+            card.note = _("%(credential)s: %(reason)s.") % differs
         if not card.states and backend and backend.logs_in_by_itself:
             card.note = _("It logs in by itself at the first call.")
         return card
@@ -139,11 +140,11 @@ def _condition(card: Card, rows: QuerySet[Credential]) -> tuple[str, str]:
         return cells.badge("bad", _("misconfigured") if card.is_configured else _("not configured")), ""
     whole = Incident.objects.filter(upstream=card.alias, account="", is_open=True).first()
     if whole:
-        return cells.of_incident(whole), format_html("{} {}", _("since"), cells.moment(whole.since, now))
+        return cells.of_incident(whole), format_html(_("since {when}"), when=cells.moment(whole.since, now))
     if not card.states:
         return cells.badge("off", _("never logged in")), ""
     worked_at = rows.exclude(worked_at=None).order_by("-worked_at").values_list("worked_at", flat=True).first()
-    said = format_html("{} {}", _("last worked"), cells.moment(worked_at, now)) if worked_at else ""
+    said = format_html(_("last worked {when}"), when=cells.moment(worked_at, now)) if worked_at else ""
     if mismatch_among(rows):
         return cells.badge("bad", _("mismatched")), said
     if not rows.filter(state=State.ACTIVE).exists():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from jwt_upstream.models import Credential, Event
+from jwt_upstream.recorded import translated
 
 from . import cells
 
@@ -45,6 +46,6 @@ def _entry(run: list[Event], credential: Credential) -> Entry:
         len(run),
         cells.moment(run[-1].at, now) if len(run) > 1 else "",
         cells.milliseconds(newest.seconds),
-        newest.reason,
+        translated(newest.reason),
         newest.by,
     )

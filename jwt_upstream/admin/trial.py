@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.utils.translation import gettext as _
 from requests import Request, RequestException, Response, Session
 
 from jwt_upstream.backends.core import cause
@@ -36,7 +37,7 @@ def try_call(alias: str, account: str, path: str) -> Reading:
             raise
         except RequestException as error:
             # Not with its cause: that has the request, and the request has the token.
-            raise UpstreamError(f"No answer: {cause(error)}") from None
+            raise UpstreamError(_("No answer: %(problem)s") % {"problem": cause(error)}) from None
 
 
 def _sent(client: UpstreamClient, path: str, pair: TokenPair) -> Response:

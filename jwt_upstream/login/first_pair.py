@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 
+from jwt_upstream import recorded
 from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
 from jwt_upstream.clock import Clock, dated_by
 from jwt_upstream.exceptions import (
@@ -94,7 +95,7 @@ def adopt(upstream: str, account: str, pair: TokenPair, *, by: str = "") -> Cred
     check_name("account", account)
     backend = get_backend(upstream)
     is_alone = backend.needs_refresh_token and not pair.refresh
-    reason = "adopted without a refresh token" if is_alone else "adopted"
+    reason = recorded.ADOPTED_ALONE if is_alone else recorded.ADOPTED
     return _store(backend, account, pair.with_claims(), "", EventDetails(reason, "ok", by=by))
 
 

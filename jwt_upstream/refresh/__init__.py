@@ -8,7 +8,7 @@ from .due import DueCredentials, Leased, in_threads
 from .leader import is_suppressed, mismatch_among, needs_rebinding, stored
 from .protocol import current, refresh
 from .record import write_or_raise
-from .states import changed_settings, check_bound, database_clock, find, mismatched, rebinding
+from .states import changed_settings, check_bound, database_clock, find, mismatched, rebinding, what_differs
 from .token_cache import Token, hold_token, release_token
 from .token_source import TokenSource
 
@@ -41,5 +41,6 @@ __all__ = [
     "release_token",
     "stored",
     "try_again",
+    "what_differs",
     "write_or_raise",
 ]

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
+from jwt_upstream import recorded
 from jwt_upstream.backends import get_backend
 from jwt_upstream.binding import Change, described
 from jwt_upstream.fields import DecryptionError
+from jwt_upstream.languages import in_english
 from jwt_upstream.models import Credential
 from jwt_upstream.store import EventDetails, queries, rekeying, transitions
 from jwt_upstream.tokens import TokenPair
@@ -39,7 +41,7 @@ def try_again(credential: Credential, *, by: str = "") -> TokenPair:
     backend = get_backend(row.upstream)
     if not can_replace(backend, row):
         check_bound(row, backend)
-    details = EventDetails("tried again", by=by)
+    details = EventDetails(recorded.TRIED_AGAIN, by=by)
     write_or_raise(partial(transitions.restore, row, queries.database(), details), str(row))
     return refresh(reread(row))
 
@@ -50,7 +52,7 @@ def mark_rejected(credential: Credential, reason: str, *, by: str = "") -> None:
     For tokens that the upstream still takes but must not be used, such as stolen ones. Nothing is sent, the tokens
     stay, and the admins are told. Raises CredentialError if the credential needs a human already.
     """
-    details = EventDetails(f"marked as rejected: {reason}", "rejected", by=by)
+    details = EventDetails(recorded.MARKED_REJECTED % {"reason": reason}, "rejected", by=by)
     while True:
         row = reread(credential)
         if row.needs_human:
@@ -74,7 +76,8 @@ def rebind(credential: Credential, *, by: str = "") -> list[Change]:
         row = reread(credential)
         if row.obtained_for != credential.obtained_for:
             return []
-        details = EventDetails(described(found), by=by)
+        with in_english():
+            details = EventDetails(described(found), by=by)
         if write_or_raise(partial(transitions.rebind, row, backend.binding, queries.database(), details), str(row)):
             break
     return found

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from django.utils.translation import gettext_lazy as _
+
 from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
 from jwt_upstream.clock import elapsed
 from jwt_upstream.exceptions import UpstreamMisconfigured, UpstreamNotConfigured
@@ -13,7 +15,7 @@ from jwt_upstream.models import Credential
 from jwt_upstream.tokens import Secrets, TokenPair, fingerprints
 
 #: Said of a credential that works, but not for long.
-NOT_RENEWABLE = "can't be renewed: there is no refresh token, and no LOGIN in settings for this account"
+NOT_RENEWABLE = _("can't be renewed: there is no refresh token, and no LOGIN in settings for this account")
 
 #: Stands for stored tokens that must not be sent, since they were obtained for other settings.
 NO_TOKENS = TokenPair("")

@@ -81,10 +81,10 @@ def needs_rebinding(row: Credential) -> CredentialMismatch | None:
         return None
 
 
-def mismatch_among(rows: QuerySet[Credential]) -> CredentialMismatch | None:
-    """Return the error for one of the first active credentials that needs a person, since settings name others."""
+def mismatch_among(rows: QuerySet[Credential]) -> Credential | None:
+    """Return one of the first active credentials that needs a person, since settings name something else by now."""
     active = rows.filter(state=Credential.State.ACTIVE).defer("access_token", "refresh_token", "answer").order_by()
-    return next(filter(None, map(needs_rebinding, active[:_SAMPLE_ROWS])), None)
+    return next(filter(needs_rebinding, active[:_SAMPLE_ROWS]), None)
 
 
 def is_suppressed(row: Credential, backend: Backend) -> bool:

@@ -14,6 +14,7 @@ from jwt_upstream.backends.core import shown_url
 from jwt_upstream.binding import described, refreshed
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import RefreshUnavailable
+from jwt_upstream.languages import in_english
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.process import random_numbers
 from jwt_upstream.store import EventDetails, connections, is_away, outbox, queries, transitions
@@ -58,7 +59,8 @@ def _settle_pair(
     pair = pair.with_credible_expiry(row.now())
     details, bound = _details(attempt), backend.binding
     if found := changed_settings(row, backend):
-        details = replace(details, reason=MOVED + described(found))
+        with in_english():
+            details = replace(details, reason=MOVED + described(found))
     else:
         bound = refreshed(row.obtained_for, bound)
     write = partial(transitions.settle_pair, row, pair, using, kind, details, obtained_for=bound)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import NoReturn, TypeVar
 
 from django.db import Error
+from django.utils.translation import gettext as _
 from requests import Response
 
 from jwt_upstream.backends import Backend, get_backend
@@ -28,6 +29,7 @@ from jwt_upstream.exceptions import (
     UpstreamNotConfigured,
 )
 from jwt_upstream.fields import DecryptionError
+from jwt_upstream.languages import in_english
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.names import command
 from jwt_upstream.process import PerProcess
@@ -58,6 +60,7 @@ _ERRORS: dict[str, type[CredentialError]] = {
 }
 
 
+@in_english()
 def by_state(credential: Credential, response: Response | None = None) -> CredentialError:
     """Return the error for a credential that needs a human."""
     what = State(credential.state).label
@@ -67,6 +70,7 @@ def by_state(credential: Credential, response: Response | None = None) -> Creden
     return error(text, credential=credential, since=credential.since, reason=credential.reason, response=response)
 
 
+@in_english()
 def not_logged_in(upstream: str, account: str) -> NotLoggedIn:
     """Return the error for an account of which there is no credential at all."""
     credential = Credential(upstream=upstream, account=account)
@@ -80,18 +84,29 @@ def changed_settings(row: Credential, backend: Backend) -> list[Change]:
 
 
 def mismatch(row: Credential, found: Sequence[Change]) -> CredentialMismatch:
-    """Return the error for tokens that were obtained for other settings."""
-    said = described(found)
-    refused = f"; {row.failure}" if row.failed_login else ""  # the automatic login in their place
-    reason = f"obtained for other settings: {said}{refused}"
-    text = f"{row}: nothing was sent, since its tokens were {reason}; {rebinding(row)}"
+    """Return the error for tokens that were obtained for other settings, to be raised."""
+    with in_english():
+        reason = mismatch_reason(row, found)
+        text = f"{row}: nothing was sent, since its tokens were {reason}; {rebinding(row)}"
     return CredentialMismatch(text, credential=row, reason=reason)
+
+
+def mismatch_reason(row: Credential, found: Sequence[Change]) -> str:
+    """Return in what settings differ from those that tokens were obtained for, in the reader's language."""
+    reason = _("obtained for other settings: %(changes)s") % {"changes": described(found)}
+    return f"{reason}; {row.failure}" if row.failed_login else reason  # of the automatic login in their place
+
+
+def what_differs(row: Credential) -> str:
+    """Return the same of a row whose upstream is configured."""
+    return mismatch_reason(row, changed_settings(row, get_backend(row.upstream)))
 
 
 def rebinding(row: Credential) -> str:
     """Return what a person should do about tokens that were obtained for other settings."""
-    confirm = f"confirm that the tokens are for these too: {command('upstream_rebind', row.upstream, row.account)}"
-    return f"put the settings back, or {confirm}, or log in: {row.log_in_command}"
+    text = _("put the settings back, or confirm that the tokens are for these too: %(confirm)s, or log in: %(log_in)s")
+    confirm = command("upstream_rebind", row.upstream, row.account)
+    return text % {"confirm": confirm, "log_in": row.log_in_command}
 
 
 def mismatched(row: Credential) -> CredentialMismatch | None:

@@ -12,6 +12,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
+from jwt_upstream import recorded
 from jwt_upstream.conf import conf
 from jwt_upstream.models import Credential, Event, Incident
 
@@ -138,9 +139,10 @@ def _concerns(row: Credential, using: str) -> str:
     others = failing.exclude(pk=row.pk).order_by().values_list("account", flat=True)[: _MOST_NAMES - 1]
     names = ", ".join([row.account, *others])
     if total <= 1:
-        return storable(f"the only account at {row.upstream} ({names})")
-    among = f": {names}" if number <= 1 else f", among them {names}"
-    return storable(f"{max(number, 1)} of {total} accounts at {row.upstream}{among}")
+        return storable(recorded.ONLY_ACCOUNT % {"upstream": row.upstream, "names": names})
+    text = recorded.ONE_ACCOUNT if number <= 1 else recorded.SOME_ACCOUNTS
+    numbers = {"number": max(number, 1), "total": total}
+    return storable(text % {**numbers, "upstream": row.upstream, "names": names})
 
 
 # -- closing

@@ -140,7 +140,7 @@ def test_upstream_is_told(browser: Client, client: UpstreamClient, upstream: Ups
     _, ((_, text),) = act(browser, "log_out", rows[0], confirmed="yes")
     assert "The upstream could not be told: HTTP 503" in text
     _, messages = act(browser, "log_out", *rows[1:], confirmed="yes")
-    assert messages[-1] == ("success", "2 logged out (2 upstreams could not be told).")
+    assert messages[-1] == ("success", "2 logged out (the upstream could not be told of 2).")
 
 
 def test_log_out_of_more_than_fit_a_form(browser: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ def test_all_done() -> None:
     """Where all works there is one number."""
     summary = bulk.do_each(str, ROWS)
     assert summary.is_complete
-    assert summary.text("refreshed") == "58 refreshed."
+    assert summary.text("58 refreshed") == "58 refreshed."
 
 
 def test_some_failed() -> None:
@@ -31,7 +31,7 @@ def test_some_failed() -> None:
 
     summary = bulk.do_each(work, ROWS)
     assert not summary.is_complete
-    assert summary.text("refreshed") == (
+    assert summary.text("47 refreshed") == (
         "47 refreshed, 11 failed: crm/tenant-1: HTTP 503; crm/tenant-10: HTTP 503; crm/tenant-11: HTTP 503; "
         "crm/tenant-12: HTTP 503; crm/tenant-13: HTTP 503; and 6 more."
     )
@@ -51,7 +51,7 @@ def test_bounded_time(monkeypatch: pytest.MonkeyPatch, gate: threading.Event) ->
     summary = bulk.do_each(work, ROWS)
     assert time.monotonic() - began < 5
     assert (summary.under_way, summary.left, len(begun)) == (bulk.THREADS, 58 - bulk.THREADS, bulk.THREADS)
-    text = summary.text("refreshed")
+    text = summary.text("0 refreshed")
     assert text == "0 refreshed, 8 still under way, 50 not begun within 0 seconds: select them again."
     gate.set()
     time.sleep(0.05)  # for a wrong one to begin

@@ -44,7 +44,7 @@ def test_pages(browser: Client, moved: Credential) -> None:
     assert BUTTON in html
     html = page(browser, UPSTREAMS)
     assert ">mismatched</span>" in html
-    assert f"up/default obtained for other settings: {CHANGED}." in html
+    assert f"up/default: obtained for other settings: {CHANGED}." in html
 
 
 def test_confirmed(browser: Client, moved: Credential, client: UpstreamClient) -> None:

@@ -57,9 +57,11 @@ class BrowserLogins(Acting):
         try:
             row = recall(request, upstream).complete(url, by=by(request))
         except ERRORS as error:
-            self.message_user(request, _("Not logged in: %s; nothing was stored.") % error, messages.ERROR)
+            self.message_user(
+                request, _("Not logged in: %(problem)s; nothing was stored.") % {"problem": error}, messages.ERROR
+            )
             return HttpResponseRedirect(self.act_url("log_in", upstream))
-        self.message_user(request, _("Logged in: %s.") % row, messages.SUCCESS)
+        self.message_user(request, _("Logged in: %(credential)s.") % {"credential": row}, messages.SUCCESS)
         return HttpResponseRedirect(self.page_of(request, row))
 
     def _callback_url(self, request: HttpRequest, upstream: str) -> str:
