@@ -18,14 +18,18 @@ T = TypeVar("T")
 
 logger = logging.getLogger("jwt_upstream")
 
+#: How long a caller waits for the database to take what was observed. It has its answer, and may have waited for a
+#: refresh before.
+OBSERVED_SECONDS = 2.0
+
 
 def record_if_possible(write: Callable[[], Event | None]) -> Event | None:
-    """Write what was observed; None, with a log line, while the database is away.
+    """Write what was observed; None, with a log line, if the database has not taken it within OBSERVED_SECONDS.
 
     The caller gets its error all the same, and the next call observes the same and records it.
     """
     try:
-        return connections.run_on_own_connection(queries.database(), write, _announce)
+        return connections.run_on_own_connection(queries.database(), write, _announce, seconds=OBSERVED_SECONDS)
     except Error as error:
         if not is_away(error):
             raise

@@ -106,17 +106,20 @@ def run_on_own_connection(
     write: Callable[[], T],
     then: Callable[[T], None] = lambda _: None,
     blocked_seconds: float = BLOCKED_SECONDS,
+    seconds: float | None = None,
 ) -> T:
     """Return what ``write()`` returns, done on a connection of its own unless a test's transaction must be joined.
 
-    ``then`` is told what was written, also if the caller has given up by then. Raises OperationalError if the calling
-    transaction itself may have been in the way for ``blocked_seconds``.
+    ``then`` is told what was written, also if the caller has given up by then. Raises OperationalError after
+    ``seconds``, by default JWT_UPSTREAM_WAIT_SECONDS, and after ``blocked_seconds`` if the calling transaction itself
+    may have been in the way.
     """
     joins_caller = must_join(using)
-    seconds = blocked_seconds if in_transaction(using) else conf.wait_seconds
+    seconds = conf.wait_seconds if seconds is None else seconds
+    patience = blocked_seconds if in_transaction(using) else seconds
 
     def work() -> T:
-        written = write() if joins_caller else write_with_retry(write, using, seconds)
+        written = write() if joins_caller else write_with_retry(write, using, patience)
         then(written)
         return written
 
@@ -124,7 +127,7 @@ def run_on_own_connection(
         return work()
     future = in_own_thread(using, work)
     try:
-        return future.result(conf.wait_seconds + BLOCKED_SECONDS)
+        return future.result(seconds + BLOCKED_SECONDS)
     except TimeoutError:
         raise Blocked("another transaction holds what was to be written") from None
 
