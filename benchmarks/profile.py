@@ -4,20 +4,42 @@ from __future__ import annotations
 
 import cProfile
 from types import CodeType
+from typing import Any
 
 from benchmarks import databases, hot_path, report
-from benchmarks.hot_path import AT_A_TIME, Call
+from benchmarks.hot_path import AT_A_TIME, BARE_HTTPX, Call
 
 #: What the files of each part have in their paths, the first that fits; what a socket does counts for its caller.
-PARTS = {
-    "jwt_upstream": "/jwt_upstream/",
-    "requests": "/site-packages/requests/",
-    "urllib3": "/site-packages/urllib3/",
-    "http.cookiejar": "/http/cookiejar.py",
+Parts = dict[str, tuple[str, ...]]
+OVER_REQUESTS: Parts = {
+    "jwt_upstream": ("/jwt_upstream/",),
+    "requests": ("/site-packages/requests/",),
+    "urllib3": ("/site-packages/urllib3/",),
+    "http.cookiejar": ("/http/cookiejar.py",),
     "http.client and socket, with waiting for the server": ("/http/client.py", "/socket.py"),
-    "email.parser, for the headers of the answer": "/email/",
-    "urllib.parse": "/urllib/parse.py",
+    "email.parser, for the headers of the answer": ("/email/",),
+    "urllib.parse": ("/urllib/parse.py",),
     "os.environ": ("<frozen os>", "/os.py"),
+}
+OVER_HTTPX: Parts = {
+    "the steps of a call: jwt_upstream/client/over_httpx/exchange.py and steps.py": (
+        "/over_httpx/exchange.py",
+        "/over_httpx/steps.py",
+    ),
+    "the request, its headers and its copy: requests.py and bodies.py beside them": (
+        "/over_httpx/requests.py",
+        "/over_httpx/bodies.py",
+        "/client/caller_headers.py",
+    ),
+    "the transport and its connections: transport.py and pools.py": (
+        "/over_httpx/transport.py",
+        "/over_httpx/pools.py",
+        "/jwt_upstream/process.py",
+    ),
+    "the settings, the token and the verdict: the rest of jwt_upstream": ("/jwt_upstream/",),
+    "httpx2": ("/site-packages/httpx2/",),
+    "httpcore2, with waiting for the server": ("/site-packages/httpcore2/", "/socket.py"),
+    "h11": ("/site-packages/h11/",),
 }
 REST = "the rest: Django's settings, abstract base classes and so on"
 
@@ -32,39 +54,37 @@ def adapter_alone(url: str) -> Call:
     return lambda: adapter.send(ready, timeout=(3.05, 20)).content
 
 
-def measure(call: Call, rounds: int) -> dict[str, tuple[float, float]]:
+def measure(call: Call, parts: Parts, rounds: int) -> dict[str, tuple[float, float]]:
     """Return of each part how many functions a call calls, and how many microseconds they take under the profiler.
 
     Of all rounds it is the one that other work on the machine has disturbed least.
     """
-    return min((_round(call) for _ in range(rounds)), key=lambda parts: _total(parts)[1])
+    return min((_round(call, parts) for _ in range(rounds)), key=lambda found: _total(found)[1])
 
 
-def _round(call: Call) -> dict[str, tuple[float, float]]:
+def _round(call: Call, parts: Parts) -> dict[str, tuple[float, float]]:
     call()
     profile = cProfile.Profile(builtins=False)
     profile.enable()
     for _ in range(AT_A_TIME):
         call()
     profile.disable()
-    found = dict.fromkeys([*PARTS, REST], (0.0, 0.0))
+    found = dict.fromkeys([*parts, REST], (0.0, 0.0))
     for entry in profile.getstats():
-        part = _part(entry.code)
+        part = _part(entry.code, parts)
         calls, microseconds = found[part]
         found[part] = (calls + entry.callcount / AT_A_TIME, microseconds + entry.inlinetime / AT_A_TIME * 1e6)
     return found
 
 
-def _total(parts: dict[str, tuple[float, float]]) -> tuple[float, float]:
-    return sum(calls for calls, _ in parts.values()), sum(microseconds for _, microseconds in parts.values())
+def _total(found: dict[str, tuple[float, float]]) -> tuple[float, float]:
+    return sum(calls for calls, _ in found.values()), sum(microseconds for _, microseconds in found.values())
 
 
-def _part(code: CodeType | str) -> str:
+def _part(code: CodeType | str, parts: Parts) -> str:
     file = code.co_filename if isinstance(code, CodeType) else ""
-    for part, fragments in PARTS.items():
-        if any(each in file for each in ([fragments] if isinstance(fragments, str) else fragments)):
-            return part
-    return REST
+    fitting = (part for part, fragments in parts.items() if any(fragment in file for fragment in fragments))
+    return next(fitting, REST)
 
 
 def run(aliases: list[str], url: str, *, rounds: int) -> None:
@@ -74,19 +94,34 @@ def run(aliases: list[str], url: str, *, rounds: int) -> None:
     hot_path.configure(url)
     databases.use(aliases[0])
     logged_in("up", access=hot_path.TOKEN)
-    once, per_call, _ = hot_path.ours(aliases[0]).values()
-    calls = {
+    tables = [
+        _profiled(_over_requests(aliases[0], url), OVER_REQUESTS, rounds),
+        _profiled(_over_httpx(url), OVER_HTTPX, rounds),
+    ]
+    results = {"machine": report.machine([databases.version(aliases[0])]), "parts": [found for found, _ in tables]}
+    report.save("profile", results, *(table for _, table in tables))
+
+
+def _over_requests(alias: str, url: str) -> dict[str, Call]:
+    once, per_call, _ = hot_path.ours(alias).values()
+    return {
         hot_path.BARE: hot_path.bare(f"{url}orders/1"),
         "UpstreamClient, built once": once,
         "UpstreamClient, built per call": per_call,
         "requests' adapter alone": adapter_alone(f"{url}orders/1"),
     }
-    found = {name: measure(call, rounds) for name, call in calls.items()}
-    rows = [[part, *(_cell(*parts[part]) for parts in found.values())] for part in (*PARTS, REST)]
-    rows.append(["**together**", *(_cell(*_total(parts)) for parts in found.values())])
-    head = ["Functions called by one GET, and their time under the profiler", *found]
-    results = {"machine": report.machine([databases.version(aliases[0])]), "parts": found}
-    report.save("profile", results, report.table(head, rows))
+
+
+def _over_httpx(url: str) -> dict[str, Call]:
+    wanted = "httpx2.Client with UpstreamTransport"
+    return {BARE_HTTPX: hot_path.peers(url)[BARE_HTTPX], wanted: hot_path.over_httpx(url)[wanted]}
+
+
+def _profiled(calls: dict[str, Call], parts: Parts, rounds: int) -> tuple[dict[str, Any], str]:
+    found = {name: measure(call, parts, rounds) for name, call in calls.items()}
+    rows = [[part, *(_cell(*each[part]) for each in found.values())] for part in (*parts, REST)]
+    rows.append(["**together**", *(_cell(*_total(each)) for each in found.values())])
+    return found, report.table(["Functions called by one GET, and their time under the profiler", *found], rows)
 
 
 def _cell(calls: float, microseconds: float) -> str:

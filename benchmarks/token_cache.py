@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from benchmarks import background_refresh, databases, plots, report, scale
+from benchmarks import background_refresh, databases, hot_path, plots, report, scale
+from benchmarks.hot_path import Call
 
 ACCOUNTS = 10_000
 RATE = 50
@@ -112,27 +113,29 @@ def one_call(number: int) -> Any:
     return UpstreamClient(f"up{number % scale.UPSTREAMS}", str(number)).get("orders/1").content
 
 
-def timed(number: int, queries: Queries) -> tuple[float, float, int]:
+def timed(call: Call, queries: Queries) -> tuple[float, float, int]:
     """Return the microseconds of a call by the clock and of its processor time, and its queries."""
     before, began, busy = queries.count, time.perf_counter(), time.thread_time()
-    one_call(number)
+    call()
     wall, cpu = (time.perf_counter() - began) * 1e6, (time.thread_time() - busy) * 1e6
     return wall, cpu, queries.count - before
 
 
-def block(queries: Queries, seconds: float, tick: Callable[[], Any]) -> list[tuple[float, float, int]]:
-    """Return the times of one account's calls; ticks come between them, so no call waits for Python's lock."""
+def block(call: Call, queries: Queries, seconds: float, tick: Callable[[], Any]) -> list[tuple[float, float, int]]:
+    """Return the times of calls; ticks come between them, so no call waits for Python's lock."""
     taken, due, end = [], time.perf_counter(), time.perf_counter() + seconds
     while (now := time.perf_counter()) < end:
         if now >= due:
             due += 1 / RATE
             tick()
-        taken += [timed(0, queries) for _ in range(_CALLS)]
+        taken += [timed(call, queries) for _ in range(_CALLS)]
     return taken
 
 
-def among_events(alias: str, url: str, size: int, rounds: int, seconds: float) -> dict[str, dict[str, float]]:
-    """Return what a call of one account takes while nothing happens, and with events to others, by turns."""
+def among_events(
+    call: Call, alias: str, url: str, size: int, rounds: int, seconds: float
+) -> dict[str, dict[str, float]]:
+    """Return what a call takes while nothing happens, and with events to other accounts, by turns."""
     blocks: dict[str, list[list[tuple[float, float, int]]]] = {QUIET: [], HERE: [], ELSEWHERE: []}
     counts = dict.fromkeys(blocks, 0)
     here, elsewhere = Events(1, size), Elsewhere(url, size)
@@ -141,10 +144,10 @@ def among_events(alias: str, url: str, size: int, rounds: int, seconds: float) -
     here.count = 0
     with counting(alias) as queries:
         for _ in range(rounds):
-            blocks[QUIET].append(block(queries, seconds, pause))
-            blocks[HERE].append(block(queries, seconds, here.one))
+            blocks[QUIET].append(block(call, queries, seconds, pause))
+            blocks[HERE].append(block(call, queries, seconds, here.one))
             elsewhere.go()
-            blocks[ELSEWHERE].append(block(queries, seconds, pause))
+            blocks[ELSEWHERE].append(block(call, queries, seconds, pause))
             counts[ELSEWHERE] += elsewhere.stop()
     elsewhere.end()
     counts[HERE] = here.count
@@ -189,7 +192,7 @@ def in_turn(alias: str, size: int, entries: int) -> dict[str, float]:
     token_cache().invalidate_all()
     cache_all(size)
     with counting(alias) as queries:
-        calls = [timed(number, queries) for number in range(min(size, _IN_TURN))]
+        calls = [timed(partial(one_call, number), queries) for number in range(min(size, _IN_TURN))]
     return {
         "median": _median(calls, 0),
         "cpu": _median(calls, 1),
@@ -227,18 +230,21 @@ def run(aliases: list[str], url: str, *, is_quick: bool, effort: float) -> None:
         used = memory(size)
         # The larger one last, with which all of them are cached when events begin.
         sizes = {str(entries): in_turn(alias, size, entries) for entries in [size // 10, size]}
-        events = among_events(alias, url, size, rounds, seconds)
-    results = {"machine": about, "accounts": size, "bytes": used, "in_turn": sizes, "events": events}
-    report.save("token_cache", results, _table(size, events), _sizes(size, sizes, used))
+        events = among_events(partial(one_call, 0), alias, url, size, rounds, seconds)
+        # What has no cache, no account and no settings: it shows what the machine does to any call.
+        bare = among_events(hot_path.bare(f"{url}orders/1"), alias, url, size, rounds, seconds)
+    results = {"machine": about, "accounts": size, "bytes": used, "in_turn": sizes, "events": events, "bare": bare}
+    tables = {f"One of {size} accounts is called": events, f"``{hot_path.BARE}``, without the app": bare}
+    report.save("token_cache", results, *(_table(*each) for each in tables.items()), _sizes(size, sizes, used))
     quiet = events[QUIET]["median"]
     values = {f"one account, {name}": each["median"] / quiet for name, each in events.items()}
     values |= {f"in turn, {entries} cached": each["median"] / quiet for entries, each in sizes.items()}
     plots.bars("token_cache", values, f"time of a GET among {size} accounts; one account, {QUIET} = 1", bool)
 
 
-def _table(size: int, events: dict[str, dict[str, float]]) -> str:
+def _table(what: str, events: dict[str, dict[str, float]]) -> str:
     head = [
-        f"One of {size} accounts is called",
+        what,
         "Events a second",
         "Calls",
         "Queries of all of them",
