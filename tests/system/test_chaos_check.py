@@ -174,7 +174,7 @@ VIOLATIONS: list[tuple[str, Callable[[Story], Result], Change]] = [
     ),
     ("a trouble without an incident", events.troubles_have_incidents, edit("incident row", {}, opened=99.0)),
     ("a long wait", bounds.waits_are_bounded, edit("ended", {}, t=40.0)),
-    ("blocked late", bounds.blocked_soon, edit("ended", {}, t=6.0, outcome=BLOCKED)),
+    ("blocked late", bounds.blocked_soon, edit("ended", {}, t=12.0, outcome=BLOCKED)),
     ("a call without an end", bounds.nothing_is_stuck, drop("ended")),
     ("a process without an end", bounds.nothing_is_stuck, put(at(46.0, "stuck", target=5))),
     ("a process that failed", bounds.nothing_is_stuck, edit("left", {}, status=1)),
