@@ -96,6 +96,7 @@ class Options(TypedDict, total=False):
     min_refresh_interval: float
     origins: Sequence[str]
     proxies: Mapping[str, str] | None
+    rate_limit_headers: Mapping[str, str]
     redirect_uri: str
     refresh_expires_at_paths: Sequence[str]
     refresh_expires_in_paths: Sequence[str]
@@ -112,7 +113,6 @@ class Options(TypedDict, total=False):
     requires_iss: bool
     retries: int
     retry_after_max: float
-    retry_at_headers: Sequence[str]
     retry_backoff_max: float
     revoke_authentication: str
     revoke_fields: Mapping[str, Any]
