@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from jwt_upstream import exceptions
-from jwt_upstream.backends import Backend
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()
+
+from django.test import override_settings  # noqa: E402 -- reads settings
+
+from docs.reference_tables import options, settings  # noqa: E402
+from jwt_upstream import exceptions  # noqa: E402
+from jwt_upstream.backends import Backend  # noqa: E402
+from jwt_upstream.backends.core.options import problems  # noqa: E402
+from jwt_upstream.checks import check_settings  # noqa: E402
+from jwt_upstream.conf import DEFAULTS  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.rst"), *ROOT.glob("docs/*.rst"), *ROOT.glob("docs/reference/backends/*.rst")]
 FOLDERS = "jwt_upstream|tests|docs|benchmarks|project|release|requirements"
+#: Settings whose example is short for a value: a key, a secret that goes with a URL.
+_NEED_MORE = {"JWT_UPSTREAM_ENCRYPTION_KEYS", "JWT_UPSTREAM_NOTIFIERS", "JWT_UPSTREAM_WEBHOOK_URL"}
+_NEED_MORE |= {"JWT_UPSTREAM_WEBHOOK_SECRET"}
 _LITERAL = re.compile(r"``([^`]+)``")
 #: A path from the top, such as ``tests/test_docs.py``; code blocks have those of a reader's own project.
 _FROM_TOP = re.compile(rf"(?<![\w/.])(?:{FOLDERS})/[\w/.-]*\w")
@@ -41,12 +58,24 @@ def missing_names() -> Iterator[str]:
 
 
 def wrong_options() -> Iterator[str]:
-    """Yield the options that the page of the backends lacks, and those that it has and no backend knows."""
-    page = (ROOT / "docs" / "reference" / "backends.rst").read_text()
-    section = page[page.index("\nOptions\n=") : page.index("\nTested against\n=")]
-    rows = re.findall(r"^   \* - (``.*``)$", section, re.MULTILINE)
-    told = {name for row in rows for name in _LITERAL.findall(row)}
-    yield from (f"backends.rst: option {name}" for name in sorted(told ^ Backend.option_types().keys()))
+    """Yield the options that the reference lacks, and the examples that no backend takes."""
+    told = [name for group in options.groups() for name in options.names(group)]
+    known: dict[str, Any] = {}
+    for cls in (Backend, *options.classes()):
+        known |= cls.option_types()
+    yield from (f"options.rst: {name}" for name in sorted(set(told) ^ known.keys()))
+    for name in told:
+        written = ast.literal_eval(options.described(name)[1])
+        yield from (f"options.rst: {problem}" for problem in problems("Backend", {name: written}, known))
+
+
+def wrong_settings() -> Iterator[str]:
+    """Yield the settings whose example is not valid."""
+    for name in DEFAULTS:
+        written = ast.literal_eval(settings.described(name)[1])
+        with override_settings(**{name: written}):
+            found = [each for each in check_settings() if name in each.msg and name not in _NEED_MORE]
+        yield from (f"settings.rst: {each.msg}" for each in found)
 
 
 def wrong_errors() -> Iterator[str]:
@@ -59,5 +88,5 @@ def wrong_errors() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    found = [*missing_paths(), *missing_names(), *wrong_options(), *wrong_errors()]
+    found = [*missing_paths(), *missing_names(), *wrong_options(), *wrong_settings(), *wrong_errors()]
     sys.exit("\n".join(["The documentation names what is not there, or lacks what is:", *found]) if found else 0)

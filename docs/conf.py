@@ -23,7 +23,7 @@ project = "django-jwt-upstream"
 author = "The django-jwt-upstream authors"
 copyright = f"2026, {author}"
 version = release = __version__
-extensions = ["sphinx.ext.autodoc"]
+extensions = ["sphinx.ext.autodoc", "docs.reference_tables"]
 autodoc_member_order = "bysource"
 maximum_signature_line_length = 90
 html_theme = "furo"

@@ -77,58 +77,95 @@ class CredentialError(UpstreamError):
 
 
 class NotLoggedIn(CredentialError):
-    """There is no token, since nobody has logged in yet or the credential was logged out."""
+    """There is no token, since nobody has logged in yet or the credential was logged out.
+
+    Log in: ``upstream_login``, the admin, or a browser login of your own views.
+    """
 
 
 class CredentialRejected(CredentialError):
-    """The upstream refused the refresh token; log in again."""
+    """The upstream refused the refresh token: it has expired, or was revoked or used twice.
+
+    Log in again; admins are told once.
+    """
 
 
 class AccountLocked(CredentialError):
-    """The upstream says that the account is locked, disabled or suspended; ``response`` is its answer to this call."""
+    """The upstream says that the account is locked, disabled or suspended; ``response`` is its answer to this call.
+
+    Have it unlocked there, then run ``upstream_try_again`` or log in; admins are told once.
+    """
 
 
 class CredentialUnreadable(CredentialError):
-    """No configured key decrypts the stored tokens; restore the key or log in again."""
+    """No key of ``JWT_UPSTREAM_ENCRYPTION_KEYS`` decrypts the stored tokens.
+
+    Put the key back, or log in again; admins are told once if it lasts.
+    """
 
 
 class CredentialMismatch(CredentialError):
     """The tokens were obtained for another origin, token endpoint, client or scope than settings name; none was sent.
+
+    Put the settings back, confirm the move by ``upstream_rebind``, or log in; each process logs it once.
 
     Found by each process for itself, and stored nowhere: with the old settings the same credential works.
     """
 
 
 class LoginRejected(UpstreamError):
-    """The upstream refused this login, mostly for a wrong username or password; stored tokens are kept."""
+    """The upstream refused this login, mostly for a wrong username or password; stored tokens are kept.
+
+    Ask for them again: a view that logs in by a form should catch it.
+    """
 
 
 class RefreshUnavailable(UpstreamError):
-    """The token can't be refreshed at the moment; try again after ``retry_after`` seconds."""
+    """The token can't be refreshed at the moment: the upstream or the database is away, or a pause was asked for.
+
+    Try again after ``retry_after`` seconds; admins are told once of an outage.
+    """
 
 
 class RefreshBusy(RefreshUnavailable):
-    """Another worker's refresh took longer than callers wait; it has not failed, and nothing was recorded."""
+    """Another worker's refresh took longer than ``JWT_UPSTREAM_WAIT_SECONDS``; it has not failed.
+
+    Try again after ``retry_after`` seconds; look why the upstream is slow if it happens often.
+    """
 
 
 class RefreshBlocked(RefreshUnavailable):
-    """A transaction of the calling process keeps a refresh from being recorded, so no token was spent."""
+    """A transaction of the calling process keeps a refresh from being recorded, so no token was spent.
+
+    Call before the transaction writes, or after it.
+    """
 
 
 class UpstreamMisconfigured(UpstreamError):
-    """The settings are wrong (client secret, path, TLS); the credential is unchanged."""
+    """The settings are wrong (client secret, path, TLS); the credential is unchanged.
+
+    Correct the settings, with ``upstream_probe``; admins are told once.
+    """
 
 
 class BodyNotReplayable(UpstreamError):
-    """The token was refreshed, but the body can't be sent a second time; ``response`` is the first answer."""
+    """The token was refreshed, but the body can't be sent a second time; ``response`` is the first answer.
+
+    Send a file or bytes in place of a generator or another stream.
+    """
 
 
 class ForeignOrigin(UpstreamError):
-    """The URL is on another origin than ``BASE_URL``, so nothing was sent."""
+    """The URL is on another origin than ``BASE_URL``, so nothing was sent.
+
+    Call that host with ``requests``, add it to the option ``origins``, or configure it as an upstream of its own.
+    """
 
 
 class UpstreamNotConfigured(ImproperlyConfigured):
     """JWT_UPSTREAM has no such alias, or its settings are invalid.
+
+    Correct the alias, or the settings: ``manage.py check`` says what is wrong.
 
     Not an UpstreamError, since code that handles failures of the network must not hide a mistake in the settings.
     """

@@ -83,13 +83,21 @@ class Unbound(DecryptionError):
 
 
 def configured_keys() -> Sequence[str]:
-    """Return JWT_UPSTREAM_ENCRYPTION_KEYS unchecked; the first key encrypts, and all of them decrypt."""
+    """Fernet keys: the first one encrypts, and all of them decrypt; returned unchecked.
+
+    Without them keys are derived from ``SECRET_KEY`` and ``SECRET_KEY_FALLBACKS``.
+
+    Example: ``["Zr3V…="]``
+    """
     keys: Sequence[str] = getattr(settings, "JWT_UPSTREAM_ENCRYPTION_KEYS", ())
     return keys
 
 
 def accepts_old_values() -> bool:
-    """Return JWT_UPSTREAM_ACCEPT_OLD_VALUES: whether values are read as they were stored before."""
+    """Whether tokens are read as they were stored before: by a derived key, or bound to no row.
+
+    Example: ``False``
+    """
     return bool(getattr(settings, "JWT_UPSTREAM_ACCEPT_OLD_VALUES", True))
 
 

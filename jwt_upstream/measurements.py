@@ -20,12 +20,12 @@ __all__ = [
     "refresh_awaited",
 ]
 
-# Sender: UpstreamClient. Arguments: upstream, account, method, status_code (None if there was no answer), error (the
-# name of the exception's class, or ""), seconds (everything included), and retries (by the option ``retries``). Sent
-# for each call, whatever became of it; redirects are part of their call.
+#: For each call, whatever became of it; redirects are part of their call. Sender: ``UpstreamClient``. Arguments:
+#: ``upstream``, ``account``, ``method``, ``status_code`` (None if there was no answer), ``error`` (the name of the
+#: exception's class, or ""), ``seconds`` (everything included), and ``retries`` (by the option ``retries``).
 call_finished = Signal()
-# Sender: Credential. Arguments: credential, seconds, and error as above. Sent for each caller that waited for a
-# refresh, its own or another's.
+#: For each caller that waited for a refresh, its own or another's. Sender: ``Credential``. Arguments: ``credential``,
+#: ``seconds``, and ``error`` as in ``call_finished``.
 refresh_awaited = Signal()
 
 

@@ -1,5 +1,10 @@
 """Signals for every transition of a credential or upstream, sent after the commit.
 
+Those of a credential have the sender ``Credential`` and the arguments ``credential`` (a ``Credential``) and ``event``
+(an ``Event``, whose ``incident`` is set if admins are to be told that this event opened or closed it). Those of an
+upstream have the sender ``Incident`` and the argument ``incident`` (an ``Incident``); they are sent once per incident
+of an upstream, not per credential.
+
 Receivers run in the thread that refreshed, while callers wait: pass long work to a task queue. An exception in one
 receiver keeps no other from being called.
 """
@@ -24,13 +29,17 @@ __all__ = [
     "upstream_recovered",
 ]
 
-# Sender: Credential. Arguments: credential (jwt_upstream.models.Credential), event (jwt_upstream.models.Event), whose
-# ``incident`` is set if admins are to be told that this event opened or closed it.
+#: Somebody logged in, or LOGIN did, or a pair from elsewhere was adopted.
 credential_logged_in = Signal()
+#: The tokens were deleted here; whether the upstream was told is in the log.
 credential_logged_out = Signal()
+#: A refresh brought a new pair.
 credential_refreshed = Signal()
+#: The upstream refused the refresh token: a person has to log in.
 credential_rejected = Signal()
+#: The upstream said that the account is locked.
 credential_locked = Signal()
+#: No key has decrypted the tokens for JWT_UPSTREAM_OUTAGE_SECONDS.
 credential_unreadable = Signal()
 #: The credential is used again without a login: by "Try again", a pair stored by other means, or a restored key.
 credential_restored = Signal()
@@ -41,7 +50,9 @@ credential_rebound = Signal()
 #: A refresh failed in a way that says nothing about the credential; it will be attempted again.
 refresh_failed = Signal()
 
-# Sender: Incident. Argument: incident (jwt_upstream.models.Incident). Sent once per upstream, not per credential.
+#: No refresh at this upstream has worked for JWT_UPSTREAM_OUTAGE_SECONDS.
 upstream_down = Signal()
+#: The upstream refuses our requests for tokens: settings are wrong.
 upstream_misconfigured = Signal()
+#: A refresh or login worked again after one of these two.
 upstream_recovered = Signal()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from jwt_upstream.languages import for_programs
-
 from .messages import Alert
 
 logger = logging.getLogger("jwt_upstream.alerts")
@@ -13,7 +11,6 @@ logger = logging.getLogger("jwt_upstream.alerts")
 _LEVELS = {"opened": logging.ERROR, "reminder": logging.ERROR, "expiring": logging.WARNING}
 
 
-@for_programs
 def log(alert: Alert) -> None:
     """Log a line for each trouble, at level ERROR while it lasts; ``extra`` has upstream, account and kind."""
     level = _LEVELS.get(alert.kind, logging.INFO)

@@ -24,8 +24,7 @@ class OktaBackend(OAuth2Backend):
     revoke_path = "./revoke"  # with a refresh token it ends the access token too (guide "Revoke tokens")
     device_path = "./device/authorize"  # guide "Configure Device Authorization Grant Flow"
     message_paths = ("error_description", "errorSummary", "error")
-    # "Rate limit best practices": UTC epoch time in seconds.
-    rate_limit_headers = {"X-Rate-Limit-Remaining": "remaining", "X-Rate-Limit-Reset": "epoch"}
+    retry_at_headers = ("X-Rate-Limit-Reset",)
     rules = (
         Rule(Verdict.LOCKED, TOKEN_REQUESTS, (401, 403, 423), json="errorCode", pattern=_ACCOUNT_CODES),
         Rule(Verdict.LOCKED, TOKEN_REQUESTS, (400, 403), json="error_description", pattern=_ACCOUNT),

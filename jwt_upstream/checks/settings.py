@@ -1,15 +1,36 @@
-"""All that is checked whenever a project starts.
+"""All that is checked whenever a project starts, and what each id means; the reference is made of this list.
 
-E001 JWT_UPSTREAM is not a dict, or an alias is not valid · E002 an upstream's settings are not a dict, or have an
-unknown key · E003 BASE_URL · E004 BACKEND or LOGIN · E005 OPTIONS · E006 JWT_UPSTREAM_ENCRYPTION_KEYS · E007 an
-unknown setting · E008 not a number of seconds or threads, or not True or False · E009 deadline and lease · E010 a
-missing option · E011 urllib3-future · E012 schemas of tenants that can't be followed · E013 JWT_UPSTREAM_NOTIFIERS ·
-E014 JWT_UPSTREAM_SITE_URL · E015 JWT_UPSTREAM_WEBHOOK_… · E016 NOTIFY · E017 JWT_UPSTREAM_…_DAYS ·
-E018 JWT_UPSTREAM_METRICS · E019 in neither list of apps of django-tenants
-W001 http:// · W002 ADMINS is empty · W003 keys derived from SECRET_KEY (deploy only) · W004 an old Brotli ·
-W005 certificates are not verified (deploy only) · W006 no notifier · W007 no JWT_UPSTREAM_SITE_URL (deploy only) ·
-W008 a secret that can't be read, or a key in a file that can't sign · W009 tables (with --database) ·
-W010 no BACKEND · W011 a mail backend that sends nothing (deploy only) · W012 in both lists of apps of django-tenants
+E001: JWT_UPSTREAM is not a dict, or an alias is not 1 to 100 printable characters.
+E002: The settings of an upstream are not a dict, or have an unknown key.
+E003: BASE_URL is not an http:// or https:// URL, or has a user, a password, a query or a fragment.
+E004: BACKEND is no class of a backend, or LOGIN is not a dict.
+E005: OPTIONS or LOGIN have an unknown option, or a value that it can't have.
+E006: JWT_UPSTREAM_ENCRYPTION_KEYS is not a list of Fernet keys.
+E007: A setting that begins with JWT_UPSTREAM is none.
+E008: A number of seconds or threads is none, or a switch is neither True nor False.
+E009: JWT_UPSTREAM_LEASE_SECONDS is less than twice the deadline of an upstream.
+E010: An option that logins and refreshes need is missing.
+E011: urllib3-future is installed in the place of urllib3.
+E012: An engine has a schema for each tenant, but no set_schema() and set_tenant().
+E013: JWT_UPSTREAM_NOTIFIERS is not a list of callables, or their paths.
+E014: JWT_UPSTREAM_SITE_URL is not a URL.
+E015: The webhook has no URL or no secret.
+E016: NOTIFY is not a list of mail addresses.
+E017: A number of days is none.
+E018: JWT_UPSTREAM_METRICS names what there isn't, or what is not installed.
+E019: SHARED_APPS and TENANT_APPS of django-tenants both lack jwt_upstream.
+W001: Passwords and tokens are sent by http://, without DEBUG and to another machine.
+W002: ADMINS is empty, and not every upstream has NOTIFY.
+W003: With --deploy: there are no JWT_UPSTREAM_ENCRYPTION_KEYS, so keys are derived from SECRET_KEY.
+W004: Brotli is older than 1.2.
+W005: With --deploy: the certificate of an upstream is not verified.
+W006: JWT_UPSTREAM_NOTIFIERS is empty.
+W007: With --deploy: there is no JWT_UPSTREAM_SITE_URL, so messages have no links.
+W008: A secret can't be read, or a key in a file can't sign.
+W009: With --database default, and before migrate: the database lacks migrations.
+W010: An upstream has no BACKEND.
+W011: With --deploy: messages are mailed by a backend that sends nothing (console, dummy, file, memory).
+W012: SHARED_APPS and TENANT_APPS both have jwt_upstream.
 """
 
 from __future__ import annotations

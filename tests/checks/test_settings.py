@@ -40,9 +40,7 @@ def test_wiring(settings: Any, db: None) -> None:
 
 
 def test_documented() -> None:
-    """The page, and the docstring for whoever adds one, have the id of every check, and no other."""
+    """The list of meanings, which the reference is made of, has the id of every check, and no other."""
     sources = "".join(file.read_text() for file in Path(str(checks.__file__)).parent.glob("*.py"))
     defined = set(re.findall(r'id="jwt_upstream\.(\w+)"', sources))
-    page = (Path(__file__).parents[2] / "docs" / "reference" / "system_checks.rst").read_text()
-    assert set(re.findall(r"^``([EW]\d+)``", page, re.MULTILINE)) == defined
-    assert set(re.findall(r"\b([EW]\d{3}) ", str(checks.settings.__doc__))) == defined
+    assert set(re.findall(r"^([EW]\d{3}): \w", str(checks.settings.__doc__), re.MULTILINE)) == defined

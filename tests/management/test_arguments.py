@@ -37,24 +37,6 @@ def made(name: str) -> UpstreamCommand:
     return command
 
 
-def documented_codes() -> dict[str, dict[int, str]]:
-    """Return what the table of the page says of each exit code."""
-    found: dict[str, dict[int, str]] = {}
-    for name, code, text in re.findall(r"^   \* -(?: ``(\w+)``)?\n     - (\d)\n     - (.*)$", PAGE, re.MULTILINE):
-        if name:
-            found[name] = {}
-        found[list(found)[-1]][int(code)] = text
-    return found
-
-
-def documented_options(name: str) -> set[str]:
-    """Return the options that the page lists for a command."""
-    section = PAGE[PAGE.index("\nOptions\n=") : PAGE.index("\nJSON\n=")]
-    match = re.search(rf"^``{name}[ `].*\n((?:    .*\n|\n)+)", section, re.MULTILINE)
-    assert match, name
-    return set(re.findall(r"--[\w-]+", match[1]))
-
-
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help(name: str) -> None:
     """Help says what a command does, shows how it is used, and keeps its lines within a terminal."""
@@ -67,12 +49,13 @@ def test_help(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_documented(name: str) -> None:
-    """The page has every option and every exit code of a command, and no other."""
+def test_every_argument_is_explained(name: str) -> None:
+    """The help, which the reference is made of, has a sentence for each argument, and no code is without a meaning."""
     command = made(name)
-    options = {option for action in command.create_parser("", name)._actions for option in action.option_strings}
-    assert {option for option in options if option.startswith("--")} - DJANGOS == documented_options(name)
-    assert documented_codes()[name] == command.exit_codes
+    for action in command.create_parser("", name)._actions:
+        assert action.help, action
+    assert all(command.exit_codes.values())
+    assert 0 in command.exit_codes
 
 
 def commands_in_the_docs() -> set[str]:

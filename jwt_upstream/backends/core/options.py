@@ -40,7 +40,7 @@ def problems(name: str, options: Mapping[str, Any], types: Mapping[str, Any]) ->
         if option not in types:
             yield f"unknown option {option!r}; the options of {name} are {alternatives(option, sorted(types))}"
         elif not _fits(value, types[option]):
-            yield f"option {option!r} must be {_spelled(types[option])}"
+            yield f"option {option!r} must be {spelled(types[option])}"
         elif any(not 0 <= number < math.inf for number in _numbers(value)):
             yield f"option {option!r} must not be negative or infinite"
 
@@ -76,13 +76,14 @@ def _numbers(value: Any) -> Iterator[float]:
         yield value
 
 
-def _spelled(hint: Any) -> str:
+def spelled(hint: Any) -> str:
+    """Return a type in words."""
     kind, parts = _kind(hint)
     if kind is Union:
-        return " or ".join(map(_spelled, parts))
+        return " or ".join(map(spelled, parts))
     if kind is tuple:
-        return f"a list of {len(parts)}, {', '.join(map(_spelled, parts))}"
+        return f"a list of {len(parts)}, {', '.join(map(spelled, parts))}"
     if kind in {Sequence, Mapping}:
-        each = f", each {_spelled(parts[-1])}" if parts and parts[-1] is not Any else ""
+        each = f", each {spelled(parts[-1])}" if parts and parts[-1] is not Any else ""
         return ("a list" if kind is Sequence else "a dict") + each
     return str(_TYPE_NAMES.get(kind) or getattr(kind, "__name__", kind))
