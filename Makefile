@@ -147,9 +147,10 @@ package: .venv-dev/ready
 	$(CLEAN) .venv-dev/bin/python -m release
 	.venv-dev/bin/python -m twine check --strict dist/*
 
-# The wheel in an empty virtualenv, with the dependencies that PyPI has today.
+# The wheel in an empty virtualenv, with the dependencies that PyPI has today; then the tutorials, word by word.
 smoke: package
 	$(CLEAN) .venv-dev/bin/python -m release.smoke
+	$(CLEAN) .venv-dev/bin/python -m release.tutorials
 
 # What the pictures and pages say of the tree must still be so.
 docs: .venv-dev/ready
