@@ -12,6 +12,7 @@ from django.db.models import F
 from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
 
+from jwt_upstream import remedies
 from jwt_upstream.clock import Clock, host_now
 from jwt_upstream.fields import (
     AwareDateTimeField,
@@ -32,12 +33,8 @@ __all__ = [
     "Notice",
 ]
 
-#: How a credential can be read again, by the reason why it can't.
-_READABLE_AGAIN = {
-    DecryptionError.reason: "put the old key back into JWT_UPSTREAM_ENCRYPTION_KEYS",
-    Misplaced.reason: "find out who wrote to the database, and restore the row",
-    Unbound.reason: "set JWT_UPSTREAM_ACCEPT_OLD_VALUES = True and run manage.py upstream_rekey",
-}
+#: What stands in the way of reading tokens, as ``remedies`` calls it, by the reason.
+_UNREADABLE = {DecryptionError.reason: "lost key", Misplaced.reason: "misplaced", Unbound.reason: "unbound"}
 
 #: Sent after ``QuerySet.update()`` of credentials, for which Django sends no signal; invalidates the token cache.
 rows_updated = Signal()
@@ -211,23 +208,23 @@ class Credential(models.Model):
         return command("upstream_login", self.upstream, self.account)
 
     @property
-    def advice(self) -> str:
-        """What a person could do in place of logging in; "" if nothing else helps."""
-        if self.state == self.State.LOCKED and says_deleted(self.reason):
-            return "have the user created again at the upstream, then try again in the admin"
-        if self.state == self.State.LOCKED:
-            return "have the account unlocked at the upstream, then try again in the admin"
-        if self.state == self.State.UNREADABLE:
-            return _READABLE_AGAIN.get(self.reason, _READABLE_AGAIN[DecryptionError.reason])
-        return "correct LOGIN in the settings" if self.failed_login else ""
-
-    @property
     def remedy(self) -> str:
         """What a person should do so that it works again, with the command to log in at its end."""
-        if not self.advice:
-            return f"log in: {self.log_in_command}"
-        how = " with another" if "user created again" in self.advice else ""
-        return f"{self.advice}, or log in{how}: {self.log_in_command}"
+        return remedies.line(self._obstacle, self.log_in_command)
+
+    @property
+    def instructions(self) -> str:
+        """The same in sentences, for somebody who has the page and the command beside them."""
+        return remedies.sentences(self._obstacle)
+
+    @property
+    def _obstacle(self) -> str:
+        """What stands in the way, as ``remedies`` calls it; "" if nothing but a login helps."""
+        if self.state == self.State.LOCKED:
+            return "deleted" if says_deleted(self.reason) else "locked"
+        if self.state == self.State.UNREADABLE:
+            return _UNREADABLE.get(self.reason, "lost key")
+        return "login" if self.failed_login else ""
 
     @property
     def is_degraded(self) -> bool:

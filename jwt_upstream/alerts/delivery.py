@@ -13,7 +13,7 @@ from jwt_upstream.store import connections, outbox, queries
 
 from .expiries import warn_of_client_secrets
 from .messages import alert_of
-from .notifiers import notify, running, started
+from .notifiers import in_language_of, notify, running, started
 
 T = TypeVar("T")
 
@@ -73,7 +73,9 @@ def _tell(group: outbox.Group, using: str, ahead: float) -> bool:
     batch = outbox.take(group, conf.notifier_seconds + _SLACK_SECONDS, using, ahead)
     if batch is None:
         return False
-    failure = notify(group.notifier, alert_of(batch))
+    with in_language_of(group.notifier):
+        alert = alert_of(batch)
+    failure = notify(group.notifier, alert)
     if failure:
         note = partial(outbox.not_told, batch, failure, using)
     else:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from jwt_upstream.languages import for_programs
+
 from .messages import Alert
 
 logger = logging.getLogger("jwt_upstream.alerts")
@@ -11,6 +13,7 @@ logger = logging.getLogger("jwt_upstream.alerts")
 _LEVELS = {"opened": logging.ERROR, "reminder": logging.ERROR, "expiring": logging.WARNING}
 
 
+@for_programs
 def log(alert: Alert) -> None:
     """Log a line for each trouble, at level ERROR while it lasts; ``extra`` has upstream, account and kind."""
     level = _LEVELS.get(alert.kind, logging.INFO)

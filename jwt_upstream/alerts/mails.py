@@ -57,4 +57,5 @@ def _rendered(template: str, alert: Alert) -> str:
     try:
         return render_to_string(template, context).strip() + "\n"
     except TemplateDoesNotExist:  # the project's TEMPLATES don't look into apps, or it has none
-        return Engine(dirs=[str(_TEMPLATES)]).render_to_string(template, Context(context)).strip() + "\n"
+        engine = Engine(dirs=[str(_TEMPLATES)], libraries={"i18n": "django.templatetags.i18n"})
+        return engine.render_to_string(template, Context(context)).strip() + "\n"

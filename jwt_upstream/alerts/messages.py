@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
 from jwt_upstream.clock import host_now
 from jwt_upstream.formatting import duration, timestamp
 from jwt_upstream.models import Credential, Event, Incident, Notice
 from jwt_upstream.names import command, full_name, harmless
+from jwt_upstream.recorded import translated
 from jwt_upstream.store import outbox
 
 from .links import link, page
@@ -19,17 +23,21 @@ from .links import link, page
 _ENDS = (Event.Kind.REFRESHED, Event.Kind.LOGGED_IN, Event.Kind.RESTORED)
 
 _SENTENCES = {
-    "rejected": "{upstream} has refused the stored tokens of the account {account}. Somebody has to log in again.",
-    "locked": "{upstream} says that the account {account} is locked or disabled.",
-    "unreadable": "The stored tokens of the account {account} at {upstream} can't be decrypted with any of our keys.",
-    "failing": "The account {account} gets no new token from {upstream}, while other accounts do.",
-    "down": "{upstream} gives out no new tokens: it is down, overloaded or can't be reached.",
-    "misconfigured": "{upstream} refuses our requests for new tokens: our settings for it seem to be wrong.",
-    "expiring": "The login of the account {account} at {upstream} ends soon, and no refresh prolongs it.",
-    "secret": "Our client secret for {upstream} expires soon.",
+    "rejected": _(
+        "%(upstream)s has refused the stored tokens of the account %(account)s. Somebody has to log in again."
+    ),
+    "locked": _("%(upstream)s says that the account %(account)s is locked or disabled."),
+    "unreadable": _(
+        "The stored tokens of the account %(account)s at %(upstream)s can't be decrypted with any of our keys."
+    ),
+    "failing": _("The account %(account)s gets no new token from %(upstream)s, while other accounts do."),
+    "down": _("%(upstream)s gives out no new tokens: it is down, overloaded or can't be reached."),
+    "misconfigured": _("%(upstream)s refuses our requests for new tokens: our settings for it seem to be wrong."),
+    "expiring": _("The login of the account %(account)s at %(upstream)s ends soon, and no refresh prolongs it."),
+    "secret": _("Our client secret for %(upstream)s expires soon."),
 }
-_STOPPED = "Until then every call to {upstream} with such an account fails at once, and nothing is sent."
-_DEGRADED = (
+_STOPPED = _("Until then every call to %(upstream)s with such an account fails at once, and nothing is sent.")
+_DEGRADED = _(
     "Calls work until the present access tokens expire, then they fail. New tokens are requested again and again "
     "without your doing; nothing is lost."
 )
@@ -37,18 +45,23 @@ _CONSEQUENCES = {
     "failing": _DEGRADED,
     "down": _DEGRADED,
     "misconfigured": _DEGRADED,
-    "expiring": "After that every call to {upstream} with this account fails.",
-    "secret": "After that no account gets a new token from {upstream}.",
+    "expiring": _("After that every call to %(upstream)s with this account fails."),
+    "secret": _("After that no account gets a new token from %(upstream)s."),
 }
 _ADVICE = {
-    "failing": 'Look at this account at {upstream}. If it is well there, open its page and press "Refresh now".',
-    "down": "Nothing, unless it stays down: then ask whoever runs {upstream}.",
-    "misconfigured": "Check the settings of {upstream} in JWT_UPSTREAM: client, paths, certificates. The command "
-    "shows what is sent, and explains the answer.",
-    "expiring": "Log in again before it ends, on its page or by the command.",
-    "secret": "Have a new one issued by {upstream}, and put it and its client_secret_expires_at into OPTIONS of this "
-    "upstream in JWT_UPSTREAM.",
+    "failing": _('Look at this account at %(upstream)s. If it is well there, open its page and press "Refresh now".'),
+    "down": _("Nothing, unless it stays down: then ask whoever runs %(upstream)s."),
+    "misconfigured": _(
+        "Check the settings of %(upstream)s in JWT_UPSTREAM: client, paths, certificates. The command shows what is "
+        "sent, and explains the answer."
+    ),
+    "expiring": _("Log in again before it ends, on its page or by the command."),
+    "secret": _(
+        "Have a new one issued by %(upstream)s, and put it and its client_secret_expires_at into OPTIONS of this "
+        "upstream in JWT_UPSTREAM."
+    ),
 }
+_LABELS = {**dict(Incident.Kind.choices), "expiring": _("expiring"), "secret": _("client secret")}
 
 
 @dataclass(frozen=True)
@@ -82,17 +95,23 @@ class Trouble:
     def subject(self) -> str:
         """Its name, such as "crm/acme" for an account and "upstream crm" for a whole upstream."""
         name = full_name(self.upstream, self.account)
-        return name if self.account else f"upstream {name}"
+        return name if self.account else gettext("upstream %(name)s") % {"name": name}
+
+    @property
+    def label(self) -> str:
+        """What is wrong, in a word or two."""
+        return str(_LABELS.get(self.kind, self.kind))
 
     @property
     def sentence(self) -> str:
         """What is wrong, in a sentence for somebody who knows nothing of this app."""
-        return _SENTENCES.get(self.kind, "").format(upstream=harmless(self.upstream), account=harmless(self.account))
+        names = {"upstream": harmless(self.upstream), "account": harmless(self.account)}
+        return _SENTENCES.get(self.kind, "") % names
 
     @property
     def consequence(self) -> str:
         """What that means for calls."""
-        return _CONSEQUENCES.get(self.kind, _STOPPED).format(upstream=self.upstream)
+        return _CONSEQUENCES.get(self.kind, _STOPPED) % {"upstream": self.upstream}
 
     @property
     def lasted(self) -> timedelta | None:
@@ -110,6 +129,11 @@ class Trouble:
             "left": duration((until - now).total_seconds()),
             "lasted": duration((until - self.since).total_seconds()),
         }
+
+    @property
+    def concerned(self) -> str:
+        """Whom it concerns, as it is said in the language of the message."""
+        return translated(self.concerns)
 
     @property
     def is_of_one(self) -> bool:
@@ -161,32 +185,47 @@ class Alert:
     def subject(self) -> str:
         """The message in one line, without a line break whatever names contain."""
         if self.kind == "test":
-            return "test message"
+            return gettext("test message")
         said = self._of_one(self.troubles[0]) if self.total == 1 else self._of_many()
-        return " ".join(f"{'reminder: ' if self.kind == 'reminder' else ''}{said}".split())
+        text = gettext("reminder: %(said)s") if self.kind == "reminder" else "%(said)s"
+        return " ".join((text % {"said": said}).split())
 
     def _of_one(self, trouble: Trouble) -> str:
+        about = {
+            "subject": trouble.subject,
+            "kind": trouble.label,
+            "day": f"{trouble.until or trouble.since:%Y-%m-%d}",
+        }
         if self.kind == "recovered":
-            return f"{trouble.subject} works again"
-        if self.kind == "expiring":
-            what = "log in again" if trouble.account else "replace the client secret"
-            return f"{trouble.subject}: {what} before {trouble.until:%Y-%m-%d}"
-        return f"{trouble.subject} is {'still ' if self.kind == 'reminder' else ''}{trouble.kind}"
+            return gettext("%(subject)s works again") % about
+        if self.kind == "reminder":
+            return gettext("%(subject)s is still %(kind)s") % about
+        if self.kind == "opened":
+            return gettext("%(subject)s is %(kind)s") % about
+        if trouble.account:
+            return gettext("%(subject)s: log in again before %(day)s") % about
+        return gettext("%(subject)s: replace the client secret before %(day)s") % about
 
     def _of_many(self) -> str:
         if self.kind == "recovered":
-            return f"{self.upstream}: {self.total} incidents are over"
-        if self.kind == "expiring":
-            return f"{self.upstream}: {self.total} logins end within days"
-        still = "still " if self.kind == "reminder" else ""
-        parts = [_counted(kind, number, still) for kind, number in sorted(self.counts.items())]
-        return f"{self.upstream}: {', '.join(parts)}"
+            said = ngettext("%(number)d incident is over", "%(number)d incidents are over", self.total)
+        elif self.kind == "expiring":
+            said = ngettext("%(number)d login ends within days", "%(number)d logins end within days", self.total)
+        else:
+            is_still = self.kind == "reminder"
+            said = ", ".join(_counted(kind, number, is_still) for kind, number in sorted(self.counts.items()))
+            return f"{self.upstream}: {said}"
+        return f"{self.upstream}: {said % {'number': self.total}}"
 
 
-def _counted(kind: str, number: int, still: str) -> str:
+def _counted(kind: str, number: int, is_still: bool) -> str:
     if kind in {"down", "misconfigured"}:
-        return f"the upstream is {still}{kind}"
-    return f"1 account is {still}{kind}" if number == 1 else f"{number} accounts are {still}{kind}"
+        text = gettext("the upstream is still %(kind)s") if is_still else gettext("the upstream is %(kind)s")
+    elif is_still:
+        text = ngettext("%(number)d account is still %(kind)s", "%(number)d accounts are still %(kind)s", number)
+    else:
+        text = ngettext("%(number)d account is %(kind)s", "%(number)d accounts are %(kind)s", number)
+    return text % {"number": number, "kind": _LABELS.get(kind, kind)}
 
 
 # -- made of rows
@@ -208,7 +247,7 @@ def _of_incident(incident: Incident) -> Trouble:
         incident.kind,
         incident.since,
         incident.closed_at,
-        incident.reason,
+        translated(incident.reason),
         incident.url,
         incident.concerns,
         username=harmless(row.username) if row else "",
@@ -226,17 +265,13 @@ def _ended_by(incident: Incident) -> str:
         return ""
     events = Event.objects.using(incident._state.db).filter(upstream=incident.upstream, account=incident.account)
     event = events.filter(kind__in=_ENDS).first()
-    return f"{event.get_kind_display()} by {event.by}" if event else ""
+    return gettext("%(event)s by %(by)s") % {"event": event.get_kind_display(), "by": event.by} if event else ""
 
 
 def _what_to_do(kind: str, row: Credential | None, upstream: str) -> str:
     if kind in _ADVICE:
-        return _ADVICE[kind].format(upstream=upstream)
-    log_in = "log in again, on its page or by the command."
-    if row is None or not row.advice:
-        return log_in.capitalize()
-    advice = row.advice.replace(", then try again in the admin", '. Then open its page and press "Try again"')
-    return f"{advice[:1].upper()}{advice[1:]}. Or {log_in}"
+        return _ADVICE[kind] % {"upstream": upstream}
+    return (row or Credential()).instructions
 
 
 def _of_expiry(notice: Notice) -> Trouble:
@@ -249,7 +284,7 @@ def _of_expiry(notice: Notice) -> Trouble:
         since=(row.obtained_at if row else None) or host_now(),
         until=notice.expires_at,
         username=harmless(row.username) if row else "",
-        what_to_do=_ADVICE[kind].format(upstream=notice.upstream),
+        what_to_do=_ADVICE[kind] % {"upstream": notice.upstream},
         command=row.log_in_command if row else "",
         page=path,
         link=link(path),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from functools import partial
 from smtplib import SMTPException
 from typing import Any, cast
 
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext
 from requests import HTTPError
 
 from jwt_upstream.conf import conf
+from jwt_upstream.languages import in_english, in_project_language, is_for_programs
 from jwt_upstream.process import PerProcess
 from jwt_upstream.store import connections, queries
 
@@ -26,14 +29,29 @@ Notifier = Callable[[Alert], Any]
 def notify(name: str, alert: Alert) -> str:
     """Have a notifier tell an alert; return "" or why it failed, without a word that could be a secret."""
     try:
-        configured = conf.notifiers[name]
-        notifier = import_string(configured) if isinstance(configured, str) else configured
-        cast(Notifier, notifier)(alert)
+        with in_language_of(name):
+            _configured(name)(alert)
     except Exception as error:  # whatever a notifier raises: it must stop nobody else
         failure = _described(error)
-        logger.error("notifier %s failed: %s: %s", name, failure, alert.subject)
+        with in_english():
+            logger.error("notifier %s failed: %s: %s", name, failure, alert.subject)
         return failure
     return ""
+
+
+@contextmanager
+def in_language_of(name: str) -> Iterator[None]:
+    """Have texts made in English for a notifier that ``for_programs`` marks, else in LANGUAGE_CODE."""
+    notifier: object = None
+    with suppress(ImportError):  # of which whoever calls it is told
+        notifier = _configured(name)
+    with in_english() if is_for_programs(notifier) else in_project_language():
+        yield
+
+
+def _configured(name: str) -> Notifier:
+    configured = conf.notifiers[name]
+    return cast(Notifier, import_string(configured) if isinstance(configured, str) else configured)
 
 
 def _described(error: Exception) -> str:
@@ -79,7 +97,7 @@ def try_notifiers() -> dict[str, str]:
 
 
 def _result(future: Future[str] | None) -> str:
-    late = f"no answer within {conf.notifier_seconds:g} s"
+    late = gettext("no answer within %(seconds)g s") % {"seconds": conf.notifier_seconds}
     try:
         return future.result(conf.notifier_seconds) if future else late
     except TimeoutError:

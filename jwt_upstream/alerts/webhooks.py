@@ -14,15 +14,18 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.serializers.json import DjangoJSONEncoder
 
 from jwt_upstream.conf import conf
+from jwt_upstream.languages import for_programs
 
 from .messages import Alert
 
 
+@for_programs
 def webhook(alert: Alert) -> None:
     """Post an alert as JSON to JWT_UPSTREAM_WEBHOOK_URL, signed with JWT_UPSTREAM_WEBHOOK_SECRET.
 
     ``X-Upstream-Signature`` is the HMAC-SHA256, in hex, of ``X-Upstream-Timestamp`` (epoch seconds), a full stop and
-    the body. Follows no redirect; raises whatever requests raises, for any answer but a 2xx as well.
+    the body. Its texts are English whatever LANGUAGE_CODE is. Follows no redirect; raises whatever requests raises,
+    for any answer but a 2xx as well.
     """
     if not conf.webhook_url or not conf.webhook_secret:
         raise ImproperlyConfigured("JWT_UPSTREAM_WEBHOOK_URL and JWT_UPSTREAM_WEBHOOK_SECRET must be set")

@@ -24,7 +24,8 @@ class Auth0Backend(OAuth2Backend):
     revoke_path = "./revoke"  # of refresh tokens only (Authentication API, "Revoke refresh token")
     revoke_fields = {"token": "{refresh}"}
     device_path = "./device/code"  # "Call your API using the Device Authorization Flow"
-    retry_at_headers = ("X-RateLimit-Reset",)
+    # "Rate Limit Policy": a Unix timestamp.
+    rate_limit_headers = {"X-RateLimit-Remaining": "remaining", "X-RateLimit-Reset": "epoch"}
     _grant_options = ("scope", "audience")
     rules = (
         # A blocked user gets 401 ``unauthorized``, at a refresh 403 ``invalid_grant``, and after too many wrong

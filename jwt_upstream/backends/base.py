@@ -31,6 +31,7 @@ from .core import (
     options,
     placeholders,
     shown,
+    waits,
     without_token,
 )
 from .device import DeviceCode, DeviceRequests, begun, polled
@@ -134,6 +135,7 @@ class Backend(Exchanges, Authorization, DeviceRequests):
             yield "max_concurrent_refreshes must be at least 1"
         yield from self._check_responses()
         yield from self._check_steps()
+        yield from waits.problems(self.rate_limit_headers)
         yield from self._check_calls(self.kept_names)
 
     def _check_rules(self) -> Iterable[str]:

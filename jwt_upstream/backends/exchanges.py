@@ -24,12 +24,12 @@ from .core import (
     Verdict,
     Where,
     asked,
+    asked_wait,
     cause,
     error_chain,
     held,
     is_html,
     is_success,
-    retry_after,
     stated_wait,
     transport,
 )
@@ -63,8 +63,9 @@ class Exchanges(SignedRequests, Unattended):
     proxies: Mapping[str, str] | None = None
 
     retry_after_max: float = 3600.0
-    #: Headers that state the epoch second at which to retry, for servers without ``Retry-After``.
-    retry_at_headers: tuple[str, ...] = ()
+    #: Headers that say when a rate limit is reset, for servers without ``Retry-After``: each with a kind, "seconds",
+    #: "milliseconds", "epoch", "date" or "structured", and "remaining" for one that says how much of it is left.
+    rate_limit_headers: Mapping[str, str] = {}
 
     #: For how long a key that was read is used; by default as long as any other secret.
     _key_kept_seconds: float | None = None
@@ -197,8 +198,7 @@ class Exchanges(SignedRequests, Unattended):
         return verdict is Verdict.CONFIG or (verdict is Verdict.TRANSIENT and (response.ok or is_html(response)))
 
     def _wait(self, verdict: Verdict, response: Response, reason: str) -> float | None:
-        if verdict is not Verdict.TRANSIENT:
-            return retry_after(response, clock.now(), self.retry_after_max)
-        # Some servers state on every answer when their rate limit resets.
-        wait = retry_after(response, clock.now(), self.retry_after_max, self.retry_at_headers)
-        return stated_wait(reason, self.retry_after_max) if wait is None else wait
+        is_busy = verdict is Verdict.TRANSIENT
+        kinds = self.rate_limit_headers if is_busy else {}
+        wait = asked_wait(response.status_code, response.headers, kinds, clock.now(), self.retry_after_max)
+        return stated_wait(reason, self.retry_after_max) if wait is None and is_busy else wait

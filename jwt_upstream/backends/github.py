@@ -38,7 +38,8 @@ class GitHubBackend(Backend):
     access_paths = ("access_token",)
     refresh_paths = ("refresh_token",)
     refresh_expires_in_paths = ("refresh_token_expires_in",)
-    retry_at_headers = ("X-RateLimit-Reset",)
+    # "Rate limits for the REST API", which has both on all answers; a limit that is used up is 403 or 429.
+    rate_limit_headers = {"X-RateLimit-Remaining": "remaining", "X-RateLimit-Reset": "epoch"}
     rules = (
         Rule(Verdict.REJECTED, ("login", "refresh"), json="error", pattern=_REFUSED),
         # At a login it is the address of whoever has just authorized the app.

@@ -29,7 +29,8 @@ class GitHubAppBackend(Backend):
     revoke_path = "installation/token"  # REST API, "Revoke an installation access token"
     revoke_method = "DELETE"
     revoke_headers = {"Authorization": "Bearer {access}"}
-    retry_at_headers = ("X-RateLimit-Reset",)
+    # "Rate limits for the REST API", as for GitHubBackend.
+    rate_limit_headers = {"X-RateLimit-Remaining": "remaining", "X-RateLimit-Reset": "epoch"}
     _requires = ("client_id", "signing_key")
     _can_assert = True
     _usual_claims = {"iss": "{client_id}"}

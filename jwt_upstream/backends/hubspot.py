@@ -26,6 +26,11 @@ class HubSpotBackend(Backend):
     client_authentication = "post"
     access_paths = ("access_token",)
     refresh_paths = ("refresh_token",)
+    # "API usage guidelines and limits": how long a window of the limit lasts, which is when it is reset at the latest.
+    rate_limit_headers = {
+        "X-HubSpot-RateLimit-Remaining": "remaining",
+        "X-HubSpot-RateLimit-Interval-Milliseconds": "milliseconds",
+    }
     rules = (
         Rule(
             Verdict.REJECTED,

@@ -24,7 +24,8 @@ class OktaBackend(OAuth2Backend):
     revoke_path = "./revoke"  # with a refresh token it ends the access token too (guide "Revoke tokens")
     device_path = "./device/authorize"  # guide "Configure Device Authorization Grant Flow"
     message_paths = ("error_description", "errorSummary", "error")
-    retry_at_headers = ("X-Rate-Limit-Reset",)
+    # "Rate limit best practices": UTC epoch time in seconds.
+    rate_limit_headers = {"X-Rate-Limit-Remaining": "remaining", "X-Rate-Limit-Reset": "epoch"}
     rules = (
         Rule(Verdict.LOCKED, TOKEN_REQUESTS, (401, 403, 423), json="errorCode", pattern=_ACCOUNT_CODES),
         Rule(Verdict.LOCKED, TOKEN_REQUESTS, (400, 403), json="error_description", pattern=_ACCOUNT),

@@ -79,7 +79,7 @@ class OriginSession(AsyncVerbs, Replaceable):
         self.auth = _as_it_is
         self._cookie_policy = DefaultCookiePolicy() if backend.keep_cookies else KeepNothing()
         self.cookies.set_policy(self._cookie_policy)
-        adapter = adapter_for(backend.retries, backend.retry_backoff_max)
+        adapter = adapter_for(backend)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 

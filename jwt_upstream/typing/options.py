@@ -252,11 +252,12 @@ class TransportOptions(TypedDict, total=False):
     backoff: float
     #: The longest such backoff, in seconds. Example: ``300``
     backoff_max: float
-    #: The longest ``Retry-After`` that is honoured after a failed login or refresh, in seconds. Example: ``600``
+    #: The longest ``Retry-After``, or time until a rate limit is reset, that is honoured after a failed login or
+    #: refresh, in seconds. Example: ``600``
     retry_after_max: float
-    #: Headers that give the epoch second at which to try again, for servers without ``Retry-After``.
-    #: Example: ``["X-RateLimit-Reset"]``
-    retry_at_headers: Sequence[str]
+    #: Headers that say when a rate limit is reset, for servers without ``Retry-After``, each with its kind.
+    #: Example: ``{"X-RateLimit-Remaining": "remaining", "X-RateLimit-Reset": "epoch"}``
+    rate_limit_headers: Mapping[str, str]
     #: How many seconds before its expiry a token is refreshed, at most half of its lifetime. Example: ``120``
     refresh_leeway: float
     #: For how many seconds a 401 causes no refresh after one that didn't help: it brought the same access token, or

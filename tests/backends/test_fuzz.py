@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from requests import Request, Response
 
 from jwt_upstream.backends import Backend, Rule, Verdict
-from jwt_upstream.backends.core import origin, received, retry_after, template
+from jwt_upstream.backends.core import asked_wait, origin, received, template, waits
 from jwt_upstream.backends.core.default_rules import ERROR_PATHS
 from jwt_upstream.backends.core.verdicts import Where
 from jwt_upstream.backends.explain.readings import read
@@ -83,6 +83,8 @@ nasty = st.sampled_from(
         b"a.b.c",
     ]
 )
+#: One header of each kind.
+RESETS = {f"X-{kind}": kind for kind in waits.KINDS}
 names = [
     *(
         "WWW-Authenticate",
@@ -94,13 +96,16 @@ names = [
         "Authorization",
     ),
     *{rule.header for kind in KINDS for rule in rules(made(kind)) if rule.header},
-    *{name for kind in KINDS for name in made(kind).retry_at_headers},
+    *{name for kind in KINDS for name in made(kind).rate_limit_headers},
+    *RESETS,
+    "Date",
     *{path.partition(":")[2] for kind in KINDS for path in paths(made(kind)) if path.startswith("header:")},
 ]
 header_texts = st.text(st.characters(max_codepoint=255), max_size=40) | st.sampled_from(
     [
         *('Basic realm="x"', "Bearer", 'Bearer error="', "text/html", "application/json", "=;,", "-1", "1e400"),
         *("application/x-www-form-urlencoded; charset=nonsense", "Mon, 01 Jan 99999 00:00:00 GMT", "9" * 5000),
+        *("r=0;t=9", '"' + r"\"" * 30_000),
         *(
             f"application/json; charset={charset}"
             for charset in ("utf-16", "utf-7", "punycode", "cp037", "hex", '"', "\0")
@@ -144,7 +149,8 @@ def judge(backend: Backend, where: Where, response: Response) -> Verdict:
     assert 0 < len(backend.reason(response)) < 250
     reading = read(backend, where, response)
     assert (reading.verdict is verdict or verdict is Verdict.OK, str(reading).isprintable()) == (True, True)
-    pause = retry_after(response, timezone.now(), backend.retry_after_max, backend.retry_at_headers)
+    longest, kinds = backend.retry_after_max, {**backend.rate_limit_headers, **RESETS}
+    pause = asked_wait(response.status_code, response.headers, kinds, timezone.now(), longest)
     assert pause is None or 0 <= pause <= backend.retry_after_max
     try:
         pair = backend.token_pair(where, response)

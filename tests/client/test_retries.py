@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from email.utils import format_datetime
@@ -17,6 +18,7 @@ import responses
 from django.utils import timezone
 
 from jwt_upstream.client import UpstreamClient
+from jwt_upstream.client.retries import lengthened
 from jwt_upstream.tokens import TokenPair
 from tests.support.raw_server import RawServer, say
 from tests.support.rows import unbind
@@ -125,11 +127,11 @@ def test_retry_after(client: UpstreamClient, upstream: Upstream, settings: Any, 
 
     def answer(_: Seen) -> Answer | None:
         times.append(timezone.now())
-        return busy(status, Retry_After="1") if len(times) == 1 else None
+        return busy(status, Retry_After="0.2") if len(times) == 1 else None
 
     upstream.answers["/orders/"] = answer
     assert UpstreamClient("up").get("orders/").status_code == 200
-    assert times[1] - times[0] >= timedelta(seconds=0.9)
+    assert times[1] - times[0] >= timedelta(seconds=0.2)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +149,56 @@ def test_retry_after_that_is_none(patient: UpstreamClient, upstream: Upstream, v
     """A Retry-After that nobody understands does no harm."""
     upstream.answers["/orders/"] = one_after_the_other(busy(Retry_After=value))
     assert patient.get("orders/").status_code == 200
+
+
+# -- headers of rate limits
+
+LIMITED = {"X-Left": "remaining", "X-Reset-Ms": "milliseconds"}
+
+
+@pytest.mark.parametrize(
+    ("status", "left", "milliseconds", "calls"),
+    [(429, "0", "40", 2), (403, "0", "40", 2), (403, "9", "40", 1), (429, "9", "40", 1), (429, "0", "60", 1)],
+    ids=["429", "403", "403 of something else", "429 of something else", "too long"],
+)
+def test_rate_limit(
+    patient: UpstreamClient, upstream: Upstream, settings: Any, status: int, left: str, milliseconds: str, calls: int
+) -> None:
+    """A call that meets a limit is repeated when that is reset, unless it takes longer than a caller waits."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["rate_limit_headers"] = LIMITED
+    times: list[float] = []
+
+    def answer(_: Seen) -> Answer | None:
+        times.append(time.monotonic())
+        return busy(status, X_Left=left, X_Reset_Ms=milliseconds) if len(times) == 1 else None
+
+    upstream.answers["/orders/"] = answer
+    assert UpstreamClient("up").get("orders/").status_code == (200 if calls == 2 else status)
+    assert len(times) == calls
+    assert times[-1] - times[0] >= 0.04 * (calls - 1)
+
+
+def test_limit_that_is_not_configured(patient: UpstreamClient, upstream: Upstream) -> None:
+    """A 403 is final, whatever its headers, unless the option says that some of them tell of a limit."""
+    upstream.answers["/orders/"] = busy(403, Retry_After="0", X_RateLimit_Remaining="0")
+    assert patient.get("orders/").status_code == 403
+    assert len(upstream.seen) == 1
+
+
+def test_limit_that_is_still_used_up(patient: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """Each answer is looked at anew, and when the repetitions are used up the caller gets the last one."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["rate_limit_headers"] = LIMITED
+    upstream.answers["/orders/"] = busy(403, X_Left="0", X_Reset_Ms="1")
+    assert UpstreamClient("up").get("orders/").status_code == 403
+    assert len(upstream.seen) == 3
+
+
+def test_waits_differ() -> None:
+    """Those who are told the same moment come back at different ones, none before it and none too late."""
+    waits = [lengthened(2.0, 10.0) for _ in range(200)]
+    assert all(2.0 <= wait <= 2.45 for wait in waits)
+    assert max(waits) - min(waits) > 0.2
+    assert max(lengthened(2.0, 2.1) for _ in range(50)) == 2.1
 
 
 # -- the network

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import options, transport
+from . import options, transport, waits
 from .bodies import (
     MAX_BODY_BYTES,
     PEEK_BYTES,
@@ -25,7 +25,6 @@ from .options import ELSEWHERE
 from .redaction import cause, error_chain, masked, shown
 from .requests import AUTHENTICATIONS, DEVICE_GRANT, FORMATS, METHODS, ForbiddenAddress, Requests, basic
 from .responses import Responses, Which
-from .retry_after import retry_after, stated_wait
 from .templates import (
     Template,
     all_filled,
@@ -52,6 +51,7 @@ from .urls import (
     without_query,
 )
 from .verdicts import CALLS, REFUSALS, TOKEN_REQUESTS, Explanation, Outcome, Rule, Verdict, Where
+from .waits import asked_wait, stated_wait
 
 __all__ = [
     "ACCOUNT",
@@ -85,6 +85,7 @@ __all__ = [
     "address",
     "all_filled",
     "asked",
+    "asked_wait",
     "basic",
     "body",
     "cause",
@@ -113,7 +114,6 @@ __all__ = [
     "placeholders",
     "query_names",
     "received",
-    "retry_after",
     "same_values",
     "shown",
     "shown_url",
@@ -123,6 +123,7 @@ __all__ = [
     "unknown_functions",
     "unpacked",
     "use_connections",
+    "waits",
     "with_query",
     "without_query",
     "without_token",

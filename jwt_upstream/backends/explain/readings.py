@@ -94,7 +94,7 @@ def _outcome(backend: Backend, where: Where, response: Response, now: datetime, 
 
 
 def _relevant_headers(backend: Backend, response: Response, secrets: list[str]) -> dict[str, str]:
-    names = ("WWW-Authenticate", "Retry-After", "Location", *backend.retry_at_headers)
+    names = ("WWW-Authenticate", "Retry-After", "Location", *backend.rate_limit_headers)
     return {name: shown(response.headers[name], secrets) for name in names if name in response.headers}
 
 
