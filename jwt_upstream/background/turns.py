@@ -23,6 +23,8 @@ _MAX_CONSECUTIVE_FAILURES = 3
 #: be refreshed within the seconds: a call that needs one of them has to wait.
 _MOST_LEASES = 4
 _LEASES_SECONDS = 2.0
+#: An upstream whose last refresh took longer is slow: it shares threads with those that have yet to answer.
+_SLOW_SECONDS = 1.0
 
 
 class Counts(Protocol):
@@ -43,14 +45,24 @@ class Turn:
         self.waiting: deque[Leased] = deque()
         #: How many threads refresh here, and may: one until the upstream has been seen to answer, then more and more.
         self.running, self.most = 0, 1
-        self.has_answered = self.is_leasing = self.is_over = False
+        self.has_answered = self.is_slow = self.is_leasing = self.is_over = False
         self.consecutive_failures = 0
         self._leases, self._leased_at = 1, 0.0
 
     @property
     def is_busy(self) -> bool:
         """Whether a thread is at work here, after which there may be more to do."""
-        return self.is_leasing or self.running > 0
+        return self.threads > 0
+
+    @property
+    def threads(self) -> int:
+        """How many threads are at work here."""
+        return self.running + self.is_leasing
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether it has answered the last time, and soon: a thread that works here is soon free for others."""
+        return self.has_answered and not self.is_slow
 
     def next_number(self) -> int:
         """Return how many leases to take: more, if the last ones were used soon."""
@@ -59,12 +71,13 @@ class Turn:
         self._leased_at = time.monotonic()
         return self.most * self._leases
 
-    def answered(self) -> None:
-        """Note that the upstream works, whatever it said."""
+    def answered(self, seconds: float) -> None:
+        """Note that the upstream works, whatever it said, and how long that took."""
         self.has_answered, self.consecutive_failures = True, 0
+        self.is_slow = seconds > _SLOW_SECONDS
         self.most = min(self.most + 1, self.due.backend.max_concurrent_refreshes)
 
-    def failed(self) -> None:
+    def failed(self, _: float = 0.0) -> None:
         """Note that it doesn't; after some failures in a row its turn is over."""
         self.has_answered, self.most = False, 1
         self.consecutive_failures += 1
@@ -91,8 +104,9 @@ class Turns:
         self._ends_at = time.monotonic() + seconds
         self._is_told_to_stop = stop
         self._stopped = False
-        # Upstreams that have yet to answer may hang: they get no more than half of the threads.
-        self._most_untried = max(1, threads // 2)
+        # Upstreams that have yet to answer may hang, and slow ones keep a thread for long: together they get no more
+        # than half of the threads, as long as others need the rest.
+        self._most_unsure = max(1, threads // 2)
         self._changed = threading.Condition()
 
     def work(self) -> None:
@@ -143,8 +157,9 @@ class Turns:
         return partial(self._lease, turn, number)
 
     def _must_wait(self, turn: Turn) -> bool:
-        untried = sum(each.is_busy for each in self._turns if not each.has_answered)
-        return not turn.has_answered and untried >= self._most_untried
+        if turn.is_prompt or all(each.is_slow or each.is_over for each in self._turns):
+            return False
+        return sum(each.threads for each in self._turns if not each.is_prompt) >= self._most_unsure
 
     def _add(self, number: int) -> None:
         if self._left is not None:
@@ -168,7 +183,8 @@ class Turns:
             self._changed.notify_all()
 
     def _refresh(self, turn: Turn, leased: Leased) -> None:
-        count, note = "refreshed", turn.answered
+        count, began = "refreshed", time.monotonic()
+        note: Callable[[float], None] = turn.answered
         try:
             turn.due.refresh(leased)
         except CredentialError:  # an upstream that refuses a token is not down
@@ -181,7 +197,7 @@ class Turns:
             count, note = "failed", _nothing
         with self._changed:
             turn.running -= 1
-            self._note(turn, count, note)
+            self._note(turn, count, partial(note, time.monotonic() - began))
             self._changed.notify()
 
     def _note(self, turn: Turn, count: str, note: Callable[[], None]) -> None:
@@ -202,5 +218,5 @@ class Turns:
         logger.error("%s: not refreshed: %s", what, type(error).__name__)
 
 
-def _nothing() -> None:
+def _nothing(_: float) -> None:
     """Say nothing of the upstream."""

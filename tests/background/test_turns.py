@@ -174,15 +174,15 @@ def test_rows_that_a_transaction_holds(upstream: Upstream, monkeypatch: pytest.M
     gc.collect()
 
 
-# -- the database's errors, with something in the place of the rows
+# -- with something in the place of the rows
 
 
 class Rows:
     """Stands for the due credentials of one upstream; each method does as it is told."""
 
-    def __init__(self, lease: Any = None, refresh: Any = None, release: Any = None) -> None:
+    def __init__(self, lease: Any = None, refresh: Any = None, release: Any = None, number: int = 2) -> None:
         self.backend = get_backend("up")
-        self.left = [Leased(Credential(upstream="up", account=str(number)), 0.0) for number in range(2)]
+        self.left = [Leased(Credential(upstream="up", account=str(each)), 0.0) for each in range(number)]
         self.refreshed = 0
         self._lease, self._refresh, self._release = lease, refresh, release
 
@@ -210,6 +210,35 @@ def raising(error: Exception) -> Callable[[], Any]:
 def turns(rows: Rows, seconds: float = 50) -> tuple[Turns, Round]:
     result = Round()
     return Turns([Turn(rows)], result, None, seconds, 1, lambda: False), result  # type: ignore[arg-type]  # it stands for one
+
+
+def test_slow_upstreams_leave_threads_to_the_others(upstream: Upstream) -> None:
+    """Upstreams that answer slowly have half of the threads together while others have work, and then all of them."""
+    others_are_done, all_are_slow = threading.Event(), threading.Barrier(4)
+    left = iter(range(29, -1, -1))
+    waited: list[bool] = []
+
+    def be_slow() -> None:
+        waited.append(others_are_done.wait(20))
+        all_are_slow.wait(20)  # four at the same time, which takes all threads
+
+    def be_prompt() -> None:
+        if next(left) == 0:
+            others_are_done.set()
+
+    prompt = Rows(refresh=be_prompt, number=30)
+    rows: list[Any] = [Rows(refresh=be_slow), Rows(refresh=be_slow), prompt]
+    known = [Turn(each) for each in rows]
+    for turn, seconds in zip(known, (5, 5, 0.1), strict=True):
+        turn.answered(seconds)
+    work = Turns(known, Round(), None, 50, 4, lambda: False)
+    threads = [threading.Thread(target=work.work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (waited, prompt.refreshed) == ([True] * 4, 30)
+    assert not all_are_slow.broken
 
 
 def test_database_that_is_away(upstream: Upstream) -> None:
