@@ -29,7 +29,7 @@ help:
 	@echo "make test-sdks     run the SDKs of docs/howto/sdks.rst with the client and its tokens"
 	@echo "make test-requests run requests' own tests with the client in the place of its Session"
 	@echo "make lint types migrations package smoke docs    what CI checks besides"
-	@echo "make diagrams      draw the pictures of docs/explanation/architecture.rst (needs Graphviz)"
+	@echo "make diagrams      draw the pictures of docs/explanation (needs Graphviz)"
 	@echo "make bench         measure speed and scale side by side with others (BENCH_ARGS=--quick)"
 	@echo "make bench-resilience   measure what the race tests show"
 	@echo "make clean         remove what these have made"
@@ -161,8 +161,10 @@ docs: .venv-dev/ready
 # Needs Graphviz (Debian: apt-get install graphviz). Its pictures are committed, so the docs are built without it.
 diagrams: .venv-dev/ready
 	$(CLEAN) .venv-dev/bin/python -m docs.diagrams.floors > docs/diagrams/floors.dot
-	dot -Tsvg docs/diagrams/floors.dot -o docs/diagrams/floors.svg
-	dot -Tsvg docs/diagrams/route.dot -o docs/diagrams/route.svg
+	for name in floors route states; do dot -Tsvg docs/diagrams/$$name.dot -o docs/diagrams/$$name.svg || exit; done
+	for name in race protocol; do \
+		$(CLEAN) .venv-dev/bin/python -m docs.diagrams.sequence docs/diagrams/$$name.seq | neato -n2 -Tsvg -o docs/diagrams/$$name.svg || exit; \
+	done
 
 .venv-bench/ready: requirements/base.txt requirements/demo.txt requirements/test.txt requirements/bench.txt requirements/postgres.txt requirements/mysql.txt | python
 	$(PYTHON) -m venv .venv-bench
