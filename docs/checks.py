@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ django.setup()
 from django.test import override_settings  # noqa: E402 -- reads settings
 
 from docs.reference_tables import options, settings  # noqa: E402
+from docs.reference_tables.messages import messages  # noqa: E402
 from jwt_upstream import exceptions  # noqa: E402
 from jwt_upstream.backends import Backend  # noqa: E402
 from jwt_upstream.backends.core.options import problems  # noqa: E402
 from jwt_upstream.checks import check_settings  # noqa: E402
 from jwt_upstream.conf import DEFAULTS  # noqa: E402
+from jwt_upstream.models import Incident  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.rst"), *ROOT.glob("docs/*.rst"), *ROOT.glob("docs/reference/backends/*.rst")]
@@ -30,6 +33,8 @@ FOLDERS = "jwt_upstream|tests|docs|benchmarks|project|release|requirements"
 #: Settings whose example is short for a value: a key, a secret that goes with a URL.
 _NEED_MORE = {"JWT_UPSTREAM_ENCRYPTION_KEYS", "JWT_UPSTREAM_NOTIFIERS", "JWT_UPSTREAM_WEBHOOK_URL"}
 _NEED_MORE |= {"JWT_UPSTREAM_WEBHOOK_SECRET"}
+#: What is said of an answer, in many forms.
+_OF_ANSWERS = {"no refresh token at …", "no access token at …"}
 _LITERAL = re.compile(r"``([^`]+)``")
 #: A path from the top, such as ``tests/test_docs.py``; code blocks have those of a reader's own project.
 _FROM_TOP = re.compile(rf"(?<![\w/.])(?:{FOLDERS})/[\w/.-]*\w")
@@ -78,6 +83,31 @@ def wrong_settings() -> Iterator[str]:
         yield from (f"settings.rst: {each.msg}" for each in found)
 
 
+def wrong_messages() -> Iterator[str]:
+    """Yield the messages that the page of the troubles lacks, and those that it has and nothing says."""
+    page = (ROOT / "docs" / "howto" / "troubleshooting.rst").read_text()
+    ours = page[: page.index("\nMails\n=")]
+    terms = {
+        each: _pattern(each) for line in re.findall(r"^``.*(?=\n    )", ours, re.MULTILINE) for each in _LITERAL.findall(line)
+    }
+    said = messages()
+    yield from (
+        f"troubleshooting.rst lacks: {each}"
+        for each in said
+        if not any(map(re.Pattern.search, terms.values(), repeat(each)))
+    )
+    for term, pattern in terms.items():
+        if term not in _OF_ANSWERS and not any(map(pattern.search, said)):
+            yield f"troubleshooting.rst: nothing says: {term}"
+    for kind in Incident.Kind.values:
+        if f"… is {kind}``" not in page:
+            yield f"troubleshooting.rst: no mail: {kind}"
+
+
+def _pattern(term: str) -> re.Pattern[str]:
+    return re.compile(".*".join(re.escape(part.strip()) for part in term.split("…")))
+
+
 def wrong_errors() -> Iterator[str]:
     """Yield the errors that their page lacks."""
     page = (ROOT / "docs" / "reference" / "errors.rst").read_text()
@@ -88,5 +118,12 @@ def wrong_errors() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    found = [*missing_paths(), *missing_names(), *wrong_options(), *wrong_settings(), *wrong_errors()]
+    found = [
+        *missing_paths(),
+        *missing_names(),
+        *wrong_options(),
+        *wrong_settings(),
+        *wrong_messages(),
+        *wrong_errors(),
+    ]
     sys.exit("\n".join(["The documentation names what is not there, or lacks what is:", *found]) if found else 0)

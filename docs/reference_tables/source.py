@@ -46,6 +46,8 @@ def text(node: ast.AST | None, scope: ast.AST) -> str:
         return _FILLED.sub("…", text(node.func.value, scope))
     if isinstance(node, ast.Call) and _name(node) in _PASSING and node.args:
         return text(node.args[0], scope)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _functions():
+        return _returned(node.func.id)
     if isinstance(node, ast.IfExp):
         return f"{text(node.body, scope)} / {text(node.orelse, scope)}"
     if isinstance(node, ast.FormattedValue) and isinstance(node.value, ast.Name) and node.value.id.isupper():
@@ -53,6 +55,25 @@ def text(node: ast.AST | None, scope: ast.AST) -> str:
     if isinstance(node, ast.Name):
         return _assigned(node, scope)
     return "…"
+
+
+@cache
+def _functions() -> dict[str, ast.FunctionDef]:
+    """Return the functions on a module's level that return a text, by those names that only one has."""
+    found: dict[str, list[ast.FunctionDef]] = {}
+    for tree in trees().values():
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.returns and ast.unparse(node.returns) == "str":
+                found.setdefault(node.name, []).append(node)
+    return {name: nodes[0] for name, nodes in found.items() if len(nodes) == 1}
+
+
+@cache
+def _returned(name: str) -> str:
+    """Return what a function returns last, which is what it says where nothing is special."""
+    function = _functions()[name]
+    returned = [node for node in ast.walk(function) if isinstance(node, ast.Return)]
+    return text(max(returned, key=lambda each: each.lineno).value, function)
 
 
 @cache
