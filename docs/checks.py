@@ -88,7 +88,9 @@ def wrong_messages() -> Iterator[str]:
     page = (ROOT / "docs" / "howto" / "troubleshooting.rst").read_text()
     ours = page[: page.index("\nMails\n=")]
     terms = {
-        each: _pattern(each) for line in re.findall(r"^``.*(?=\n    )", ours, re.MULTILINE) for each in _LITERAL.findall(line)
+        each: _pattern(each)
+        for line in re.findall(r"^``.*(?=\n    )", ours, re.MULTILINE)
+        for each in _LITERAL.findall(line)
     }
     said = messages()
     yield from (
