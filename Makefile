@@ -18,12 +18,12 @@ endif
 .PHONY: help environments demo screenshots test-browser test test-lowest tox test-races chaos test-live test-sdks test-requests lint types migrations package smoke docs diagrams bench bench-resilience bench-smoke clean python
 
 help:
-	@echo "make demo          see it work, on SQLite (DEMO_ARGS=--exit: end after the story)"
+	@echo "make demo          see it work, on SQLite (DEMO_ARGS=--exit: the story only; --page: the page only)"
 	@echo "make test          run the tests, on SQLite or the database of DATABASE_URL (PYTEST_ARGS=…)"
 	@echo "make test-lowest   run the tests with the lowest versions of all libraries, on SQLite"
 	@echo "make tox CELLS=…   run the tests in cells of tox.ini, such as py313-django61"
 	@echo "make test-races    run the slow ones: crashes, storms, long races"
-	@echo "make test-browser  show the admin's pages in a headless Chromium; make screenshots keeps the docs' pictures"
+	@echo "make test-browser  show the admin's pages and the demo's in a headless Chromium; make screenshots keeps the docs' pictures"
 	@echo "make chaos         break things at random, then check the logs (CHAOS_ARGS=…)"
 	@echo "make test-live     run the tests against servers that others wrote (Python, Node.js; Ruby where it is)"
 	@echo "make test-sdks     run the SDKs of docs/howto/sdks.rst with the client and its tokens"
@@ -77,9 +77,9 @@ tox: .venv-dev/ready
 test-races: $(TEST_READY) .venv/ready-servers
 	$(CLEAN) .venv/bin/python -m pytest -m slow $(PYTEST_ARGS)
 
-# The admin's pages in a headless Chromium (Debian: apt-get install chromium); its pictures are committed.
+# The admin's pages and the demo's in a headless Chromium (Debian: apt-get install chromium); its pictures are committed.
 test-browser: $(TEST_READY)
-	$(CLEAN) .venv/bin/python -m pytest -m browser tests/admin $(PYTEST_ARGS)
+	$(CLEAN) .venv/bin/python -m pytest -m browser tests/admin tests/demo $(PYTEST_ARGS)
 
 screenshots: export SCREENSHOTS = docs/screenshots
 screenshots: test-browser

@@ -9,10 +9,10 @@ import django
 import environ
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DEMO_DIR = BASE_DIR / ".demo"
 
 env = environ.Env()
-env.read_env(DEMO_DIR / "env")
+DEMO_FOLDER = Path(env("DEMO_FOLDER", default=str(BASE_DIR / ".demo")))
+env.read_env(DEMO_FOLDER / "env")
 
 SECRET_KEY = env("SECRET_KEY", default="insecure: for development only, anybody can read it in the repository")
 DEBUG = env.bool("DEBUG", default=True)
@@ -66,7 +66,7 @@ _ADMIN = env("ADMIN", default="ops@shop.example")
 # Django 6.0 deprecates the pairs that 5.2 wants.
 ADMINS = [_ADMIN] if django.VERSION >= (6, 0) else [("Ops", _ADMIN)]
 #: Where the mails land, for the page to show.
-MAIL_FOLDER = str(DEMO_DIR / "mails")
+MAIL_FOLDER = str(DEMO_FOLDER / "mails")
 if django.VERSION >= (6, 1):
     _FILES = {"BACKEND": "django.core.mail.backends.filebased.EmailBackend", "OPTIONS": {"file_path": MAIL_FOLDER}}
     MAILERS = {"default": _FILES}
@@ -74,13 +74,28 @@ else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = MAIL_FOLDER
 
+_SAMPLE_URL = env("SAMPLE_UPSTREAM_URL", default="http://127.0.0.1:8001/api/")
+# Its tokens live for five seconds only, and somebody watches. The admin can test it.
+_SAMPLE_OPTIONS = {"refresh_leeway": 2.0, "backoff_max": 4.0, "test_path": "orders/"}
 JWT_UPSTREAM = {
     "sample": {
         "BACKEND": "jwt_upstream.backends.SimpleJWTBackend",
-        "BASE_URL": env("SAMPLE_UPSTREAM_URL", default="http://127.0.0.1:8001/api/"),
-        # Its tokens live for five seconds only, and somebody watches. The admin can test it.
-        "OPTIONS": {"refresh_leeway": 2.0, "backoff_max": 4.0, "test_path": "orders/"},
-    }
+        "BASE_URL": _SAMPLE_URL,
+        "OPTIONS": _SAMPLE_OPTIONS,
+    },
+    # The same server, where a person logs in and consents by browser.
+    "partner": {
+        "BACKEND": "jwt_upstream.backends.OAuth2Backend",
+        "BASE_URL": _SAMPLE_URL,
+        "OPTIONS": {
+            **_SAMPLE_OPTIONS,
+            "grant_type": "authorization_code",
+            "authorize_path": "oauth/authorize/",
+            "login_path": "oauth/token/",
+            "client_id": env("SAMPLE_UPSTREAM_CLIENT_ID", default="shop-app"),
+            "client_authentication": "post",  # a public client has no secret
+        },
+    },
 }
 JWT_UPSTREAM_ENCRYPTION_KEYS = env.list("JWT_UPSTREAM_ENCRYPTION_KEYS", default=[])
 # Soon enough for somebody who watches.
@@ -88,9 +103,10 @@ JWT_UPSTREAM_OUTAGE_SECONDS = 10.0
 JWT_UPSTREAM_NOTIFY_AFTER_SECONDS = 1.0
 JWT_UPSTREAM_SITE_URL = env("SITE_URL", default="http://127.0.0.1:8000")
 
-#: The account at the sample upstream, for the demo's log-in button.
+#: The accounts at the sample upstream, for the demo's buttons.
 SAMPLE_UPSTREAM_USERNAME = env("SAMPLE_UPSTREAM_USERNAME", default="shop")
 SAMPLE_UPSTREAM_PASSWORD = env("SAMPLE_UPSTREAM_PASSWORD", default="")
+SAMPLE_UPSTREAM_BRANCHES = env.list("SAMPLE_UPSTREAM_BRANCHES", default=[])
 
 LOG_FILE = env("LOG_FILE", default="")
 LOGGING = {

@@ -1,22 +1,21 @@
-"""The views: one that a project would have, and the live page of the demo."""
+"""The views: two that a project would have, and the live page of the demo."""
 
 from __future__ import annotations
 
-from itertools import groupby
-from typing import Any
+from collections import Counter
 
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import authenticate, login
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
-from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_POST
 from requests import RequestException
 
 from jwt_upstream.client import UpstreamClient
-from jwt_upstream.models import Credential, Event
-from project.demo.mails import mails
-from project.demo.sample import Sample
+from project.demo import branches, live
 
 
 @require_GET
@@ -28,76 +27,69 @@ def orders(request: HttpRequest) -> JsonResponse:
 
 
 @require_GET
-def live(request: HttpRequest) -> HttpResponse:
+async def all_orders(request: HttpRequest) -> JsonResponse:
+    """Call with every branch's account at once, and say what each got."""
+    return JsonResponse(dict(zip(branches.names(), await branches.call(), strict=True)))
+
+
+@require_GET
+def page(request: HttpRequest) -> HttpResponse:
     """Show how everything is, and the buttons that make trouble."""
-    return render(request, "project/live.html", _context())
+    return render(request, "project/live.html", live.context())
 
 
 @require_GET
 def fragment(request: HttpRequest) -> HttpResponse:
     """Return the part of the page that changes, for the page to fetch every second."""
-    return render(request, "project/fragment.html", _context())
+    return render(request, "project/fragment.html", live.context())
+
+
+@sensitive_variables("password")
+@require_GET
+def sign_in(request: HttpRequest, password: str) -> HttpResponse:
+    """Log the demo's superuser in by the address that the terminal shows, on this machine only."""
+    user = authenticate(request, username="demo", password=password)
+    if user is None or not request.META["REMOTE_ADDR"].startswith("127."):
+        raise Http404
+    login(request, user)
+    return redirect("live")
 
 
 @require_POST
 def do(request: HttpRequest, action: str) -> HttpResponse:
-    """Throw a switch of the upstream, or log in, and show the page again."""
+    """Throw a switch of the upstream, log in, or call with all accounts, and show the page again."""
     try:
-        if action == "login":
-            username, password = settings.SAMPLE_UPSTREAM_USERNAME, settings.SAMPLE_UPSTREAM_PASSWORD
-            UpstreamClient("sample").login(username=username, password=password, by="the demo page")
-        elif action in {"expire", "break", "heal", "lock", "unlock"}:
-            _sample().throw(action)
-        else:
-            raise Http404
+        messages.success(request, _done(action))
     except RequestException as error:
         messages.error(request, str(error))
     return redirect("live")
 
 
-def _sample() -> Sample:
-    return Sample(settings.JWT_UPSTREAM["sample"]["BASE_URL"])
+def _done(action: str) -> str:
+    if action == "login":
+        username, password = settings.SAMPLE_UPSTREAM_USERNAME, settings.SAMPLE_UPSTREAM_PASSWORD
+        UpstreamClient("sample").login(username=username, password=password, by="the demo page")
+        return "Logged in again."
+    if action == "call":
+        return _called()
+    if action not in _SWITCHED:
+        raise Http404
+    live.sample().throw(action)
+    return _SWITCHED[action]
 
 
-def _context() -> dict[str, Any]:
-    # First the call, since it may change everything else that is shown.
-    answer = _answer()
-    credential = Credential.objects.filter(upstream="sample").first()
-    return {
-        **answer,
-        "credential": credential,
-        "seconds_left": _seconds_left(credential),
-        "sample": _sample_state(),
-        "events": _events(),
-        "mails": mails()[:6],
-    }
+_SWITCHED = {
+    "expire": "Every access token has ended before its time.",
+    "break": "The refresh endpoint answers 503 from now on.",
+    "heal": "The refresh endpoint works again.",
+    "lock": "The account is locked at the upstream.",
+    "unlock": "The account is unlocked at the upstream.",
+}
 
 
-def _events() -> list[tuple[Event, int]]:
-    # A page that calls every second refreshes all the time, which must not push what matters off the list.
-    newest = Event.objects.filter(upstream="sample")[:400]
-    runs = [list(run) for _, run in groupby(newest, key=lambda event: (event.kind, event.reason))]
-    return [(run[0], len(run)) for run in runs[:14]]
-
-
-def _answer() -> dict[str, Any]:
-    try:
-        response = UpstreamClient("sample").get("orders/")
-        response.raise_for_status()
-        return {"data": response.json()}
-    except RequestException as error:
-        return {"error": type(error).__name__, "error_text": str(error)}
-
-
-def _seconds_left(credential: Credential | None) -> float | None:
-    if credential is None or credential.access_expires_at is None:
-        return None
-    left: float = (credential.access_expires_at - timezone.now()).total_seconds()
-    return max(0.0, left)
-
-
-def _sample_state() -> dict[str, object] | None:
-    try:
-        return _sample().state()
-    except RequestException:
-        return None
+def _called() -> str:
+    before = live.sample().counts()
+    answers = Counter(async_to_sync(branches.call)())
+    told = ", ".join(f"{times} × {answer}" for answer, times in sorted(answers.items()))
+    refreshes = live.sample().counted_since(before)["refreshes"]
+    return f"Called with {answers.total()} accounts at once: {told or 'none'}. Tokens refreshed: {refreshes}."

@@ -8,21 +8,26 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
+import requests
+from django.contrib.auth.models import User
 from django.core import mail
 from django.core.mail.backends.filebased import EmailBackend
 from django.test import Client as Browser
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import AccountLocked, LoginRejected, RefreshUnavailable
+from jwt_upstream.login import BrowserLogin
 from jwt_upstream.models import Credential
+from project.demo import branches
 from project.demo.mails import mails
 from project.demo.sample import Sample
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("project.urls")]
 
-PASSWORD = "of the sample"
+PASSWORD, BRANCHES = "of the sample", ["oslo", "porto"]
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +36,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     told = {
         "SAMPLE_UPSTREAM_DATABASE_URL": f"sqlite:///{tmp_path_factory.mktemp('sample') / 'sample.sqlite3'}",
         "SAMPLE_UPSTREAM_PASSWORD": PASSWORD,
+        "SAMPLE_UPSTREAM_BRANCHES": ",".join(BRANCHES),
         "SAMPLE_UPSTREAM_ACCESS_SECONDS": "600",
         "SAMPLE_UPSTREAM_REFRESH_DELAY": "0",
         "SAMPLE_UPSTREAM_PASSWORD_HASHER": "django.contrib.auth.hashers.MD5PasswordHasher",
@@ -49,9 +55,18 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
 def sample(process: Sample, settings: Any, tmp_path: Path) -> Iterator[Sample]:
     """The same, with every switch back where it was, and the project's settings."""
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "project"]
+    options = {
+        "grant_type": "authorization_code",
+        "authorize_path": "oauth/authorize/",
+        "login_path": "oauth/token/",
+        "client_id": "shop-app",
+        "client_authentication": "post",
+    }
     settings.JWT_UPSTREAM = {
         "sample": {"BACKEND": "jwt_upstream.backends.SimpleJWTBackend", "BASE_URL": process.url},
+        "partner": {"BACKEND": "jwt_upstream.backends.OAuth2Backend", "BASE_URL": process.url, "OPTIONS": options},
     }
+    settings.SAMPLE_UPSTREAM_BRANCHES = BRANCHES
     settings.SAMPLE_UPSTREAM_USERNAME, settings.SAMPLE_UPSTREAM_PASSWORD = "shop", PASSWORD
     settings.MAIL_FOLDER = str(tmp_path)
     yield process
@@ -191,3 +206,78 @@ def test_mails(sample: Sample, settings: Any) -> None:
             backend.send_messages(messages)
     assert [found.subject for found in mails()] == ["third in the same file", "second", "first"]
     assert {found.text for found in mails()} == {"A body.\n\nWith lines."}
+
+
+def test_all_accounts(sample: Sample) -> None:
+    """Each account has tokens of its own: all are called at once, and each refreshes its own, once."""
+    branches.log_in()
+    sample.throw("expire")
+    assert Browser().get("/orders/all/").json() == {"oslo": "200", "porto": "200"}
+    sample.throw("expire")
+    told = Browser().post("/do/call/", follow=True).content.decode()
+    assert "Called with 2 accounts at once: 2 × 200. Tokens refreshed: 2." in told
+    assert "oslo" in told
+
+
+def signed_in(password: str) -> Browser:
+    """Return a browser that opened the address which the terminal shows."""
+    browser = Browser()
+    browser.get(f"/sign-in/{password}/")
+    return browser
+
+
+def test_sign_in(sample: Sample) -> None:
+    """The address that the terminal shows leads into the admin, another one or another machine does not."""
+    User.objects.create_superuser("demo", password="of the terminal")
+    assert PASSWORD not in page()
+    assert signed_in("of the terminal").get("/admin/").status_code == 200
+    assert PASSWORD in signed_in("of the terminal").get("/").content.decode()
+    assert signed_in("wrong").get("/admin/").status_code == 302
+    assert Browser().get("/sign-in/of the terminal/", REMOTE_ADDR="192.0.2.1").status_code == 404
+
+
+def consented(url: str, **form: str) -> requests.Response:
+    """Return what the upstream's page answers to what a person fills in."""
+    return requests.post(url, {"username": "shop", "password": PASSWORD, **form}, allow_redirects=False, timeout=5)
+
+
+def test_login_by_browser(sample: Sample, settings: Any) -> None:
+    """A person logs in on the page to which the admin leads, and its tokens are refreshed as all others."""
+    User.objects.create_superuser("demo", password="of the terminal")
+    settings.JWT_UPSTREAM_SITE_URL = "http://127.0.0.1:1"
+    browser = signed_in("of the terminal")
+    asked = browser.post("/admin/jwt_upstream/credential/log-in/?upstream=partner", {"account": "ida"})
+    assert "shop-app" in requests.get(asked["Location"], timeout=5).text
+    assert consented(asked["Location"], password="wrong").status_code == 403
+    back = consented(asked["Location"]).headers["Location"]
+    assert back.startswith("http://127.0.0.1:1/admin/")
+    shown = browser.get(back.removeprefix("http://127.0.0.1:1"), follow=True).content.decode()
+    assert "Logged in: partner/ida." in shown
+    sample.throw("expire")
+    assert UpstreamClient("partner", "ida").get("orders/").json()["account"] == "shop"
+
+
+def test_consent_denied(sample: Sample) -> None:
+    """Who denies is sent back with nothing that is worth anything."""
+    begun = BrowserLogin.begin("partner", "ida", "http://127.0.0.1:1/")
+    with pytest.raises(LoginRejected, match="access_denied"):
+        begun.complete(consented(begun.url, deny="1").headers["Location"])
+
+
+@pytest.mark.parametrize("change", [{"client_id": "stranger"}, {"redirect_uri": "https://evil.example/"}])
+def test_strangers(sample: Sample, change: dict[str, str]) -> None:
+    """Nobody is sent to an address that isn't this machine's, nor for a client that isn't known."""
+    parts = urlsplit(BrowserLogin.begin("partner", "ida", "http://127.0.0.1:1/").url)
+    changed = parts._replace(query=urlencode(dict(parse_qsl(parts.query)) | change)).geturl()
+    assert consented(changed).status_code == 400
+
+
+def test_code_of_a_login(sample: Sample) -> None:
+    """A code is good once, and only with the verifier of the login that it belongs to."""
+    begun, other = (BrowserLogin.begin("partner", "ida", "http://127.0.0.1:1/") for _ in range(2))
+    code = dict(parse_qsl(urlsplit(consented(begun.url).headers["Location"]).query))["code"]
+    client = UpstreamClient("partner", "ida")
+    with pytest.raises(LoginRejected, match="The code is not good"):
+        client.login(code=code, redirect_uri="http://127.0.0.1:1/", code_verifier=other.request.code_verifier)
+    with pytest.raises(LoginRejected, match="The code is not good"):
+        client.login(code=code, redirect_uri="http://127.0.0.1:1/", code_verifier=begun.request.code_verifier)

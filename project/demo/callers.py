@@ -23,7 +23,8 @@ def main() -> None:
 
     threads = int(sys.argv[1])
     print("ready", flush=True)
-    sys.stdin.readline()
+    if not sys.stdin.readline():
+        return  # whoever started this is gone
     with ThreadPoolExecutor(threads) as pool:
         print(json.dumps(list(pool.map(call, range(threads)))))
 

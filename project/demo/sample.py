@@ -50,3 +50,7 @@ class Sample:
         counts = self.state()["counts"]
         assert isinstance(counts, dict)
         return counts
+
+    def counted_since(self, before: dict[str, int]) -> dict[str, int]:
+        """Return what it counted since ``counts`` returned this."""
+        return {name: count - before[name] for name, count in self.counts().items()}

@@ -45,10 +45,10 @@ def expect(what: str, actual: Any, expected: Any) -> None:
     print(f"   {coloured('✓', 'green')} {what}: {actual}", flush=True)
 
 
-def manage(*arguments: str, stdin: str = "") -> int:
-    """Run ``manage.py`` in a process of its own, print what it says, and return its exit code."""
+def manage(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run ``manage.py`` in a process of its own, print what it says, and return how it ended."""
     say(f"$ python manage.py {' '.join(arguments)}")
     command = [sys.executable, "manage.py", *arguments]
     ran = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
     quote(ran.stdout + ran.stderr)
-    return ran.returncode
+    return ran

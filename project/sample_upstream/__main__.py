@@ -11,6 +11,7 @@ from contextlib import suppress
 import django
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 
@@ -18,12 +19,12 @@ from project.sample_upstream.server import Server, listen
 
 
 def main() -> None:
-    """Bring the database up to date, make sure of the account, serve."""
+    """Bring the database up to date, make sure of the accounts, serve."""
     arguments = _arguments()
     os.environ["DJANGO_SETTINGS_MODULE"] = "project.sample_upstream.settings"
     django.setup()
     call_command("migrate", verbosity=0)
-    _create_account()
+    _create_accounts()
     with listen(arguments.port, get_wsgi_application()) as server:
         print(f"http://127.0.0.1:{server.server_port}/api/", flush=True)
         if arguments.until_stdin_ends:
@@ -38,11 +39,11 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _create_account() -> None:
-    user, _ = get_user_model().objects.get_or_create(username=settings.SAMPLE_UPSTREAM_USERNAME)
-    user.set_password(settings.SAMPLE_UPSTREAM_PASSWORD)
-    user.is_active = True
-    user.save()
+def _create_accounts() -> None:
+    password = make_password(settings.SAMPLE_UPSTREAM_PASSWORD)  # once, since hashing takes its time
+    for username in (settings.SAMPLE_UPSTREAM_USERNAME, *settings.SAMPLE_UPSTREAM_BRANCHES):
+        account = {"password": password, "is_active": True}
+        get_user_model().objects.update_or_create(username=username, defaults=account)
 
 
 def _stop_with_parent(server: Server) -> None:

@@ -23,6 +23,18 @@ INSTALLED_APPS = [
     "rest_framework",
     "rest_framework_simplejwt.token_blacklist",
 ]
+# The page on which a person logs in: in no frame of anybody's.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [Path(__file__).resolve().parent / "templates"],
+        "OPTIONS": {"context_processors": ["django.template.context_processors.request"]},
+    }
+]
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ROOT_URLCONF = "project.sample_upstream.urls"
@@ -51,5 +63,9 @@ SIMPLE_JWT = {
 
 SAMPLE_UPSTREAM_USERNAME = env("SAMPLE_UPSTREAM_USERNAME", default="shop")
 SAMPLE_UPSTREAM_PASSWORD = env("SAMPLE_UPSTREAM_PASSWORD")
+#: Further accounts, with the same password.
+SAMPLE_UPSTREAM_BRANCHES = env.list("SAMPLE_UPSTREAM_BRANCHES", default=[])
+#: Who may ask people for their consent: a public client on this machine, so PKCE protects its codes.
+SAMPLE_UPSTREAM_CLIENT_ID = env("SAMPLE_UPSTREAM_CLIENT_ID", default="shop-app")
 #: A token endpoint across a network takes its time; on loopback, callers could not meet in a refresh otherwise.
 SAMPLE_UPSTREAM_REFRESH_DELAY = env.float("SAMPLE_UPSTREAM_REFRESH_DELAY", default=0.15)
