@@ -1,0 +1,71 @@
+"""What newcomers ask, in the words that they search for, and the pages of which one must be among the first found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from . import search
+
+#: So many results are looked at before a reader tries other words.
+FIRST = 5
+#: Each search with the pages that answer it.
+SEARCHES = {
+    "install": ["howto/installing"],
+    "Fernet key": ["howto/operating", "howto/keys", "howto/key_rotation"],
+    "check ids": ["reference/system_checks"],
+    "jwt_upstream.E005": ["reference/system_checks"],
+    "options": ["reference/options"],
+    "refresh_leeway": ["reference/options"],
+    "JWT_UPSTREAM_CACHE_SECONDS": ["reference/settings"],
+    "signals": ["reference/signals"],
+    "errors in views": ["howto/error_pages"],
+    "REST framework": ["howto/error_pages"],
+    "Celery": ["howto/celery", "howto/background"],
+    "timer": ["howto/background"],
+    "cron": ["howto/background"],
+    "systemd": ["howto/background"],
+    "Kubernetes": ["howto/background"],
+    "rotate keys": ["howto/operating", "howto/keys", "howto/key_rotation"],
+    "SECRET_KEY": ["howto/operating", "howto/keys", "howto/key_rotation"],
+    "history grows": ["howto/databases", "howto/background"],
+    "prune": ["howto/background", "reference/commands"],
+    "links in mails": ["howto/notifiers", "howto/troubleshooting"],
+    "recipients": ["howto/notifiers"],
+    "test mail": ["howto/notifiers", "howto/troubleshooting"],
+    "metrics": ["reference/monitoring"],
+    "Prometheus": ["reference/monitoring"],
+    "Sentry": ["howto/notifiers"],
+    "health": ["reference/monitoring"],
+    "permissions": ["reference/database", "reference/admin"],
+    "USE_TZ": ["howto/databases"],
+    "PgBouncer": ["howto/databases", "howto/runbook"],
+    "gevent": ["howto/servers"],
+    "uWSGI": ["howto/servers"],
+    "FakeUpstream locked": ["howto/testing"],
+    "test rejected": ["howto/testing"],
+    "report vulnerability": ["explanation/security"],
+    "threat model": ["explanation/security"],
+    "upgrade": ["howto/runbook", "reference/versions"],
+    "tenant": ["explanation/guarantees", "howto/tenants"],
+    "adopt tokens": ["howto/operating", "reference/client"],
+    "alternatives": ["explanation/alternatives"],
+    "requests-oauthlib": ["explanation/alternatives"],
+    "Authlib": ["explanation/alternatives"],
+    "MySQL": ["howto/databases"],
+    "log format": ["reference/monitoring"],
+    "status JSON": ["reference/commands"],
+    "database is locked": ["howto/databases", "howto/troubleshooting"],
+    "exit codes": ["reference/commands"],
+}
+
+
+def unanswered() -> Iterator[str]:
+    """Yield the searches that don't find their page among the first results."""
+    for query, pages in SEARCHES.items():
+        found = search.found(query)[:FIRST]
+        if not set(found) & set(pages):
+            yield f"a search for {query!r} finds {found}, and not {' or '.join(pages)}"
+
+
+if __name__ == "__main__":
+    raise SystemExit("\n".join(unanswered()) or None)
