@@ -85,6 +85,8 @@ class Backend(Exchanges, Authorization, DeviceRequests):
     keep_alive: float = 7.0
     #: How many credentials the background refresh renews at the same time, in each process.
     max_concurrent_refreshes: int = 4
+    #: How many at the same time in all processes together, as far as their leases show; 0 for no such limit.
+    max_concurrent_refreshes_overall: int = 0
 
     #: Whether its tokens never expire, so that one which is refused is of no use any more.
     is_static = False

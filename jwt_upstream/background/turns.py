@@ -46,6 +46,8 @@ class Turn:
         #: How many threads refresh here, and may: one until the upstream has been seen to answer, then more and more.
         self.running, self.most = 0, 1
         self.has_answered = self.is_slow = self.is_leasing = self.is_over = False
+        #: Whether to lease nothing until one that is under way here has ended: there are as many as may be.
+        self.is_full = False
         self.consecutive_failures = 0
         self._leases, self._leased_at = 1, 0.0
 
@@ -65,7 +67,9 @@ class Turn:
         return self.has_answered and not self.is_slow
 
     def next_number(self) -> int:
-        """Return how many leases to take: more, if the last ones were used soon."""
+        """Return how many leases to take: more, if the last ones were used soon and others don't count them."""
+        if self.due.backend.max_concurrent_refreshes_overall:
+            return self.most - self.running
         was_fast = time.monotonic() - self._leased_at < _LEASES_SECONDS
         self._leases = min(self._leases * 2, _MOST_LEASES) if was_fast else max(self._leases // 2, 1)
         self._leased_at = time.monotonic()
@@ -75,7 +79,9 @@ class Turn:
         """Note that the upstream works, whatever it said, and how long that took."""
         self.has_answered, self.consecutive_failures = True, 0
         self.is_slow = seconds > _SLOW_SECONDS
-        self.most = min(self.most + 1, self.due.backend.max_concurrent_refreshes)
+        backend = self.due.backend
+        overall = backend.max_concurrent_refreshes_overall or self.most + 1
+        self.most = min(self.most + 1, backend.max_concurrent_refreshes, overall)
 
     def failed(self, _: float = 0.0) -> None:
         """Note that it doesn't; after some failures in a row its turn is over."""
@@ -149,12 +155,12 @@ class Turns:
             self._turns.remove(turn)
             self._turns.append(turn)
             return partial(self._refresh, turn, turn.waiting.popleft())
-        if turn.is_leasing or self._left == 0:
+        if turn.is_leasing or turn.is_full or self._left == 0:
             return None
         turn.is_leasing = True
         number = turn.next_number() if self._left is None else min(turn.next_number(), self._left)
         self._add(-number)
-        return partial(self._lease, turn, number)
+        return partial(self._lease, turn, number, was_running=turn.running > 0)
 
     def _must_wait(self, turn: Turn) -> bool:
         if turn.is_prompt or all(each.is_slow or each.is_over for each in self._turns):
@@ -165,7 +171,7 @@ class Turns:
         if self._left is not None:
             self._left += number
 
-    def _lease(self, turn: Turn, number: int) -> None:
+    def _lease(self, turn: Turn, number: int, *, was_running: bool) -> None:
         leased: list[Leased] = []
         try:
             leased = turn.due.lease(number)
@@ -178,7 +184,10 @@ class Turns:
         with self._changed:
             turn.is_leasing = False
             turn.waiting.extend(leased)
-            turn.is_over = turn.is_over or not leased
+            # Our own are among those that were counted, and may have ended since: then there is room again.
+            waits = turn.due.is_full and was_running
+            turn.is_full = waits and turn.running > 0
+            turn.is_over = turn.is_over or not (leased or waits)
             self._add(number - len(leased))
             self._changed.notify_all()
 
@@ -196,7 +205,7 @@ class Turns:
             self._log(leased.row, error)
             count, note = "failed", _nothing
         with self._changed:
-            turn.running -= 1
+            turn.running, turn.is_full = turn.running - 1, False
             self._note(turn, count, partial(note, time.monotonic() - began))
             self._changed.notify()
 

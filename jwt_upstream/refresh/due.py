@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -75,17 +75,24 @@ class DueCredentials:
         self.backend = backend
         #: The keys of those that were passed over, since their tokens were obtained for other settings.
         self.mismatched: set[int] = set()
+        #: Whether the last time nothing was leased because all processes together may not do more here at once.
+        self.is_full = False
         self._ahead = timedelta(seconds=ahead)
         self._using = using
-        self._now = queries.clock(using).now()
+        self._clock = queries.clock(using)
+        self._now = self._clock.now()
         self._found = self._all()
         self._number = 0
 
     def lease(self, number: int) -> list[Leased]:
-        """Return the next ones, about ``number`` of them; none if there are no more, or a transaction holds them."""
-        self._number = number
+        """Return the next ones, about ``number`` of them; none if there are no more, or a transaction holds them.
+
+        Returns none as well, and sets ``is_full``, while ``max_concurrent_refreshes_overall`` are under way.
+        """
         try:
-            return next(self._found, [])
+            self._number = min(number, self._room(number))
+            self.is_full = self._number <= 0
+            return [] if self.is_full else next(self._found, [])
         except Error as error:
             if not is_locked(error):
                 raise
@@ -120,14 +127,28 @@ class DueCredentials:
 
     # -- finding
 
-    def _all(self) -> Iterator[list[Leased]]:
+    def _room(self, number: int) -> int:
+        """Return how many of a number may be under way besides, by the leases on what is due at the upstream."""
+        most = self.backend.max_concurrent_refreshes_overall
+        if not most:
+            return number
+        now = self._clock.now()
+        counts = (self._retried(partial(due.count_leased, rows, now, most)) for rows in self._lanes(now))
+        return most - sum(counts)
+
+    def _lanes(self, now: datetime) -> list[QuerySet[Credential]]:
+        """Return those that are well, those that nobody uses and those that failed before, as they are due now."""
         before = self._now + self._ahead + timedelta(seconds=self.backend.refresh_leeway)
         upstream, using = self.backend.alias, self._using
+        well, idle = due.well(upstream, now, before, using), due.idle(upstream, now, using)
+        return [well, idle, due.failed(upstream, now, before, using)]
+
+    def _all(self) -> Iterator[list[Leased]]:
         yield from self._without_tokens()
-        well = due.well(upstream, self._now, before, using)
+        well, *others = self._lanes(self._now)
         yield from self._abandoned(self._keys(well))
         yield from self._from_index(well)
-        for rows in (due.idle(upstream, self._now, using), due.failed(upstream, self._now, before, using)):
+        for rows in others:
             found = self._keys(rows)
             yield from self._abandoned(found)
             yield from self._by_keys(found)

@@ -53,6 +53,11 @@ def keys(rows: QuerySet[Credential], limit: int, is_usable: Callable[[Credential
     return found[:limit]
 
 
+def count_leased(rows: QuerySet[Credential], now: datetime, most: int) -> int:
+    """Count the rows, up to ``most``, on which somebody has a lease that has not lapsed."""
+    return rows.filter(lease_expires_at__gt=now)[:most].count()
+
+
 def is_any_free(rows: QuerySet[Credential]) -> bool:
     """Tell whether nobody has the lease on one of these rows at least."""
     return rows.filter(lease="").exists()

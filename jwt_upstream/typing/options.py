@@ -268,6 +268,9 @@ class TransportOptions(TypedDict, total=False):
     keep_alive: float
     #: How many credentials the background refresh renews at the same time, in each process. Example: ``8``
     max_concurrent_refreshes: int
+    #: How many it renews at the same time in all processes together, as far as their leases show; 0 for no such limit.
+    #: Example: ``10``
+    max_concurrent_refreshes_overall: int
 
 
 class ProductOptions(TypedDict, total=False):

@@ -78,6 +78,30 @@ def test_limit_of_one_upstream(upstream: Upstream, settings: Any) -> None:
     assert meter.most == 1
 
 
+def test_limit_of_all_processes(upstream: Upstream, settings: Any) -> None:
+    """With ``max_concurrent_refreshes_overall`` the leases of others count, on whatever is due."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["max_concurrent_refreshes_overall"] = 3
+    meter = upstream.answers["/refresh"] = Meter(0.03)
+    put("up", 10)
+    before, later = timezone.now() - timedelta(minutes=1), timezone.now() + timedelta(minutes=1)
+    others = Credential.objects.filter(account__in=["0", "1"])
+    others.update(lease="another's", lease_expires_at=later)
+    others.filter(account="1").update(failures=1, next_attempt_at=before)
+    assert (refresh_due().refreshed, meter.most) == (8, 1)
+    Credential.objects.update(lease="", lease_expires_at=None, access_expires_at=before)
+    assert refresh_due().refreshed == 10
+    assert 1 < meter.most <= 3
+
+
+def test_upstream_at_which_others_do_all(upstream: Upstream, settings: Any) -> None:
+    """Where the others are as many as may be, a round leaves the upstream to them."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["max_concurrent_refreshes_overall"] = 1
+    put("up", 3)
+    lapses_at = timezone.now() + timedelta(minutes=1)
+    Credential.objects.filter(account="2").update(lease="another's", lease_expires_at=lapses_at)
+    assert (refresh_due().tried, upstream.refreshes) == (0, 0)
+
+
 def test_connections_last(upstream: Upstream) -> None:
     """A thread keeps its connection to an upstream, and that to the database, from one refresh to the next."""
     put("up", 12)
@@ -183,7 +207,7 @@ class Rows:
     def __init__(self, lease: Any = None, refresh: Any = None, release: Any = None, number: int = 2) -> None:
         self.backend = get_backend("up")
         self.left = [Leased(Credential(upstream="up", account=str(each)), 0.0) for each in range(number)]
-        self.refreshed = 0
+        self.refreshed, self.is_full = 0, False
         self._lease, self._refresh, self._release = lease, refresh, release
 
     def lease(self, number: int) -> list[Leased]:

@@ -43,6 +43,16 @@ def leases() -> dict[str, str]:
 # -- what is due
 
 
+def test_leases_that_are_held() -> None:
+    """Counted are the leases that have not lapsed, and no more of them than are of interest."""
+    now = timezone.now()
+    for number in range(4):
+        put(f"held-{number}", lease="another's", lease_expires_at=now + timedelta(minutes=1))
+    put("lapsed", lease="another's", lease_expires_at=now - timedelta(seconds=1))
+    put("free")
+    assert [due.count_leased(well(), now, most) for most in (9, 3)] == [4, 3]
+
+
 def test_order() -> None:
     """The nearest expiry comes first; what failed before is another list, without those in backoff."""
     now = timezone.now()
