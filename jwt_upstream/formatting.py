@@ -72,6 +72,14 @@ def paragraph(text: str, width: int, indent: str = " " * 4) -> str:
     return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 
+def one_line(text: str) -> str:
+    """Return a text of others as one line that every database stores, and that no terminal, log or mail obeys.
+
+    White space, control, bidirectional and other unprintable characters become single spaces.
+    """
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
 def sentence(text: object) -> str:
     """Return a text with the full stop that it lacks."""
     said = str(text)

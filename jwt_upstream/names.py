@@ -8,6 +8,11 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 MAX_NAME_CHARACTERS = 255
+#: Fillers, joiners and variation selectors, which Python takes for printable (Unicode's Default_Ignorable_Code_Point),
+#: and the empty Braille pattern.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 #: A longer list of names is not read.
 _MOST_LISTED = 10
 
@@ -21,8 +26,13 @@ _DELETED = re.compile(
 
 
 def is_name(value: object) -> bool:
-    """Tell whether a value is 1 to 255 printable characters: no control, bidirectional or other invisible ones."""
-    return isinstance(value, str) and 0 < len(value) <= MAX_NAME_CHARACTERS and value.isprintable()
+    """Tell whether a value is 1 to 255 printable characters: no control, bidirectional or other invisible ones.
+
+    Nor does a name begin or end with a space, which nobody sees either.
+    """
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARACTERS:
+        return False
+    return value.isprintable() and value.strip(" ") == value and not _UNSEEN.search(value)
 
 
 def check_name(what: str, value: object) -> None:
@@ -36,7 +46,14 @@ def harmless(name: str) -> str:
 
     Rows that were written by other means, by SQL or from a fixture, may have such names.
     """
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
+    printable = (
+        name if name.isprintable() else "".join(char if char.isprintable() else _escaped(char) for char in name)
+    )
+    return _UNSEEN.sub(lambda found: _escaped(found[0]), printable)
+
+
+def _escaped(char: str) -> str:
+    return ascii(char)[1:-1]
 
 
 def full_name(upstream: str, account: str = "") -> str:

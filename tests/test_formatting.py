@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from jwt_upstream.formatting import duration, paragraph, relative, time_left, timestamp
+from jwt_upstream.formatting import duration, one_line, paragraph, relative, time_left, timestamp
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -58,3 +58,9 @@ def test_relative(seconds: float, said: str) -> None:
     """A time is told from now, in the largest unit of which there are at least two."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert relative(now + timedelta(seconds=seconds), now) == said
+
+
+def test_one_line() -> None:
+    """What others say is one line that no terminal, log or mail obeys, and that every database stores."""
+    assert one_line("a\0b\r\nBcc: c\u202e \x1b[31md\ud800 \t") == "a b Bcc: c [31md"
+    assert one_line("Zoë said: 日本") == "Zoë said: 日本"

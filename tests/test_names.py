@@ -15,10 +15,23 @@ from jwt_upstream.names import alternatives, check_name, command, did_you_mean, 
 from jwt_upstream.tokens import TokenPair
 from tests.support.upstream import Upstream
 
-WRONG = ["", "a" * 256, "a\0b", "a\nb", "\x1b[31mred", "safe\u202egnp.exe", "a\u200bb", "\ud800"]
+WRONG = [
+    "",
+    "a" * 256,
+    "a\0b",
+    "a\nb",
+    "\x1b[31mred",
+    "safe\u202egnp.exe",
+    "a\u200bb",
+    "\ud800",
+    " ",
+    "a ",
+    "\u3164",
+    "a\ufe0f",
+]
 
 
-@pytest.mark.parametrize("name", ["default", "a" * 255, "Ann O'Neil", "customer 42", "Zoë", "日本"])
+@pytest.mark.parametrize("name", ["default", "a" * 255, "Ann O'Neil", "customer 42", "Zoë", "日本", "a/b", "ﻋﻠﻲ"])
 def test_name(name: str) -> None:
     """A name is 1 to 255 printable characters of any language."""
     check_name("account", name)
@@ -101,6 +114,6 @@ def test_alternatives() -> None:
 def test_listed() -> None:
     """The first ten are listed, and what no terminal may be told is escaped."""
     assert listed([]) == "none"
-    assert listed(["a", "\x1b[31m"]) == "a, \\x1b[31m"
+    assert listed(["a", "\x1b[31m\u3164"]) == "a, \\x1b[31m\\u3164"
     assert listed([*"abcdefghij"]) == "a, b, c, d, e, f, g, h, i, j"
     assert listed([*"abcdefghijkl"]) == "a, b, c, d, e, f, g, h, i, j and 2 more"

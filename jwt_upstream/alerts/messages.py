@@ -207,6 +207,7 @@ class Alert:
         return gettext("%(subject)s: replace the client secret before %(day)s") % about
 
     def _of_many(self) -> str:
+        name = harmless(self.upstream)
         if self.kind == "recovered":
             said = ngettext("%(number)d incident is over", "%(number)d incidents are over", self.total)
         elif self.kind == "expiring":
@@ -214,8 +215,8 @@ class Alert:
         else:
             is_still = self.kind == "reminder"
             said = ", ".join(_counted(kind, number, is_still) for kind, number in sorted(self.counts.items()))
-            return f"{self.upstream}: {said}"
-        return f"{self.upstream}: {said % {'number': self.total}}"
+            return f"{name}: {said}"
+        return f"{name}: {said % {'number': self.total}}"
 
 
 def _counted(kind: str, number: int, is_still: bool) -> str:
@@ -270,7 +271,7 @@ def _ended_by(incident: Incident) -> str:
 
 def _what_to_do(kind: str, row: Credential | None, upstream: str) -> str:
     if kind in _ADVICE:
-        return _ADVICE[kind] % {"upstream": upstream}
+        return _ADVICE[kind] % {"upstream": harmless(upstream)}
     return (row or Credential()).instructions
 
 
@@ -284,7 +285,7 @@ def _of_expiry(notice: Notice) -> Trouble:
         since=(row.obtained_at if row else None) or host_now(),
         until=notice.expires_at,
         username=harmless(row.username) if row else "",
-        what_to_do=_ADVICE[kind] % {"upstream": notice.upstream},
+        what_to_do=_ADVICE[kind] % {"upstream": harmless(notice.upstream)},
         command=row.log_in_command if row else "",
         page=path,
         link=link(path),

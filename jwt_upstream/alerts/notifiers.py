@@ -31,7 +31,9 @@ def notify(name: str, alert: Alert) -> str:
     try:
         with in_language_of(name):
             _configured(name)(alert)
-    except Exception as error:  # whatever a notifier raises: it must stop nobody else
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever it raises, gevent's timeout or sys.exit() too: it must stop nobody else
         failure = _described(error)
         with in_english():
             logger.error("notifier %s failed: %s: %s", name, failure, alert.subject)
@@ -54,7 +56,7 @@ def _configured(name: str) -> Notifier:
     return cast(Notifier, import_string(configured) if isinstance(configured, str) else configured)
 
 
-def _described(error: Exception) -> str:
+def _described(error: BaseException) -> str:
     # Not the whole text: a URL in it may be a secret, as that of a chat's webhook is.
     said = str(error) if isinstance(error, SMTPException) else getattr(error, "strerror", None)
     if isinstance(error, HTTPError) and error.response is not None:

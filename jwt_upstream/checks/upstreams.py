@@ -125,7 +125,7 @@ def _token_requests(where: str, backend: Backend) -> Iterator[CheckMessage]:
     for name in backend.missing():
         text = f"{where}: {name} is missing; logins and refreshes need it."
         yield Error(text, hint=f"Set OPTIONS[{name!r}].", id="jwt_upstream.E010")
-    names = ("login_path", "refresh_path", "device_path", "authorize_path")
+    names = ("login_path", "refresh_path", "revoke_path", "device_path", "authorize_path")
     paths = {name: getattr(backend, name) for name in names}
     paths |= {f"login_steps[{number}]": step.path for number, step in enumerate(backend.steps)}
     addresses = {name: origin(backend.endpoint(path)) for name, path in paths.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ T = TypeVar("T")
 #: What requests and urllib3 set. With another value the upstream would read the body differently (RFC 9112, section
 #: 11.2, request smuggling), or have another of its sites answer.
 _OF_THE_CONNECTION = {"host", "content-length", "transfer-encoding"}
+_SEPARATORS = re.compile(r"[^0-9a-z]+")
 
 
 def check_connection(names: Iterable[Any]) -> None:
@@ -85,5 +87,7 @@ def colliding(names: Iterable[T], backend: Backend) -> list[T]:
 
 @lru_cache(maxsize=1000)
 def _plain(name: Any) -> str:
-    # Servers that strip white space take "Authorization " for the same header.
-    return (name.decode("latin-1") if isinstance(name, bytes) else str(name)).strip().lower()
+    # Servers that strip white space take "Authorization " for the same header, and to those that follow CGI (RFC 3875,
+    # section 4.1.18), as WSGI and PHP do, X-Api-Key and X_Api_Key are both HTTP_X_API_KEY.
+    text = name.decode("latin-1") if isinstance(name, bytes) else str(name)
+    return _SEPARATORS.sub("-", text.lower()).strip("-")

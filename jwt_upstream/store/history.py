@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass, replace
 
 from jwt_upstream.fields import DecryptionError
+from jwt_upstream.formatting import one_line
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.tokens import TokenPair, fingerprint
 
@@ -41,10 +42,15 @@ class EventDetails:
     seconds: float | None = None
     by: str = ""
 
+    def __post_init__(self) -> None:
+        # Of whoever calls: a name that their users chose, a reason with a line break or a NUL.
+        object.__setattr__(self, "reason", one_line(self.reason))
+        object.__setattr__(self, "by", one_line(self.by))
+
 
 def storable(reason: str) -> str:
-    """Return a reason that fits its column on every database: at most 500 characters, and no NUL."""
-    return reason.replace("\0", " ")[:REASON_CHARACTERS]
+    """Return a reason that fits its column on every database: at most 500 characters in one line."""
+    return one_line(reason)[:REASON_CHARACTERS]
 
 
 def record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from datetime import timedelta
@@ -13,6 +14,7 @@ from django.db import OperationalError
 from requests import HTTPError, Response
 
 from jwt_upstream.alerts import Alert, connect, deliver, delivery, try_notifiers
+from jwt_upstream.alerts.notifiers import notify
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.clock import host_now
 from jwt_upstream.exceptions import UpstreamError
@@ -42,6 +44,16 @@ def hang(alert: Alert) -> None:
 def fail(alert: Alert) -> None:
     """Raise an error with a secret in its text."""
     raise ValueError("https://chat.example.com/hooks/s3cret")
+
+
+def leave(alert: Alert) -> None:
+    """Raise what no ``except Exception`` catches, as a timeout of gevent's is too."""
+    sys.exit("s3cret")
+
+
+def interrupt(alert: Alert) -> None:
+    """Do as if Ctrl-C was pressed."""
+    raise KeyboardInterrupt
 
 
 def refuse(alert: Alert) -> None:
@@ -145,6 +157,7 @@ def test_project_without_templates(mail_server: MailServer, lock: Lock, settings
     ("notifier", "error"),
     [
         (fail, "ValueError"),
+        (leave, "SystemExit"),
         (refuse, "HTTPError: HTTP 503"),
         ("tests.alerts.nowhere.tell", "ModuleNotFoundError"),
         ("jwt_upstream.alerts.webhook", "ImproperlyConfigured"),
@@ -159,6 +172,13 @@ def test_notifier_that_fails(notifier: Any, error: str, lock: Lock, settings: An
     assert Notice.objects.get(kind="opened").error == error
     assert error in caplog.text
     assert "s3cret" not in caplog.text
+
+
+def test_interrupted_in_a_test_case(settings: Any) -> None:
+    """Where notifiers are called in the main thread, Ctrl-C is nothing that one of them has failed of."""
+    settings.JWT_UPSTREAM_NOTIFIERS = [interrupt]
+    with pytest.raises(KeyboardInterrupt):
+        notify(f"{__name__}.interrupt", Alert("up", "test"))
 
 
 def test_another_worker_was_faster(lock: Lock, settings: Any) -> None:

@@ -66,6 +66,7 @@ class Picky(Backend):
         (upstream(OPTIONS={"refresh_path": "HTTP://sso.example.com/token"}), ["W001"]),
         (upstream(OPTIONS={"device_path": "http://sso.example.com/device"}), ["W001"]),
         (upstream(OPTIONS={"authorize_path": "http://sso.example.com/authorize"}), ["W001"]),
+        (upstream(OPTIONS={"revoke_path": "http://sso.example.com/revoke"}), ["W001"]),
         (upstream(BASE_URL="http://localhost/", OPTIONS={"origins": ["http://files.example.com"]}), ["W001"]),
         (upstream(OPTIONS={"login_steps": [{"path": "http://sso.example.com/nonce"}]}), ["W001"]),
         (upstream(OPTIONS={"login_steps": [{"path": "nonce", "keep": {"a": "a"}}], "login_path": "{a}/x"}), []),

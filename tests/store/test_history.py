@@ -41,12 +41,18 @@ def test_event_of_a_row() -> None:
 @pytest.mark.parametrize("reason", ["x" * 600, "ä" * 600, "with \0 in it", "🔒" * 501])
 def test_reason_of_any_length(reason: str) -> None:
     """Whatever an upstream says fits the column on every database."""
-    assert recorded(put("crm"), reason=reason).reason == reason.replace("\0", " ")[:500]
+    assert recorded(put("crm"), reason=reason).reason == reason.replace(" \0 ", " ")[:500]
 
 
 def test_long_name_of_who_asked() -> None:
     """A long name of who asked leaves room for the process."""
     assert recorded(put("crm"), by="x" * 300).by.endswith(f":{os.getpid()})")
+
+
+def test_words_of_whoever_asked() -> None:
+    """Neither a reason nor a name that somebody chose can be stored as more than a line of printable text."""
+    event = recorded(put("crm"), "stolen\r\n\x1b[2Kok", by="ann\u202e\0@example.com")
+    assert (event.reason, event.by.partition(" (")[0]) == ("stolen [2Kok", "ann @example.com")
 
 
 def test_event_of_an_unreadable_row(settings: Any) -> None:

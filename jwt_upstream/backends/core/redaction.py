@@ -9,6 +9,8 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from jwt_upstream.formatting import one_line
+
 # 25 characters of the token alphabet in a row are not a word in any language that servers use, unless they are an
 # error code such as INVALID_LOGIN_CREDENTIALS.
 _RUN = r"[\w.~+/=-]"
@@ -46,9 +48,7 @@ def masked(text: str, secrets: Iterable[str] = ()) -> str:
 def shown(text: str, secrets: Iterable[str] = ()) -> str:
     """Return a text of an upstream as one masked line of at most 200 characters, which any database can store."""
     # Masked before it is cut, since the beginning of a token may not look like one.
-    text = masked(text, secrets)[:_MAX_CHARACTERS]
-    # No database stores a lone surrogate, and PostgreSQL stores no NUL.
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return one_line(masked(text, secrets)[:_MAX_CHARACTERS])
 
 
 def _without(text: str, secrets: Iterable[str]) -> str:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import wraps
 from typing import Any, Literal
 
 from django.utils.functional import cached_property
 from requests import Response
 
 from jwt_upstream import clock
+from jwt_upstream.formatting import one_line
 from jwt_upstream.tokens import TokenPair, claimed_expiry, expiry_after, expiry_at
 
 from .bodies import body, document, is_html, is_success, lookup, lookup_token
 from .default_rules import DEFAULT_RULES
 from .options import Configurable
-from .redaction import shown
+from .redaction import masked, shown
 from .verdicts import CALLS, Explanation, Rule, Verdict, Where
 
 _BEARER = re.compile(r"^Bearer(\s+|$)", re.IGNORECASE)
@@ -61,6 +63,12 @@ class Responses(Configurable):
     #: mean that our token has expired, tried last.
     locked_statuses: tuple[int, ...] = ()
     expired_statuses: tuple[int, ...] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Keep secrets and control characters out of what a subclass's ``reason`` quotes."""
+        super().__init_subclass__(**kwargs)
+        if "reason" in cls.__dict__:
+            setattr(cls, "reason", _redacting(cls.__dict__["reason"]))  # noqa: B010 -- not declared anew to mypy
 
     def _check_responses(self) -> Iterator[str]:
         if self.lifetime_unit not in {"s", "ms"}:
@@ -203,6 +211,15 @@ class Responses(Configurable):
         if not message and is_html(response):
             message = "an HTML page"
         return f"HTTP {response.status_code}" + (f": {shown(message, secrets)}" if message else "")
+
+
+def _redacting(reason: Callable[..., str]) -> Callable[..., str]:
+    @wraps(reason)
+    def redacted(self: Responses, response: Response, secrets: Iterable[str] = ()) -> str:
+        known = list(secrets)
+        return one_line(masked(reason(self, response, known), known))
+
+    return redacted
 
 
 def _numbered(

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from django.utils.functional import cached_property
 from requests import Response
 
+from jwt_upstream.formatting import one_line
 from jwt_upstream.names import alternatives
 from jwt_upstream.tokens import TokenPair
 
@@ -65,6 +66,12 @@ class Outcome:
     seconds: float = 0.0
     asked: str = ""
     notice: str = ""
+
+    def __post_init__(self) -> None:
+        # A project's own backend may quote what its upstream says.
+        for name in ("reason", "asked", "notice"):
+            if not (text := str(getattr(self, name))).isprintable():
+                object.__setattr__(self, name, one_line(text))
 
     @property
     def full_reason(self) -> str:

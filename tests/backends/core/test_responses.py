@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import jwt
 import pytest
@@ -17,6 +19,7 @@ from jwt_upstream.backends import (
     Backend,
     LexikBackend,
     OAuth2Backend,
+    Outcome,
     SimpleJWTBackend,
     Verdict,
 )
@@ -241,3 +244,25 @@ def test_scheme_that_comes_with_the_token() -> None:
     assert backend.token_pair("login", testing.answer(200, body=b'{"token": " bearer  abc"}')).access == "abc"
     with pytest.raises(ValueError, match="holds no access token"):
         backend.token_pair("login", testing.answer(200, {"Authorization": "Bearer "}))
+
+
+class Quoting(Backend):
+    """A project's own, which takes whatever the server says for a reason."""
+
+    def reason(self, response: Response, secrets: Iterable[str] = ()) -> str:
+        return response.text
+
+
+class Saying(Backend):
+    """A project's own, which sends nothing."""
+
+    def login(self, credentials: Mapping[str, str]) -> Outcome:
+        return Outcome(Verdict.REJECTED, "no\x1b[2K\r\nyes", notice="a\0b")
+
+
+def test_reasons_of_a_backend_of_ones_own() -> None:
+    """What a project's own backend quotes is one line, without the secrets that it is told of."""
+    said = testing.answer(401, body=f"wrong:\r\n\u202ehunter2 {quote('swordfish 9')}\x1b[2K")
+    assert Quoting("up", "https://up.example.com/").reason(said, ["swordfish 9"]) == "wrong: hunter2 […] [2K"
+    outcome = Saying("up", "https://up.example.com/").login({"username": "bob", "password": "x"})
+    assert (outcome.reason, outcome.notice) == ("no [2K yes", "a b")
