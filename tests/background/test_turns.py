@@ -236,6 +236,18 @@ def turns(rows: Rows, seconds: float = 50) -> tuple[Turns, Round]:
     return Turns([Turn(rows)], result, None, seconds, 1, lambda: False), result  # type: ignore[arg-type]  # it stands for one
 
 
+def test_many_accounts_do_not_delay_few(upstream: Upstream) -> None:
+    """Upstreams take turns refresh by refresh, however many are due, and leased, at one of them."""
+    order: list[str] = []
+    rows: list[Any] = [
+        Rows(refresh=lambda: order.append("many"), number=500),
+        Rows(refresh=lambda: order.append("few"), number=3),
+    ]
+    Turns([Turn(each) for each in rows], Round(), None, 50, 1, lambda: False).work()
+    assert order[:6] == ["many", "few"] * 3
+    assert order[6:] == ["many"] * 497
+
+
 def test_slow_upstreams_leave_threads_to_the_others(upstream: Upstream) -> None:
     """Upstreams that answer slowly have half of the threads together while others have work, and then all of them."""
     others_are_done, all_are_slow = threading.Event(), threading.Barrier(4)
