@@ -83,4 +83,4 @@ def one_line(text: str) -> str:
 def sentence(text: object) -> str:
     """Return a text with the full stop that it lacks."""
     said = str(text)
-    return said if said.endswith("?") else f"{said}."
+    return said if said.endswith(("?", ".")) else f"{said}."

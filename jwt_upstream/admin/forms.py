@@ -10,17 +10,11 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from jwt_upstream.login import label
 from jwt_upstream.names import MAX_NAME_CHARACTERS, check_name
 from jwt_upstream.tokens import Secrets, TokenPair
 
 _OFF = {"autocomplete": "off"}
-_LABELS = {
-    "access_token": _("Access token"),
-    "refresh_token": _("Refresh token"),
-    "password": _("Password"),
-    "code": _("Code"),
-    "client_secret": _("Client secret"),
-}
 
 
 def taken(request: HttpRequest) -> QueryDict | None:
@@ -105,11 +99,10 @@ class ReasonForm(forms.Form):
 
 def _username(initial: str) -> forms.Field:
     widget = forms.TextInput(_OFF)
-    return forms.CharField(label=_("Username"), initial=initial, validators=[_named], widget=widget)
+    return forms.CharField(label=label("username"), initial=initial, validators=[_named], widget=widget)
 
 
 def _secret(name: str, *, required: bool = True) -> forms.Field:
-    label = _LABELS.get(name) or name.replace("_", " ").capitalize()  # of a value that only this upstream asks for
     # Not stripped, since a password may begin with a space, and not shown again if the form is.
     widget = forms.PasswordInput(_OFF, render_value=False)
-    return forms.CharField(label=label, widget=widget, strip=False, required=required)
+    return forms.CharField(label=label(name), widget=widget, strip=False, required=required)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .browser import BrowserLogin
 from .device import DeviceLogin, begin_device_login
 from .first_pair import adopt, login
+from .labels import label
 from .logout import Logout, log_out
 
-__all__ = ["BrowserLogin", "DeviceLogin", "Logout", "adopt", "begin_device_login", "log_out", "login"]
+__all__ = ["BrowserLogin", "DeviceLogin", "Logout", "adopt", "begin_device_login", "label", "log_out", "login"]

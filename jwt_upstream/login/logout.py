@@ -6,6 +6,9 @@ import logging
 from dataclasses import dataclass
 from functools import partial
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from jwt_upstream.backends import Outcome, Verdict, get_backend
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.fields import DecryptionError
@@ -18,7 +21,8 @@ from jwt_upstream.tracebacks import without_variables
 
 logger = logging.getLogger("jwt_upstream")
 
-_NOTHING = "There were no tokens."
+#: Logged in English, and shown in the reader's language.
+_ELSEWHERE = gettext_noop("the tokens were obtained for other settings, and are sent nowhere else")
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ def log_out(upstream: str, account: str, *, by: str = "", local_only: bool = Fal
     event = write_or_raise(partial(_forget, upstream, account, EventDetails(by=by), rows), f"{upstream}/{account}")
     row = rows[-1] if event else None
     if row is None or not (row.access_token or row.refresh_token):
-        return Logout(None, _NOTHING)
-    return _not_told(row, "as was asked") if local_only else _tell(row)
+        return Logout(None, _("There were no tokens."))
+    return _not_told(row, _("as was asked")) if local_only else _tell(row)
 
 
 def _forget(upstream: str, account: str, details: EventDetails, rows: list[Credential]) -> Event | None:
@@ -65,19 +69,19 @@ def _forget(upstream: str, account: str, details: EventDetails, rows: list[Crede
 
 
 def _tell(row: Credential) -> Logout:
-    if found := mismatched(row):
-        return _failed(row, f"the tokens were {found.reason}, and are sent nowhere else")
+    if mismatched(row):
+        return _failed(row, _ELSEWHERE)
     try:
         pair = row.pair
-    except DecryptionError:
-        return _failed(row, "no configured key decrypts what was stored")
+    except DecryptionError as error:
+        return _failed(row, error.reason)
     outcome = _revoke(row.upstream, pair)
     if outcome is None:
-        return _not_told(row, "it has no revoke_path in settings, or none for these tokens")
+        return _not_told(row, _("it has no revoke_path in settings, or none for these tokens"))
     if outcome.verdict is not Verdict.OK:
         return _failed(row, outcome.full_reason)
     logger.info("%s: the upstream was told of the logout", row)
-    return Logout(True, "The upstream was told, and has ended them.")
+    return Logout(True, _("The upstream was told, and has ended them."))
 
 
 def _revoke(upstream: str, pair: TokenPair) -> Outcome | None:
@@ -86,7 +90,7 @@ def _revoke(upstream: str, pair: TokenPair) -> Outcome | None:
         backend = get_backend(upstream)
         return backend.revoke(pair)
     except UpstreamNotConfigured:
-        return Outcome(Verdict.CONFIG, "it is not, or wrongly, configured in JWT_UPSTREAM")
+        return Outcome(Verdict.CONFIG, gettext_noop("it is not, or wrongly, configured in JWT_UPSTREAM"))
     except Exception as error:
         # A bug in somebody's backend: neither its message nor its frames, which may hold tokens, go anywhere.
         return Outcome(Verdict.TRANSIENT, f"{type(error).__name__} in {type(backend).__name__}.revoke")
@@ -94,14 +98,18 @@ def _revoke(upstream: str, pair: TokenPair) -> Outcome | None:
 
 def _failed(row: Credential, reason: str) -> Logout:
     logger.warning("%s: the upstream could not be told of the logout: %s", row, reason)
-    return Logout(False, f"The upstream could not be told: {reason}; {_validity(row)}.")
+    text = _("The upstream could not be told: %(reason)s; %(validity)s.")
+    return Logout(False, text % {"reason": _(reason), "validity": _validity(row)})
 
 
 def _not_told(row: Credential, reason: str) -> Logout:
-    return Logout(None, f"The upstream was not told: {reason}; {_validity(row)}.")
+    text = _("The upstream was not told: %(reason)s; %(validity)s.")
+    return Logout(None, text % {"reason": reason, "validity": _validity(row)})
 
 
 def _validity(row: Credential) -> str:
     expiry = row.refresh_expires_at if row.refresh_token else row.access_expires_at
-    until = f"until {timestamp(expiry)}" if expiry else "until it ends them by itself"
-    return f"there the tokens stay valid {until}"
+    text = _("there the tokens stay valid until %(when)s")
+    if expiry is None:
+        text = _("there the tokens stay valid until it ends them by itself")
+    return text % {"when": timestamp(expiry)}

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, DjangoHelpFormatter
 from django.db import Error
+from django.utils.translation import gettext as _
 
 from jwt_upstream.exceptions import RefreshUnavailable, UpstreamError, UpstreamNotConfigured
+from jwt_upstream.formatting import sentence
+from jwt_upstream.languages import in_english
 from jwt_upstream.models import Credential
-from jwt_upstream.names import MAX_NAME_CHARACTERS, did_you_mean, is_name
+from jwt_upstream.names import MAX_NAME_CHARACTERS, closest_name, is_name
 from jwt_upstream.store import queries
 from jwt_upstream.tracebacks import without_variables
 
@@ -34,6 +37,9 @@ class _KeepsLines(RawDescriptionHelpFormatter, DjangoHelpFormatter):
 class UpstreamCommand(BaseCommand):
     """A command whose help ends with examples and its exit codes."""
 
+    #: The options with which a program reads what is printed, in English then.
+    for_programs: Sequence[str] = ("json",)
+    # Marked by gettext_noop, like ``help``, and translated when the parser is made.
     examples: Sequence[str] = ()
     #: What each exit code means; docs/reference/commands.rst has the same in one table.
     exit_codes: Mapping[int, str] = {0: "done"}
@@ -41,22 +47,24 @@ class UpstreamCommand(BaseCommand):
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         """Add the examples and exit codes to the parser that Django makes."""
         parts = [
-            "\n".join(["examples:", *(f"  {line}" for line in self.examples)]),
-            "\n".join(["exit codes:", *(f"  {code}  {text}" for code, text in self.exit_codes.items())]),
+            "\n".join([_("examples:"), *(f"  {_(line)}" for line in self.examples)]),
+            "\n".join([_("exit codes:"), *(f"  {code}  {_(text)}" for code, text in self.exit_codes.items())]),
         ]
-        return super().create_parser(
-            prog_name, subcommand, **{"formatter_class": _KeepsLines, "epilog": "\n\n".join(parts), **kwargs}
-        )
+        options = {"formatter_class": _KeepsLines, "epilog": "\n\n".join(parts), **kwargs}
+        parser = super().create_parser(prog_name, subcommand, **options)
+        parser.description = _(self.help)
+        return parser
 
     @without_variables
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Do as Django's commands do; what is raised shows no variable, such as a password that was typed."""
-        return super().execute(*args, **options)
+        with in_english() if any(options.get(name) for name in self.for_programs) else nullcontext():
+            return super().execute(*args, **options)
 
 
 def add_alias(parser: ArgumentParser, **options: Any) -> None:
     """Add the alias of an upstream; ``options`` are argparse's, such as ``nargs``."""
-    parser.add_argument("alias", **{"help": "The alias of the upstream in JWT_UPSTREAM.", **options})
+    parser.add_argument("alias", **{"help": _("The alias of the upstream in JWT_UPSTREAM."), **options})
 
 
 def add_account(parser: Any) -> None:
@@ -65,7 +73,7 @@ def add_account(parser: Any) -> None:
         "--account",
         type=printable_name,
         default="default",
-        help='The account, if there are several (default: "default").',
+        help=_('The account, if there are several (default: "default").'),
     )
 
 
@@ -73,41 +81,50 @@ def add_accounts(parser: Any) -> None:
     """Add ``--account`` or, in its place, ``--all``."""
     which = parser.add_mutually_exclusive_group()
     add_account(which)
-    which.add_argument("--all", action="store_true", help="All of this upstream that need it.")
+    which.add_argument("--all", action="store_true", help=_("All of this upstream that need it."))
 
 
 def add_json(parser: Any) -> None:
     """Add ``--json``, to a parser or to a group of options."""
-    parser.add_argument("--json", action="store_true", help="Print JSON; docs/reference/commands.rst has the schema.")
+    parser.add_argument(
+        "--json", action="store_true", help=_("Print JSON; docs/reference/commands.rst has the schema.")
+    )
 
 
 def printable_name(text: str) -> str:
     """Return the name of an account or user; argparse refuses what can't be one."""
     if not is_name(text):
-        raise ArgumentTypeError(f"must be 1 to {MAX_NAME_CHARACTERS} printable characters")
+        text = _("must be 1 to %(number)d printable characters")
+        raise ArgumentTypeError(text % {"number": MAX_NAME_CHARACTERS})
     return text
 
 
 @contextmanager
-def told_in_a_line(afterwards: str = "") -> Iterator[None]:
-    """Turn what goes wrong into a CommandError of one line, which ends with what that means, and its exit code."""
+def told_in_a_line(text: str = "%(problem)s") -> Iterator[None]:
+    """Turn what goes wrong into a CommandError of one line, in a text that says what that means, and its exit code."""
     try:
         yield
     except UpstreamNotConfigured as error:
         raise CommandError(str(error), returncode=NEEDS_HUMAN) from error
     except RefreshUnavailable as error:
-        raise CommandError(f"{error}{afterwards}", returncode=TRY_LATER) from error
+        raise CommandError(text % {"problem": error}, returncode=TRY_LATER) from error
     except UpstreamError as error:
-        raise CommandError(f"{error}{_meant(error)}{afterwards}", returncode=NEEDS_HUMAN) from error
+        raise CommandError(text % {"problem": f"{error}{_meant(error)}"}, returncode=NEEDS_HUMAN) from error
     except Error as error:
-        text = f"The database failed ({type(error).__name__}){afterwards or '.'} Run manage.py migrate."
-        raise CommandError(text, returncode=NEEDS_HUMAN) from error
+        problem = _("The database failed (%(error)s): run manage.py migrate") % {"error": type(error).__name__}
+        raise CommandError(sentence(text % {"problem": problem}), returncode=NEEDS_HUMAN) from error
 
 
 def similar_account(upstream: str, account: str) -> str:
-    """Return what an account that there isn't may have been meant to be, "" if none is like it."""
+    """Return "; did you mean 'acme'?" if there is an account that is like one that there isn't, else ""."""
     rows = Credential.objects.using(queries.database()).filter(upstream=upstream).order_by("account")
-    return did_you_mean(account, rows.values_list("account", flat=True)[:_MOST_COMPARED])
+    return meant(account, rows.values_list("account", flat=True)[:_MOST_COMPARED])
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'crm'?", to be put behind the message about an unknown name, or "" if none is like it."""
+    closest = closest_name(name, known)
+    return _("; did you mean %(name)s?") % {"name": repr(closest)} if closest else ""
 
 
 def _meant(error: UpstreamError) -> str:

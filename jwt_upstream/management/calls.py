@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
 from requests import Response
 
 from jwt_upstream.backends.core import masked
@@ -50,7 +51,7 @@ def _lines(text: str) -> list[str]:
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
     if not colon or not name.strip():
-        raise CommandError("--header must be 'Name: value' or @FILE with one such line for each.")
+        raise CommandError(_("--header must be 'Name: value' or @FILE with one such line for each."))
     return name.strip(), value.strip()
 
 
@@ -72,7 +73,7 @@ def check_json(body: bytes) -> None:
     try:
         json.loads(body)
     except (ValueError, RecursionError):
-        raise CommandError("--json-body: the data is not JSON; nothing was sent.") from None
+        raise CommandError(_("--json-body: the data is not JSON; nothing was sent.")) from None
 
 
 def head(response: Response) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from math import ceil
 
 from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
 
 from jwt_upstream.formatting import duration
 from jwt_upstream.login import DeviceLogin, begin_device_login
@@ -23,23 +24,23 @@ def device_login(alias: str, account: str, show: Callable[[str], None], by: str)
         show("\n".join(_instructions(begun)))
         return begun.wait()
     except KeyboardInterrupt:
-        text = "Cancelled; nothing was stored."
+        text = _("Cancelled; nothing was stored.")
         if begun and begun.is_confirmed:
-            text = (
-                f"Cancelled while the tokens were being stored: {command('upstream_status', alias)} shows if they are."
-            )
+            text = _("Cancelled while the tokens were being stored: %(command)s shows if they are.")
+            text %= {"command": command("upstream_status", alias)}
         raise CommandError(text, returncode=NEEDS_HUMAN) from None
 
 
 def _instructions(begun: DeviceLogin) -> Iterator[str]:
-    yield "On any device, open this address in a browser, and enter the code:"
+    yield _("On any device, open this address in a browser, and enter the code:")
     yield ""
     yield f"    {begun.verification_uri}"
     yield f"    {begun.user_code}"
     yield ""
     if begun.verification_uri_complete:
-        yield "Or open this one, which has the code in it, and compare the code that it shows:"
+        yield _("Or open this one, which has the code in it, and compare the code that it shows:")
         yield ""
         yield f"    {begun.verification_uri_complete}"
         yield ""
-    yield f"Waiting until the login is confirmed, for {duration(ceil(begun.expires_in))} at most; Ctrl-C cancels."
+    text = _("Waiting until the login is confirmed, for %(span)s at most; Ctrl-C cancels.")
+    yield text % {"span": duration(ceil(begun.expires_in))}

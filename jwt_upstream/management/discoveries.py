@@ -8,6 +8,9 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from jwt_upstream.backends.core import DEVICE_GRANT
 from jwt_upstream.backends.explain import Metadata, Proposal
 
@@ -16,20 +19,23 @@ _LABEL_WIDTH = 22
 
 def discovery_lines(metadata: Metadata, proposal: Proposal, alias: str, width: int) -> Iterator[str]:
     """Yield what a person reads: the settings, what they must know, and what the server supports."""
-    yield f"{metadata.issuer} is {proposal.product}. What follows is from"
+    yield _("%(issuer)s is %(product)s. What follows is from") % {
+        "issuer": metadata.issuer,
+        "product": proposal.product,
+    }
     yield f"{metadata.document}."
     yield ""
-    yield "An entry for JWT_UPSTREAM:"
+    yield _("An entry for JWT_UPSTREAM:")
     yield ""
     yield from textwrap.indent("\n".join(_settings(proposal, alias)), " " * 4).splitlines()
     yield ""
     for note in proposal.notes:
         yield textwrap.fill(note, width, break_long_words=False, break_on_hyphens=False)
     yield ""
-    yield "The server supports:"
+    yield _("The server supports:")
     yield ""
     for label, text in supported(metadata).items():
-        yield _labelled(label, text, width)
+        yield _labelled(_(label), text, width)
 
 
 def discovery_data(metadata: Metadata, proposal: Proposal) -> dict[str, Any]:
@@ -50,7 +56,7 @@ def _settings(proposal: Proposal, alias: str) -> Iterator[str]:
     yield f'    "BASE_URL": {_literal(proposal.base_url)},'
     yield '    "OPTIONS": {'
     for name, value in proposal.options.items():
-        comment = "  # of your registration at the server" if name == "client_id" else ""
+        comment = "  # " + _("of your registration at the server") if name == "client_id" else ""
         yield f"        {_literal(name)}: {_value(name, value, alias)},{comment}"
     yield "    },"
     yield "},"
@@ -68,32 +74,33 @@ def _literal(value: Any) -> str:
 
 
 def supported(metadata: Metadata) -> dict[str, str]:
-    """Return what the document says of each matter, by name; "not stated" is not the same as "no"."""
+    """Return what the document says of each matter, by its English name; "not stated" is not the same as "no"."""
+    has_iss = metadata.authorization_response_iss_parameter_supported
     return {
-        "grants": _listed(metadata.grant_types_supported),
+        gettext_noop("grants"): _listed(metadata.grant_types_supported),
         "PKCE": _listed(metadata.code_challenge_methods_supported),
-        "browser login": _where(metadata.authorization_endpoint),
-        "iss in redirects": "yes" if metadata.authorization_response_iss_parameter_supported else "not stated",
-        "device login": _device(metadata),
-        "client authentication": _listed(metadata.token_endpoint_auth_methods_supported),
-        "signed with": _listed(metadata.token_endpoint_auth_signing_alg_values_supported),
-        "revocation": _where(metadata.revocation_endpoint),
-        "scopes": _listed(metadata.scopes_supported),
-        "rotation": "unknown: no document states whether a refresh brings a new refresh token",
+        gettext_noop("browser login"): _where(metadata.authorization_endpoint),
+        gettext_noop("iss in redirects"): _("yes") if has_iss else _("not stated"),
+        gettext_noop("device login"): _device(metadata),
+        gettext_noop("client authentication"): _listed(metadata.token_endpoint_auth_methods_supported),
+        gettext_noop("signed with"): _listed(metadata.token_endpoint_auth_signing_alg_values_supported),
+        gettext_noop("revocation"): _where(metadata.revocation_endpoint),
+        gettext_noop("scopes"): _listed(metadata.scopes_supported),
+        gettext_noop("rotation"): _("unknown: no document states whether a refresh brings a new refresh token"),
     }
 
 
 def _listed(items: tuple[str, ...]) -> str:
-    return ", ".join(items) or "not stated"
+    return ", ".join(items) or _("not stated")
 
 
 def _where(endpoint: str) -> str:
-    return endpoint or "not stated"
+    return endpoint or _("not stated")
 
 
 def _device(metadata: Metadata) -> str:
     if not metadata.device_authorization_endpoint and DEVICE_GRANT in metadata.grant_types_supported:
-        return "yes, but the document doesn't say where"
+        return _("yes, but the document doesn't say where")
     return _where(metadata.device_authorization_endpoint)
 
 

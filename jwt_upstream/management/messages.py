@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
 from jwt_upstream.alerts import client_secret_expiries
 from jwt_upstream.formatting import time_left, timestamp
 from jwt_upstream.names import command, full_name
@@ -22,12 +24,13 @@ class Expiry:
 
     def sentence(self, now: datetime) -> str:
         """Return what to do, and by when."""
-        when = f"{timestamp(self.expires_at)} ({time_left(self.expires_at, now)})"
+        when = {"when": timestamp(self.expires_at), "span": time_left(self.expires_at, now)}
         if self.account is None:
-            return f"The client secret of upstream {self.upstream} expires {when}: replace it."
+            text = _("The client secret of upstream %(upstream)s expires %(when)s (%(span)s): replace it.")
+            return text % {"upstream": self.upstream, **when}
         log_in = command("upstream_login", self.upstream, self.account)
-        name = full_name(self.upstream, self.account)
-        return f"The login of {name} ends {when}, and no refresh puts that off: {log_in}"
+        text = _("The login of %(name)s ends %(when)s (%(span)s), and no refresh puts that off: %(command)s")
+        return text % {"name": full_name(self.upstream, self.account), "command": log_in, **when}
 
 
 def expiries(alias: str | None, now: datetime) -> list[Expiry]:
@@ -40,4 +43,5 @@ def expiries(alias: str | None, now: datetime) -> list[Expiry]:
 def notified(results: Mapping[str, str]) -> Iterator[str]:
     """Yield a line for each notifier that was tried."""
     for name, failure in results.items():
-        yield f"{name}: failed: {failure}" if failure else f"{name}: ok"
+        text = _("%(name)s: failed: %(failure)s") if failure else _("%(name)s: ok")
+        yield text % {"name": name, "failure": failure}

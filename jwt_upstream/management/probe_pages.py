@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, pgettext
+
 from jwt_upstream.backends import Backend
 from jwt_upstream.backends.core import Which
 from jwt_upstream.backends.explain import FoundToken, Preview, Reading, consequence
@@ -15,6 +18,11 @@ from jwt_upstream.clock import host_now
 from jwt_upstream.formatting import time_left, timestamp
 
 _LABEL_WIDTH = 18
+_ANSWERS = {
+    "login": gettext_lazy("The answer to a login: HTTP %(status)d, %(media_type)s, %(size)d bytes"),
+    "refresh": gettext_lazy("The answer to a refresh: HTTP %(status)d, %(media_type)s, %(size)d bytes"),
+    "api": gettext_lazy("The answer to a call: HTTP %(status)d, %(media_type)s, %(size)d bytes"),
+}
 
 
 def preview_lines(preview: Preview, width: int) -> Iterator[str]:
@@ -41,8 +49,11 @@ def _folded(body: str, width: int) -> str:
 
 def reading_lines(reading: Reading, backend: Backend, width: int) -> Iterator[str]:
     """Yield the explanation of an answer as labelled paragraphs."""
-    kind = reading.media_type or "no Content-Type"
-    yield f"The answer to {_request(reading)}: HTTP {reading.status}, {kind}, {reading.size} bytes"
+    yield _ANSWERS[reading.where] % {
+        "status": reading.status,
+        "media_type": reading.media_type or _("no Content-Type"),
+        "size": reading.size,
+    }
     yield ""
     for label, text in _paragraphs(reading, backend):
         head, indent = f"  {label:<{_LABEL_WIDTH - 1}} ", " " * (_LABEL_WIDTH + 2)
@@ -61,40 +72,43 @@ def reading_lines(reading: Reading, backend: Backend, width: int) -> Iterator[st
         )
 
 
-def _request(reading: Reading) -> str:
-    return "a call" if reading.where == "api" else f"a {reading.where}"
-
-
 def _paragraphs(reading: Reading, backend: Backend) -> Iterator[tuple[str, str]]:
-    yield "verdict", reading.verdict.name
+    yield _("verdict"), reading.verdict.name
     if reading.rule:
-        yield "rule", reading.source
+        yield _("rule"), reading.source
         yield "", json.dumps(reading.rule.as_written(), ensure_ascii=False)
     else:
-        yield "default", reading.source
-    yield "reason", reading.reason
+        yield pgettext("a rule", "default"), reading.source
+    yield _("reason"), reading.reason
     yield from reading.headers.items()
     if reading.where != "api" and reading.status < 300:
         yield from _token("access", reading.access, backend)
         yield from _token("refresh", reading.refresh, backend)
     if reading.fields:
-        yield "body fields", ", ".join(reading.fields)
-    yield "consequence", consequence(reading, backend)
+        yield _("body fields"), ", ".join(reading.fields)
+    yield _("consequence"), consequence(reading, backend)
 
 
 def _token(which: Which, token: FoundToken | None, backend: Backend) -> Iterator[tuple[str, str]]:
+    label = _("access token") if which == "access" else _("refresh token")
     if token is None:
         paths = ", ".join(getattr(backend, f"{which}_paths"))
-        yield f"{which} token", f"none at {paths}" if paths else f"none; {which}_paths is empty"
+        text = _("none at %(paths)s") if paths else _("none; %(option)s is empty")
+        yield label, text % {"paths": paths, "option": f"{which}_paths"}
         return
-    kind = "a JWT" if token.is_jwt else "opaque"
-    description = f"{token.length} characters, {kind}, fingerprint {token.fingerprint}"
-    yield f"{which} token", f"at {token.path}: {description}"
+    text = _("at %(path)s: %(length)d characters, opaque, fingerprint %(fingerprint)s")
+    if token.is_jwt:
+        text = _("at %(path)s: %(length)d characters, a JWT, fingerprint %(fingerprint)s")
+    yield label, text % {"path": token.path, "length": token.length, "fingerprint": token.fingerprint}
+    yield "", _expiry(which, token)
+
+
+def _expiry(which: Which, token: FoundToken) -> str:
     if token.expires_at:
         lifetime = time_left(token.expires_at, host_now())
-        yield "", f"expires {timestamp(token.expires_at)} ({lifetime}), from {token.expiry_source}"
-    else:
-        yield "", "unknown expiry" + ("; it is used until a call gets a 401" if which == "access" else "")
+        about = {"when": timestamp(token.expires_at), "span": lifetime, "source": token.expiry_source}
+        return _("expires %(when)s (%(span)s), from %(source)s") % about
+    return _("unknown expiry; it is used until a call gets a 401") if which == "access" else _("unknown expiry")
 
 
 def as_data(reading: Reading, backend: Backend) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
 from requests import RequestException, Response
 
 from jwt_upstream.backends import Backend, Verdict, Where, get_backend, make_backend, written_settings
@@ -17,7 +18,7 @@ from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.login import login
 from jwt_upstream.models import Credential
-from jwt_upstream.names import command
+from jwt_upstream.names import command, full_name
 from jwt_upstream.refresh import find, refresh
 
 from . import prompts
@@ -63,7 +64,7 @@ def logged_in(alias: str, options: Options) -> Probe:
     credentials = prompts.credentials(alias, backend.login_asks, options)
     message, is_done = _log_in(backend, options["account"], credentials, is_stored=options["store"])
     if is_done and not answers:
-        message = f"It works, and sends nothing. {message}"
+        message = f"{_('It works, and sends nothing.')} {message}"
     return _explained(backend, answers, message, credentials.values())._replace(needs_no_answer=is_done)
 
 
@@ -71,14 +72,15 @@ def _log_in(backend: Backend, account: str, credentials: Mapping[str, str], *, i
     if not is_stored:
         outcome = backend.login(credentials)
         if outcome.verdict is Verdict.OK:
-            return "Nothing was stored: give --store to keep the pair, or use upstream_login.", True
-        said = "Nothing was stored." if outcome.status_code else f"No answer: {outcome.reason}; nothing was stored."
-        return said, False
+            return _("Nothing was stored: give --store to keep the pair, or use upstream_login."), True
+        if outcome.status_code:
+            return _("Nothing was stored."), False
+        return _("No answer: %(problem)s; nothing was stored.") % {"problem": outcome.reason}, False
     try:
         credential = login(backend.alias, account, credentials, by=prompts.by("upstream_probe"), backend=backend)
     except UpstreamError as error:
-        return f"{error}; nothing was stored.", False
-    return f"{credential}: the pair is stored.", True
+        return _("%(problem)s; nothing was stored.") % {"problem": error}, False
+    return _("%(credential)s: the pair is stored.") % {"credential": credential}, True
 
 
 def refreshed(alias: str, options: Options) -> Probe:
@@ -88,11 +90,11 @@ def refreshed(alias: str, options: Options) -> Probe:
     secrets = _stored_secrets(alias, account)
     try:
         refresh(find(alias, account), backend=backend)
-        message = f"{alias}/{account}: the new pair is stored."
+        message = _("%(credential)s: the new pair is stored.") % {"credential": full_name(alias, account)}
     except UpstreamError as error:
         message = str(error)
     if not answers:
-        message += f" This command sent nothing.{_instead(alias, account)}"
+        message = " ".join(filter(None, [message, _("This command sent nothing."), _instead(alias, account)]))
     return _explained(backend, answers, message, secrets)
 
 
@@ -104,10 +106,8 @@ def _instead(alias: str, account: str) -> str:
         return ""
     if row.state not in {Credential.State.REJECTED, Credential.State.LOCKED}:
         return ""
-    again = command("upstream_try_again", alias, account)
-    return (
-        f" Refreshes are off while the credential is {row.get_state_display()}. To try the stored tokens now: {again}"
-    )
+    text = _("Refreshes are off while the credential is %(state)s. To try the stored tokens now: %(command)s")
+    return text % {"state": row.get_state_display(), "command": command("upstream_try_again", alias, account)}
 
 
 def called(alias: str, options: Options) -> Probe:
@@ -127,7 +127,9 @@ def called(alias: str, options: Options) -> Probe:
 
 def _error_message(error: RequestException) -> str:
     # The messages of requests contain URLs and header values.
-    return str(error) if isinstance(error, UpstreamError) else f"No answer: {type(error).__name__}."
+    if isinstance(error, UpstreamError):
+        return str(error)
+    return _("No answer: %(problem)s.") % {"problem": type(error).__name__}
 
 
 def saved(alias: str, options: Options) -> Probe:

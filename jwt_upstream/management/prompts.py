@@ -10,7 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
+from jwt_upstream.login import label
 from jwt_upstream.tokens import Secrets
 
 from .arguments import printable_name
@@ -18,7 +21,7 @@ from .arguments import printable_name
 
 def add_username(parser: ArgumentParser) -> None:
     """Add the option for the username."""
-    parser.add_argument("--username", type=printable_name, help="The username, if the upstream's login uses one.")
+    parser.add_argument("--username", type=printable_name, help=_("The username, if the upstream's login uses one."))
 
 
 def add_password_stdin(group: Any) -> None:
@@ -26,14 +29,14 @@ def add_password_stdin(group: Any) -> None:
     group.add_argument(
         "--password-stdin",
         action="store_true",
-        help="Read the password from standard input (one line for each secret of the login).",
+        help=_("Read the password from standard input (one line for each secret of the login)."),
     )
 
 
 def credentials(alias: str, asks: Iterable[str], options: Mapping[str, Any]) -> Secrets:
     """Return the values for a login; raises CommandError if one is missing."""
     if options["username"] and "username" not in asks:
-        raise CommandError(f"The login of {alias} doesn't use a username.")
+        raise CommandError(_("The login of %(alias)s doesn't use a username.") % {"alias": alias})
     read = _secrets_from_stdin(name for name in asks if name != "username") if options["password_stdin"] else {}
     given = Secrets(read, username=options["username"] or "")
     return Secrets({name: given.get(name) or _value(name) for name in asks})
@@ -51,19 +54,20 @@ def by(command: str) -> str:
 def confirm(question: str) -> None:
     """Ask a person; raises CommandError unless the answer is yes, and where there is nobody to ask."""
     if not is_terminal():
-        raise CommandError("There is no terminal to ask: give --yes.")
+        raise CommandError(_("There is no terminal to ask: give --yes."))
     try:
-        answer = input(f"{question} [y/N] ")
+        answer = input(_("%(question)s [y/N] ") % {"question": question})
     except (EOFError, KeyboardInterrupt):
         answer = ""
-    if answer.strip().lower() not in {"y", "yes"}:
-        raise CommandError("Cancelled; nothing was changed.")
+    if answer.strip().lower() not in {"y", "yes", *pgettext("answers that mean yes", "y yes").split()}:
+        raise CommandError(_("Cancelled; nothing was changed."))
 
 
 def refuse_terminal(option: str, what: str) -> None:
     """Raise CommandError if standard input is a terminal, which would show the secret that is typed."""
     if is_terminal():
-        raise CommandError(f"{option} reads {what} from a pipe or file, not from the terminal.")
+        text = _("%(option)s reads %(what)s from a pipe or file, not from the terminal.")
+        raise CommandError(text % {"option": option, "what": what})
 
 
 def is_terminal() -> bool:
@@ -72,12 +76,13 @@ def is_terminal() -> bool:
 
 
 def _secrets_from_stdin(names: Iterable[str]) -> Secrets:
-    refuse_terminal("--password-stdin", "the password")
+    refuse_terminal("--password-stdin", _("the password"))
     given = Secrets({name: sys.stdin.readline().rstrip("\r\n") for name in names})
     if not given:
-        raise CommandError("--password-stdin: the login has no secrets.")
+        raise CommandError(_("--password-stdin: the login has no secrets."))
     if missing := ", ".join(name for name, value in given.items() if not value):
-        raise CommandError(f"--password-stdin: standard input has no line for {missing}.")
+        text = _("--password-stdin: standard input has no line for %(missing)s.")
+        raise CommandError(text % {"missing": missing})
     return given
 
 
@@ -85,16 +90,17 @@ def _value(name: str) -> str:
     variable = f"JWT_UPSTREAM_{name.upper()}"
     value = os.environ.get(variable) or _prompted(name, variable)
     if not value:
-        raise CommandError(f"No {name} was given; nothing was stored.")
+        raise CommandError(_("No %(name)s was given; nothing was stored.") % {"name": name})
     return value
 
 
 def _prompted(name: str, variable: str) -> str:
     how = "--username" if name == "username" else "--password-stdin"
     if not is_terminal():
-        raise CommandError(f"There is no {name}, and no terminal to ask for it: give {how} or set {variable}.")
-    prompt = f"{name.replace('_', ' ').capitalize()}: "
+        text = _("There is no %(name)s, and no terminal to ask for it: give %(how)s or set %(variable)s.")
+        raise CommandError(text % {"name": name, "how": how, "variable": variable})
+    prompt = _("%(label)s: ") % {"label": label(name)}
     try:
         return input(prompt) if name == "username" else getpass.getpass(prompt)
     except (EOFError, KeyboardInterrupt):
-        raise CommandError("Cancelled; nothing was stored.") from None
+        raise CommandError(_("Cancelled; nothing was stored.")) from None

@@ -9,22 +9,25 @@ from itertools import chain, islice
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from jwt_upstream.backends import get_backend
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential, Incident
-from jwt_upstream.refresh import needs_login_soon, needs_rebinding, never_expires, rebinding
+from jwt_upstream.recorded import translated
+from jwt_upstream.refresh import needs_login_soon, needs_rebinding, never_expires, rebinding, what_differs
 from jwt_upstream.store import queries
 from jwt_upstream.tokens import fingerprint
 
 State = Credential.State
 
 #: The state of an upstream that has no credential.
-NEVER = "not logged in"
+NEVER = gettext_noop("not logged in")
 #: The state of one whose tokens were obtained for other settings than this process has; it is stored nowhere.
-MISMATCHED = "mismatched"
+MISMATCHED = gettext_noop("mismatched")
 INACTIVE_STATES = [state for state in State.values if state != State.ACTIVE]
 #: How many active credentials of an upstream are decrypted to see whether a key is lost, if not all are shown.
 _SAMPLE_ROWS = 10
@@ -73,6 +76,11 @@ class Status:
     next_attempt_at: datetime | None = None
     can_be_renewed: bool = True
     never_expires: bool = False
+
+    @property
+    def label(self) -> str:
+        """The state as people read it."""
+        return str(State(self.state).label) if self.state in State else _(self.state)
 
 
 @dataclass(frozen=True)
@@ -163,7 +171,7 @@ def _missing(alias: str | None, tallies: Sequence[Tally]) -> list[Status]:
 
 def _never_logged_in(alias: str) -> Status:
     if _logs_in_by_itself(alias):
-        return Status(alias, None, NEVER, needs_human=False, reason="logs in by itself at the first call")
+        return Status(alias, None, NEVER, needs_human=False, reason=_("logs in by itself at the first call"))
     return Status(alias, None, NEVER, needs_human=True, remedy=Credential(upstream=alias).remedy)
 
 
@@ -220,9 +228,10 @@ def _status(row: Credential) -> Status:
     except DecryptionError as error:
         if row.state == State.ACTIVE:  # there was no call since the key was lost
             row.state, row.reason = State.UNREADABLE, error.reason
-    if mismatch := needs_rebinding(row):
-        row.state, row.reason = MISMATCHED, mismatch.reason
+    if needs_rebinding(row):
+        row.state, row.reason = MISMATCHED, what_differs(row)
     fields |= {name: getattr(row, name) for name in _COLUMNS}
+    fields["reason"] = translated(row.reason)
     if row.state == MISMATCHED:
         return Status(needs_human=True, remedy=rebinding(row), **fields)
     ends = needs_login_soon(row)

@@ -13,7 +13,9 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 
 from django.db import InterfaceError, OperationalError, connections
+from django.utils.translation import gettext as _
 
+from jwt_upstream.formatting import duration
 from jwt_upstream.process import random_numbers
 
 #: How long a process rests at most before it looks whether it is told to stop.
@@ -73,7 +75,8 @@ def repeat(work: Callable[[], None], every: float, stop: Stop, say: Callable[[st
             connections.close_all()
             pause = min(_BACKOFF[0] * 2.0 ** min(failures, 30), _BACKOFF[1]) * random_numbers().uniform(0.8, 1.2)
             failures += 1
-            say(f"The database is away ({type(error).__name__}); next attempt in {pause:.0f} s")
+            text = _("The database is away (%(error)s); next attempt in %(span)s")
+            say(text % {"error": type(error).__name__, "span": duration(pause)})
         stop.rest(pause - (time.monotonic() - began))
 
 

@@ -202,7 +202,7 @@ def test_missing_table_is_told_before_anything_is_sent(
         with pytest.raises(DatabaseError):
             UpstreamClient("up").login(username=upstream.user, password=upstream.password)
         monkeypatch.setattr("sys.stdin", io.StringIO("secret\n"))
-        with pytest.raises(CommandError, match=r"nothing was stored\. Run manage\.py migrate"):
+        with pytest.raises(CommandError, match=r"run manage\.py migrate; nothing was stored"):
             call_command("upstream_login", "up", "--username", "bob", "--password-stdin")
     finally:
         with connection.schema_editor() as editor:

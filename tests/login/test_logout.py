@@ -155,7 +155,7 @@ def test_local_only(client: UpstreamClient, revoking: Upstream) -> None:
 def test_tokens_that_no_key_opens(client: UpstreamClient, revoking: Upstream, settings: Any) -> None:
     """What can't be read can't be told, and is forgotten all the same."""
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
-    assert "no configured key decrypts what was stored" in str(log_out("up", "default"))
+    assert "no configured key decrypts the stored tokens" in str(log_out("up", "default"))
     assert Credential.objects.get().state == "logged_out"
 
 

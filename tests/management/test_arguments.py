@@ -103,7 +103,7 @@ def test_database_that_fails(client: UpstreamClient, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(queries, "find", missing)
     code, _, failed = run("upstream_try_again", "up")
-    assert (code, failed) == (1, "The database failed (ProgrammingError). Run manage.py migrate.")
+    assert (code, failed) == (1, "The database failed (ProgrammingError): run manage.py migrate.")
 
 
 # -- JSON

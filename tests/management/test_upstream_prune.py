@@ -25,10 +25,10 @@ def old() -> None:
 
 def test_pruning() -> None:
     """What is old is counted by a dry run, and deleted by the next one."""
-    said = "1 events and 0 incidents of more than 90 days, and 0 repeated refreshes"
-    assert run("upstream_prune", "--dry-run")[:2] == (0, f"{said} would be deleted.\n")
+    said = "(older than 90 days): events: 1, incidents: 0, repeated refreshes: 0"
+    assert run("upstream_prune", "--dry-run")[:2] == (0, f"Would be deleted {said}.\n")
     assert Event.objects.count() == 1
-    assert run("upstream_prune")[:2] == (0, f"{said} deleted.\n")
+    assert run("upstream_prune")[:2] == (0, f"Deleted {said}.\n")
     assert not Event.objects.exists()
 
 
@@ -52,4 +52,4 @@ def test_progress() -> None:
     """On a terminal a person sees how far it is."""
     err = Terminal()
     call_command("upstream_prune", stdout=io.StringIO(), stderr=err)
-    assert "1 rows" in err.getvalue()
+    assert "1 row" in err.getvalue()

@@ -49,7 +49,9 @@ def test_rotation(db: None, settings: Any) -> None:
         "key 1 of JWT_UPSTREAM_ENCRYPTION_KEYS: 1\nkey 2 of JWT_UPSTREAM_ENCRYPTION_KEYS: 2\n"
         "the key derived from SECRET_KEY: 0\n"
     )
-    assert failed == "2 not yet encrypted with the first key and bound to their credential: run it without --check."
+    assert (
+        failed == "2 are not yet encrypted with the first key and bound to their credential: run it without --check."
+    )
     out, failed = rekey()
     assert out.startswith("2 of 3 credentials encrypted anew.\nkey 1 of JWT_UPSTREAM_ENCRYPTION_KEYS: 3\n")
     assert "The first key reads everything: the others may be removed." in out
@@ -81,7 +83,7 @@ def test_values_that_are_not_bound(db: None) -> None:
     with connection.cursor() as cursor:
         unbound = Encrypted.seal("secret-ann").ciphertext
         cursor.execute("UPDATE jwt_upstream_credential SET access_token = %s", [unbound])
-    assert rekey("--check")[1].startswith("1 not yet")
+    assert rekey("--check")[1].startswith("1 is not yet")
     assert rekey()[1] == ""
     row = Credential.objects.get()
     assert (row.access_token.open(), row.access_token.is_bound()) == ("secret-ann", True)
@@ -121,7 +123,7 @@ def test_a_credential_that_is_being_refreshed(db: None, settings: Any) -> None:
     Credential.objects.update(lease="somebody")
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [NEW, OLD]
     before = Credential.objects.get().access_token
-    assert rekey()[1].endswith("they were being refreshed, run it again.")
+    assert rekey()[1].endswith("it was being refreshed: run it again.")
     assert Credential.objects.get().access_token == before
 
 
@@ -175,7 +177,7 @@ def test_progress_on_a_terminal(db: None, settings: Any) -> None:
     put("crm")
     terminal = Terminal()
     rekey(stderr=terminal)
-    assert terminal.getvalue() == "1 credentials seen\r"
+    assert terminal.getvalue() == "1 credential seen\r"
 
 
 def test_no_credentials(db: None) -> None:

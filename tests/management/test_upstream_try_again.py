@@ -63,7 +63,7 @@ def test_all_at_an_upstream_that_is_down(upstream: Upstream, transactional_db: N
         put("up", f"a{number}", state="locked")
     upstream.answers["/refresh"] = Answer(503)
     code, out, failed = run("upstream_try_again", "up", "--all", "--json")
-    assert (code, failed) == (2, "up: 3 of 3 do not work yet, 2 were not tried.")
+    assert (code, failed) == (2, "up: 3 of 3 do not work yet, not tried: 2.")
     assert upstream.refreshes == 3
     told = json.loads(out)
     assert told["not_tried"] == 2

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from django.utils.translation import gettext as _
 from requests import Request, RequestException, Response
 from urllib3.exceptions import HTTPError
 
@@ -72,14 +73,15 @@ def discover(url: str) -> Metadata:
             return _metadata(issuer, address, _fetched(address))
         except NotDiscovered as problem:
             problems.append(f"{address}: {problem}")
-    raise NotDiscovered(f"found nothing to make settings of. {'; '.join(problems)}")
+    text = _("found nothing to make settings of. %(problems)s")
+    raise NotDiscovered(text % {"problems": "; ".join(problems)})
 
 
 def _issuer(url: str) -> str:
     """Return the issuer that a URL is, or that is in the address of a document."""
     if not _is_protected(url) or {"?", "#"} & {*url}:
         # Not repeated, since it may hold a password.
-        raise NotDiscovered("it takes an https:// URL (http:// on this machine only) without user and query")
+        raise NotDiscovered(_("it takes an https:// URL (http:// on this machine only) without user and query"))
     parts = urlsplit(url)
     if found := _WELL_KNOWN.fullmatch(parts.path):
         path = found["before"] + (found["behind"] or "")
@@ -104,12 +106,12 @@ def _addresses(issuer: str) -> Iterator[str]:
 
 def _fetched(address: str) -> Response:
     url = address
-    for _ in range(_MAX_REDIRECTS + 1):
+    for _number in range(_MAX_REDIRECTS + 1):
         response = _got(url)
         if not response.is_redirect:
             return response
         url = _target(url, response)
-    raise NotDiscovered(f"more than {_MAX_REDIRECTS} redirects")
+    raise NotDiscovered(_("more than %(number)d redirects") % {"number": _MAX_REDIRECTS})
 
 
 def _target(url: str, response: Response) -> str:
@@ -119,7 +121,7 @@ def _target(url: str, response: Response) -> str:
             return target
     except ValueError:
         pass
-    raise NotDiscovered("redirects to another origin, where nothing is read")
+    raise NotDiscovered(_("redirects to another origin, where nothing is read"))
 
 
 def _got(url: str) -> Response:
@@ -137,7 +139,7 @@ def _metadata(issuer: str, address: str, response: Response) -> Metadata:
     if not is_success(response):
         raise NotDiscovered(f"HTTP {response.status_code}")
     if not isinstance(said, dict) or media_type(response) == "application/x-www-form-urlencoded":
-        raise NotDiscovered("a web page, not a JSON object" if is_html(response) else "not a JSON object")
+        raise NotDiscovered(_("a web page, not a JSON object") if is_html(response) else _("not a JSON object"))
     _check_issuer(issuer, said.get("issuer"))
     return Metadata(address, **_values(said))
 
@@ -146,10 +148,11 @@ def _check_issuer(asked: str, said: Any) -> None:
     if isinstance(said, str) and said.rstrip("/") == asked.rstrip("/"):
         return
     if not isinstance(said, str) or not said.isprintable() or len(said) > _MAX_CHARACTERS:
-        raise NotDiscovered("states no issuer")
+        raise NotDiscovered(_("states no issuer"))
+    text = _("its issuer is '%(said)s', not '%(asked)s'; if that is the server you mean, ask for it")
     if "{tenantid}" in said:  # Entra's, for "common", "organizations" and "consumers"
-        raise NotDiscovered(f"its issuer is {said!r}; ask with the id of your tenant in place of {{tenantid}}")
-    raise NotDiscovered(f"its issuer is {said!r}, not {asked!r}; if that is the server you mean, ask for it")
+        text = _("its issuer is '%(said)s'; ask with the id of your tenant in place of {tenantid}")
+    raise NotDiscovered(text % {"said": said, "asked": asked})
 
 
 def _values(said: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,7 +166,7 @@ def _values(said: Mapping[str, Any]) -> dict[str, Any]:
         elif field.name.endswith("_supported"):
             values[field.name] = _texts(stated)
     if not values["token_endpoint"]:
-        raise NotDiscovered("has no token_endpoint: this server issues no tokens to programs")
+        raise NotDiscovered(_("has no token_endpoint: this server issues no tokens to programs"))
     return values
 
 
@@ -171,7 +174,8 @@ def _endpoint(name: str, url: Any) -> str:
     if url is None or url == "":
         return ""
     if not isinstance(url, str) or not _is_protected(url):
-        raise NotDiscovered(f"its {name} is no https:// URL, so what is sent there would be read on the way")
+        text = _("its %(name)s is no https:// URL, so what is sent there would be read on the way")
+        raise NotDiscovered(text % {"name": name})
     return url
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
+from django.utils.translation import gettext as _
 from requests import PreparedRequest, Request
 
 from jwt_upstream.backends.base import Backend
@@ -96,7 +97,7 @@ def _preview(build: Callable[[], Request | None]) -> Preview | None:
         )
         prepared = request.prepare()
     except Exception as error:  # of a project's own method, which may not accept a placeholder
-        return Preview(problem=f"can't be shown without the real secrets ({type(error).__name__})")
+        return Preview(problem=_problem(error))
     headers = tuple((name, str(text)) for name, text in prepared.headers.items() if name != "Content-Length")
     body = prepared.body or ""
     text = body.decode() if isinstance(body, bytes) else str(body)
@@ -106,6 +107,11 @@ def _preview(build: Callable[[], Request | None]) -> Preview | None:
         headers,
         _readable(text),
     )
+
+
+def _problem(error: Exception) -> str:
+    text = _("can't be shown without the real secrets (%(error)s)")
+    return text % {"error": type(error).__name__}
 
 
 def _readable(text: str) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from django.utils.translation import gettext as _
+
 from jwt_upstream.backends.auth0 import Auth0Backend
 from jwt_upstream.backends.base import Backend
 from jwt_upstream.backends.cognito import CognitoBackend
@@ -93,7 +95,7 @@ def _path(url: str) -> str:
 
 def _keycloak(metadata: Metadata) -> Product | None:
     match = re.fullmatch(r".*/realms/([^/]+)/protocol/openid-connect/token", metadata.token_endpoint)
-    return Product(KeycloakBackend, "a realm of Keycloak", {"realm": match[1]}) if match else None
+    return Product(KeycloakBackend, _("a realm of Keycloak"), {"realm": match[1]}) if match else None
 
 
 def _entra(metadata: Metadata) -> Product | None:
@@ -130,7 +132,7 @@ def _google(metadata: Metadata) -> Product | None:
 
 def _cognito(metadata: Metadata) -> Product | None:
     match = re.fullmatch(r"cognito-idp\.([\w-]+)\.amazonaws\.com", _host(metadata.issuer))
-    return Product(CognitoBackend, "a user pool of Amazon Cognito", {"region": match[1]}) if match else None
+    return Product(CognitoBackend, _("a user pool of Amazon Cognito"), {"region": match[1]}) if match else None
 
 
 def _salesforce(metadata: Metadata) -> Product | None:
@@ -157,7 +159,7 @@ def _ory(metadata: Metadata) -> Product | None:
 
 
 def _oauth2(metadata: Metadata) -> Product:
-    return Product(OAuth2Backend, "an OAuth 2 server", {})
+    return Product(OAuth2Backend, _("an OAuth 2 server"), {})
 
 
 _RECOGNISERS = (
@@ -238,13 +240,14 @@ def _scope(metadata: Metadata) -> str:
 
 def _notes(product: Product, metadata: Metadata) -> Iterator[str]:
     if not product.base_url:
-        yield "BASE_URL is where the API is, which the document doesn't say."
+        yield _("BASE_URL is where the API is, which the document doesn't say.")
     if product.kind is CognitoBackend:
-        yield (
+        text = _(
             "This class logs in with a password at the pool's own API; for its OAuth 2 endpoints take OAuth2Backend "
-            f"with the login_path {metadata.token_endpoint}."
+            "with the login_path %(url)s."
         )
+        yield text % {"url": metadata.token_endpoint}
     if product.kind is SalesforceBackend and product.base_url.startswith("https://login."):
-        yield "BASE_URL is better the address of My Domain, where the API is."
+        yield _("BASE_URL is better the address of My Domain, where the API is.")
     if not _scope(metadata) and issubclass(product.kind, OAuth2Backend):
-        yield "scope is what your application may ask for; whether it is needed the document doesn't say."
+        yield _("scope is what your application may ask for; whether it is needed the document doesn't say.")

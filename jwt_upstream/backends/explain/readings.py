@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
+from django.utils.translation import pgettext_lazy
 from requests import Response
 
 from jwt_upstream.backends.base import Backend
@@ -17,7 +18,14 @@ from jwt_upstream.tokens import fingerprint
 
 #: How many fields of a body are listed at most.
 _MAX_FIELDS = 24
-_KINDS = {str: "text", bool: "true or false", int: "number", float: "number", list: "list", dict: "object"}
+_KINDS = {
+    str: pgettext_lazy("JSON", "text"),
+    bool: pgettext_lazy("JSON", "true or false"),
+    int: pgettext_lazy("JSON", "number"),
+    float: pgettext_lazy("JSON", "number"),
+    list: pgettext_lazy("JSON", "list"),
+    dict: pgettext_lazy("JSON", "object"),
+}
 
 
 @dataclass(frozen=True)

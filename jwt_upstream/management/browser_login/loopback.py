@@ -12,6 +12,7 @@ from typing import Self, TextIO
 from urllib.parse import parse_qs, urlsplit
 
 from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
 
 _HOSTS = ("127.0.0.1", "localhost")
 #: Not even an image is loaded, and no page learns the address of this one, which has the code.
@@ -23,7 +24,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Connection": "close",
 }
-_RECEIVED = "The answer has arrived. You can close this page; the command says whether the login worked.\n"
 #: How long a connection may take to send its request; browsers open some in advance, on which nothing comes.
 _CONNECTION_SECONDS = 10.0
 
@@ -58,8 +58,11 @@ class Loopback(ThreadingTCPServer):
             super().__init__(("127.0.0.1", self.port), _Handler)
         except OSError as error:
             self._close_pair()
-            text = f"Port {self.port} of 127.0.0.1 can't be listened on ({error.strerror}); nothing was stored."
-            raise CommandError(f"{text} Give another --port, and register its URL at the upstream.") from None
+            text = _(
+                "Port %(port)d of 127.0.0.1 can't be listened on (%(error)s); nothing was stored. "
+                "Give another --port, and register its URL at the upstream."
+            )
+            raise CommandError(text % {"port": self.port, "error": error.strerror}) from None
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +80,7 @@ class Loopback(ThreadingTCPServer):
             if typed:
                 selector.register(typed, selectors.EVENT_READ)
             while not self.redirected and (left := until - time.monotonic()) > 0:
-                for key, _ in selector.select(left):
+                for key, _events in selector.select(left):
                     self._look_at(key.fileobj, typed, selector)
         return self.redirected
 
@@ -110,23 +113,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.headers.get("Host", "") not in self.server.hosts:
-            self._answer(400, "This is not the host that you asked for.\n")
+            self._answer(400, _("This is not the host that you asked for."))
         elif self._is_answer():
-            self._answer(200, _RECEIVED)
+            text = _("The answer has arrived. You can close this page; the command says whether the login worked.")
+            self._answer(200, text)
             self.server.receive(self.path)
         else:
-            self._answer(404, "Nothing is here.\n")
+            self._answer(404, _("Nothing is here."))
 
     def _is_answer(self) -> bool:
         parts = urlsplit(self.path)
         return parts.path == self.server.path and bool({"code", "error"} & parse_qs(parts.query).keys())
 
     def _answer(self, status: int, text: str) -> None:
+        body = f"{text}\n".encode()
         self.send_response(status)
-        for name, value in {**_HEADERS, "Content-Length": str(len(text))}.items():
+        for name, value in {**_HEADERS, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(text.encode())
+        self.wfile.write(body)
 
     def version_string(self) -> str:
         return "upstream_login"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
 
 from jwt_upstream.backends import get_backend
 from jwt_upstream.exceptions import LoginRejected
@@ -26,7 +27,6 @@ from .loopback import Loopback, port_of
 PORT = 8400
 _TIMEOUT = 300
 _DETAILS = ("port", "timeout", "no_open", "print_url", "redirected_url", "pending_file")
-_CANCELLED = "Cancelled; nothing was stored."
 
 Say = Callable[[str], None]
 
@@ -36,36 +36,39 @@ def add_arguments(parser: ArgumentParser, how: Any) -> None:
     how.add_argument(
         "--browser",
         action="store_true",
-        help="Log in by a browser: print the URL to open, and wait for the redirect, or for its URL to be pasted.",
+        help=_("Log in by a browser: print the URL to open, and wait for the redirect, or for its URL to be pasted."),
     )
-    more = parser.add_argument_group("with --browser")
-    port_help = f"Listen on this port of 127.0.0.1, whatever redirect_uri in OPTIONS is (default: {PORT})."
-    more.add_argument("--port", type=_port, help=port_help)
-    seconds_help = f"How long to wait for the redirect (default: {_TIMEOUT}; at most 600)."
-    more.add_argument("--timeout", type=_seconds, help=seconds_help)
-    more.add_argument("--no-open", action="store_true", help="Only print the URL; open no browser.")
+    more = parser.add_argument_group(_("with --browser"))
+    port_help = _("Listen on this port of 127.0.0.1, whatever redirect_uri in OPTIONS is (default: %(port)d).")
+    more.add_argument("--port", type=_port, help=port_help % {"port": PORT})
+    seconds_help = _("How many seconds to wait for the redirect (default: %(seconds)d; at most 600).")
+    more.add_argument("--timeout", type=_seconds, help=seconds_help % {"seconds": _TIMEOUT})
+    more.add_argument("--no-open", action="store_true", help=_("Only print the URL; open no browser."))
     step = more.add_mutually_exclusive_group()
     step.add_argument(
         "--print-url",
         action="store_true",
-        help="First of two steps: print the URL, keep what belongs to it for ten minutes, encrypted, and end.",
+        help=_("First of two steps: print the URL, keep what belongs to it for ten minutes, encrypted, and end."),
     )
     step.add_argument(
         "--redirected-url",
         metavar="URL",
-        help="Second step: the URL that the browser was redirected to. Give - to have it read from standard input, "
-        "since a process list shows arguments.",
+        help=_(
+            "Second step: the URL that the browser was redirected to. Give - to have it read from standard input, "
+            "since a process list shows arguments."
+        ),
     )
-    more.add_argument("--pending-file", type=Path, help="Where the two steps keep it (default: a file of your own).")
+    file_help = _("Where the two steps keep it (default: a file of your own).")
+    more.add_argument("--pending-file", type=Path, help=file_help)
 
 
 def check(options: Mapping[str, Any]) -> None:
     """Raise CommandError for options that don't go together."""
     given = [name for name in _DETAILS if options[name]]
     if given and not options["browser"]:
-        raise CommandError(f"--{given[0].replace('_', '-')} needs --browser.")
+        raise CommandError(_("%(option)s needs --browser.") % {"option": f"--{given[0].replace('_', '-')}"})
     if options["browser"] and options["username"]:
-        raise CommandError("--username can't be used with --browser: the person types it at the upstream.")
+        raise CommandError(_("--username can't be used with --browser: the person types it at the upstream."))
 
 
 def log_in(alias: str, account: str, options: Mapping[str, Any], say: Say) -> Credential:
@@ -75,9 +78,9 @@ def log_in(alias: str, account: str, options: Mapping[str, Any], say: Say) -> Cr
     try:
         redirected = _redirected(begun, redirect_uri, options, say)
     except (EOFError, KeyboardInterrupt):
-        raise CommandError(_CANCELLED) from None
+        raise CommandError(_("Cancelled; nothing was stored.")) from None
     if not redirected:
-        raise CommandError("No redirect came in time; nothing was stored.")
+        raise CommandError(_("No redirect came in time; nothing was stored."))
     return begun.complete(redirected, by=prompts.by("upstream_login"))
 
 
@@ -86,8 +89,9 @@ def print_url(alias: str, account: str, options: Mapping[str, Any], say: Say) ->
     begun = BrowserLogin.begin(alias, account, _redirect_uri(alias, options["port"]))
     file = _pending_file(alias, account, options)
     _keep(file, begun.seal())
-    say(f"Open this URL in a browser within ten minutes, whichever host that is on; {file} has what belongs to it.")
-    say("Then give the URL that the browser was redirected to, also if it shows an error: --redirected-url -")
+    text = _("Open this URL in a browser within ten minutes, on whichever host; %(file)s has what belongs to it.")
+    say(text % {"file": file})
+    say(_("Then give the URL that the browser was redirected to, also if it shows an error: --redirected-url -"))
     return begun.url
 
 
@@ -98,7 +102,7 @@ def complete(alias: str, account: str, options: Mapping[str, Any]) -> Credential
         redirected = sys.stdin.read()
     begun = BrowserLogin.unseal(_take(_pending_file(alias, account, options)))
     if (begun.upstream, begun.account) != (alias, account):
-        raise CommandError("The file is of a login to another upstream or account; nothing was stored.")
+        raise CommandError(_("The file is of a login to another upstream or account; nothing was stored."))
     return begun.complete(redirected, by=prompts.by("upstream_login"))
 
 
@@ -111,18 +115,24 @@ def _redirected(begun: BrowserLogin, redirect_uri: str, options: Mapping[str, An
     terminal = sys.stdin if prompts.is_terminal() else None
     if port_of(redirect_uri) is None:
         if terminal is None:
-            text = f"The redirect goes to {redirect_uri}, where this command can't listen, and there is no terminal"
-            raise CommandError(f"{text} to paste its URL: use --print-url and --redirected-url, or give --port.")
-        _tell(begun, options, say, f"The browser is then redirected to {redirect_uri}. Paste the whole URL here:")
+            text = _(
+                "The redirect goes to %(uri)s, where this command can't listen, and there is no terminal to paste its "
+                "URL: use --print-url and --redirected-url, or give --port."
+            )
+            raise CommandError(text % {"uri": redirect_uri})
+        text = _("The browser is then redirected to %(uri)s. Paste the whole URL here:")
+        _tell(begun, options, say, text % {"uri": redirect_uri})
         return input().strip()
     with Loopback(redirect_uri) as loopback:
-        paste = " If the browser is on another host, paste the URL that it is redirected to:" if terminal else ""
-        _tell(begun, options, say, f"Waiting for the redirect to {redirect_uri}.{paste}")
+        texts = [_("Waiting for the redirect to %(uri)s.") % {"uri": redirect_uri}]
+        if terminal:
+            texts.append(_("If the browser is on another host, paste the URL that it is redirected to:"))
+        _tell(begun, options, say, " ".join(texts))
         return loopback.wait(options["timeout"] or _TIMEOUT, terminal)
 
 
 def _tell(begun: BrowserLogin, options: Mapping[str, Any], say: Say, what_then: str) -> None:
-    say(f"Open this URL in a browser and log in:\n\n{begun.url}\n")
+    say(f"{_('Open this URL in a browser and log in:')}\n\n{begun.url}\n")
     say(what_then)
     if not options["no_open"] and _has_browser():
         webbrowser.open(begun.url)
@@ -150,9 +160,11 @@ def _keep(file: Path, sealed: str) -> None:
         # Whoever made a file or link of this name meanwhile is not followed.
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except LoginRejected:
-        raise CommandError(f"{file} exists, and is no login that was begun; give another --pending-file.") from None
+        text = _("%(file)s exists, and is no login that was begun; give another --pending-file.")
+        raise CommandError(text % {"file": file}) from None
     except OSError as error:
-        raise CommandError(f"{file} can't be written ({error.strerror}); give another --pending-file.") from None
+        text = _("%(file)s can't be written (%(error)s); give another --pending-file.")
+        raise CommandError(text % {"file": file, "error": error.strerror}) from None
     with open(descriptor, "w") as stream:
         stream.write(sealed)
 
@@ -163,10 +175,14 @@ def _take(file: Path) -> str:
         sealed = _text(file)
         file.unlink()
     except FileNotFoundError:
-        text = "No login was begun, or it was completed already"
-        raise CommandError(f"{text}: there is no {file}. Begin with --print-url; nothing was stored.") from None
+        text = _(
+            "No login was begun, or it was completed already: there is no %(file)s. Begin with --print-url; nothing "
+            "was stored."
+        )
+        raise CommandError(text % {"file": file}) from None
     except OSError as error:
-        raise CommandError(f"{file} can't be read and deleted ({error.strerror}); nothing was stored.") from None
+        text = _("%(file)s can't be read and deleted (%(error)s); nothing was stored.")
+        raise CommandError(text % {"file": file, "error": error.strerror}) from None
     return sealed
 
 
@@ -181,11 +197,11 @@ def _text(file: Path) -> str:
 
 def _port(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise ArgumentTypeError("must be a port, from 1 to 65535")
+        raise ArgumentTypeError(_("must be a port, from 1 to 65535"))
     return int(text)
 
 
 def _seconds(text: str) -> float:
     if not text.replace(".", "", 1).isdecimal() or not 0 < float(text) <= 600:
-        raise ArgumentTypeError("must be a number of seconds, at most 600")
+        raise ArgumentTypeError(_("must be a number of seconds, at most 600"))
     return float(text)

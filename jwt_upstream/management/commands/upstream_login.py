@@ -12,6 +12,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, pgettext
 
 from jwt_upstream.backends import get_backend
 from jwt_upstream.backends.core import masked
@@ -23,6 +25,7 @@ from jwt_upstream.management.arguments import UpstreamCommand, add_account, add_
 from jwt_upstream.management.device_login import device_login
 from jwt_upstream.models import Credential
 from jwt_upstream.names import harmless
+from jwt_upstream.recorded import translated
 from jwt_upstream.refresh import is_renewable
 from jwt_upstream.tokens import TokenPair, expiry_at, fingerprint
 
@@ -34,7 +37,7 @@ _KEYS = tuple(key for keys in _TOKENS.values() for key in keys) + _EXPIRIES
 class Command(UpstreamCommand):
     """Logs in at an upstream, or adopts tokens obtained elsewhere."""
 
-    help = """\
+    help = gettext_noop("""\
 Log in to an upstream and store its tokens, encrypted.
 
 The command prompts for the username and password. Without a terminal they come
@@ -45,7 +48,7 @@ upstream's own page. With --device a person confirms the login in a browser
 anywhere: the command shows a code, and waits. With --tokens-stdin nothing is
 sent: tokens that were obtained elsewhere are stored.
 
-On any failure what was stored before is kept."""
+On any failure what was stored before is kept.""")
     examples = (
         "manage.py upstream_login crm",
         "manage.py upstream_login crm --account acme --username bob --password-stdin < password.txt",
@@ -54,9 +57,9 @@ On any failure what was stored before is kept."""
         "manage.py upstream_login crm --tokens-stdin < tokens.json",
     )
     exit_codes = {
-        0: "the tokens are stored",
-        1: "nothing was stored: the login was refused, or an argument or a setting is wrong",
-        2: "nothing was stored: the upstream or the database is away, try later; or a wrong argument",
+        0: gettext_noop("the tokens are stored"),
+        1: gettext_noop("nothing was stored: the login was refused, or an argument or a setting is wrong"),
+        2: gettext_noop("nothing was stored: the upstream or the database is away, try later; or a wrong argument"),
     }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -71,14 +74,19 @@ On any failure what was stored before is kept."""
         how.add_argument(
             "--tokens-stdin",
             action="store_true",
-            help="Don't log in, but read tokens that were obtained elsewhere from standard input: a JSON object with "
-            "access and refresh, and optionally access_expires_at and refresh_expires_at (ISO 8601 or epoch seconds).",
+            help=_(
+                "Don't log in, but read tokens that were obtained elsewhere from standard input: a JSON object with "
+                "access and refresh, and optionally access_expires_at and refresh_expires_at (ISO 8601 or epoch "
+                "seconds)."
+            ),
         )
         how.add_argument(
             "--device",
             action="store_true",
-            help="Show a code which a person enters in a browser, on whatever device, and wait for that (RFC 8628); "
-            "with --json the code goes to standard error.",
+            help=_(
+                "Show a code which a person enters in a browser, on whatever device, and wait for that (RFC 8628); "
+                "with --json the code goes to standard error."
+            ),
         )
 
     def handle(self, *args: Any, alias: str, account: str, **options: Any) -> None:
@@ -90,7 +98,7 @@ On any failure what was stored before is kept."""
             return
         ways = {"tokens_stdin": self._adopt, "device": self._by_device, "browser": self._by_browser}
         get_tokens = next((ways[name] for name in ways if options[name]), self._log_in)
-        with told_in_a_line("; nothing was stored."):
+        with told_in_a_line(_("%(problem)s; nothing was stored.")):
             credential = get_tokens(alias, account, options)
         if options["json"]:
             self.stdout.write(json.dumps(_data(credential), cls=DjangoJSONEncoder, indent=2))
@@ -102,13 +110,15 @@ On any failure what was stored before is kept."""
     def _log_in(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
         backend = get_backend(alias)
         if backend.has_browser_login and not options["password_stdin"] and "JWT_UPSTREAM_CODE" not in os.environ:
-            raise CommandError(f"A login of {alias} takes a person in a browser: give --browser.")
+            raise CommandError(
+                _("A login of %(alias)s takes a person in a browser: give --browser.") % {"alias": alias}
+            )
         credentials = prompts.credentials(alias, backend.login_asks, options)
         return login(alias, account, credentials, by=prompts.by("upstream_login"))
 
     def _by_device(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
         if options["username"]:
-            raise CommandError("--username can't be used with --device.")
+            raise CommandError(_("--username can't be used with --device."))
         get_backend(alias)
         return device_login(alias, account, self._shown(options), prompts.by("upstream_login"))
 
@@ -128,9 +138,9 @@ On any failure what was stored before is kept."""
 
     def _adopt(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
         if options["username"]:
-            raise CommandError("--username can't be used with --tokens-stdin.")
+            raise CommandError(_("--username can't be used with --tokens-stdin."))
         get_backend(alias)
-        prompts.refuse_terminal("--tokens-stdin", "a JSON object, such as < tokens.json")
+        prompts.refuse_terminal("--tokens-stdin", _("a JSON object, such as < tokens.json"))
         return adopt(alias, account, _pair(sys.stdin.read()), by=prompts.by("upstream_login"))
 
 
@@ -138,10 +148,11 @@ def _pair(text: str) -> TokenPair:
     values = _json_object(text)
     if unknown := sorted(values.keys() - set(_KEYS)):
         names = masked(", ".join(unknown))  # a token may stand where its name belongs
-        raise CommandError(f"--tokens-stdin: unknown key {names}; the keys are {', '.join(_KEYS)}.")
+        text = _("--tokens-stdin: unknown key %(names)s; the keys are %(keys)s.")
+        raise CommandError(text % {"names": names, "keys": ", ".join(_KEYS)})
     tokens = {name: _one_of(values, keys) for name, keys in _TOKENS.items()}
     if not any(tokens.values()):
-        raise CommandError("--tokens-stdin: there is no token; the object needs access and refresh.")
+        raise CommandError(_("--tokens-stdin: there is no token; the object needs access and refresh."))
     expiries = [_expiry(values, name) for name in _EXPIRIES]
     try:
         return TokenPair(**tokens, access_expires_at=expiries[0], refresh_expires_at=expiries[1])
@@ -155,14 +166,14 @@ def _json_object(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
-        raise CommandError("--tokens-stdin: standard input is not a JSON object.")
+        raise CommandError(_("--tokens-stdin: standard input is not a JSON object."))
     return values
 
 
 def _one_of(values: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
     found = [values[key] for key in keys if values.get(key) is not None]
     if len(found) > 1:
-        raise CommandError(f"--tokens-stdin: give only one of {', '.join(keys)}.")
+        raise CommandError(_("--tokens-stdin: give only one of %(keys)s.") % {"keys": ", ".join(keys)})
     return found[0] if found else ""
 
 
@@ -171,20 +182,30 @@ def _expiry(values: Mapping[str, Any], name: str) -> datetime | None:
         return None
     expiry = expiry_at(values[name])
     if expiry is None:
-        raise CommandError(f"--tokens-stdin: {name} is neither an ISO 8601 time nor epoch seconds.")
+        text = _("--tokens-stdin: %(name)s is neither an ISO 8601 time nor epoch seconds.")
+        raise CommandError(text % {"name": name})
     return expiry
 
 
 def _summary(credential: Credential) -> Iterable[str]:
     pair, now = credential.pair, host_now()
-    yield f"{credential}: logged in" + (f" as {harmless(credential.username)}." if credential.username else ".")
+    text = _("%(credential)s: logged in as %(username)s.") if credential.username else _("%(credential)s: logged in.")
+    yield text % {"credential": credential, "username": harmless(credential.username)}
     for name, token, expiry in (
-        ("access", pair.access, pair.access_expires_at),
-        ("refresh", pair.refresh, pair.refresh_expires_at),
+        (_("access token"), pair.access, pair.access_expires_at),
+        (_("refresh token"), pair.refresh, pair.refresh_expires_at),
     ):
-        validity = f"expires {timestamp(expiry)} ({time_left(expiry, now)})" if expiry else "unknown expiry"
-        yield f"  {name + ' token':<14} " + (f"{validity}, fingerprint {fingerprint(token)}" if token else "none")
-    yield "The tokens are stored encrypted. The admin and the history show their fingerprints instead."
+        yield f"  {name:<14} {_shown_token(token, expiry, now)}"
+    yield _("The tokens are stored encrypted. The admin and the history show their fingerprints instead.")
+
+
+def _shown_token(token: str, expiry: datetime | None, now: datetime) -> str:
+    if not token:
+        return pgettext("token", "none")
+    text = _("expires %(when)s (%(span)s), fingerprint %(fingerprint)s")
+    if expiry is None:
+        text = _("unknown expiry, fingerprint %(fingerprint)s")
+    return text % {"when": timestamp(expiry), "span": time_left(expiry, now), "fingerprint": fingerprint(token)}
 
 
 def _data(credential: Credential) -> dict[str, Any]:
@@ -204,8 +225,14 @@ def _data(credential: Credential) -> dict[str, Any]:
 def _warning(credential: Credential) -> str:
     # The event of the login says what was missing in the answer.
     said = "".join(credential.events.values_list("reason", flat=True)[:1])
-    look = "If the answer has a refresh token under another name, add that to refresh_paths in OPTIONS; otherwise "
-    return (
-        f"This credential can't be renewed: {said}. Once the access token has expired, calls fail until somebody logs "
-        f"in again. {look if 'the answer holds' in said else ''}LOGIN in the settings lets the app log in by itself."
+    look = _("LOGIN in the settings lets the app log in by itself.")
+    if "the answer holds" in said:
+        look = _(
+            "If the answer has a refresh token under another name, add that to refresh_paths in OPTIONS; otherwise "
+            "LOGIN in the settings lets the app log in by itself."
+        )
+    text = _(
+        "This credential can't be renewed: %(reason)s. Once the access token has expired, calls fail until somebody "
+        "logs in again. %(advice)s"
     )
+    return text % {"reason": translated(said), "advice": look}

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.exceptions import NotLoggedIn, UpstreamNotConfigured
@@ -22,6 +24,7 @@ from jwt_upstream.management.arguments import (
     told_in_a_line,
 )
 from jwt_upstream.models import Credential
+from jwt_upstream.names import full_name
 from jwt_upstream.refresh import find, mismatched
 from jwt_upstream.store import queries
 
@@ -29,46 +32,48 @@ from jwt_upstream.store import queries
 class Command(UpstreamCommand):
     """Logs an account out."""
 
-    help = """\
+    help = gettext_noop("""\
 Log an account out: delete its tokens here, then tell the upstream, where it
 can be told, that they are no longer used. Calls raise NotLoggedIn until the
 next login; LOGIN in the settings is not used for an account that was logged
 out.
 
 The command lists what will be lost and asks before it does anything. Without a
-terminal it needs --yes."""
+terminal it needs --yes.""")
     examples = (
         "manage.py upstream_logout crm",
         "manage.py upstream_logout crm --account acme --yes",
-        "manage.py upstream_logout crm --local-only    # others still use the same session",
+        gettext_noop("manage.py upstream_logout crm --local-only    # others still use the same session"),
     )
     exit_codes = {
-        0: "logged out, or there was nothing to log out",
-        1: "nothing was changed: cancelled, unknown alias",
-        2: "nothing was changed: the database is away, or a wrong argument",
-        3: "logged out here, but the upstream could not be told",
+        0: gettext_noop("logged out, or there was nothing to log out"),
+        1: gettext_noop("nothing was changed: cancelled, unknown alias"),
+        2: gettext_noop("nothing was changed: the database is away, or a wrong argument"),
+        3: gettext_noop("logged out here, but the upstream could not be told"),
     }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the account, and how far to go."""
         add_alias(parser)
         add_account(parser)
-        parser.add_argument("--local-only", action="store_true", help="Send nothing to the upstream.")
-        parser.add_argument("--yes", action="store_true", help="Don't ask.")
+        parser.add_argument("--local-only", action="store_true", help=_("Send nothing to the upstream."))
+        parser.add_argument("--yes", action="store_true", help=_("Don't ask."))
 
     def handle(self, *args: Any, alias: str, account: str, local_only: bool, **options: Any) -> None:
         """Ask, forget the tokens, and say what became of it at the upstream."""
         with told_in_a_line():
             row = _row(alias, account)
             if row is None or not _has_tokens(row):
-                meant = "" if row else similar_account(alias, account)
-                self.stdout.write(sentence(f"{alias}/{account}: there are no tokens, nothing was changed{meant}"))
+                text = _("%(credential)s: there are no tokens, nothing was changed") % {
+                    "credential": full_name(alias, account)
+                }
+                self.stdout.write(sentence(text if row else f"{text}{similar_account(alias, account)}"))
                 return
             self.stdout.write("\n".join(_losses(row, _backend(alias), local_only)))
             if not options["yes"]:
-                prompts.confirm(f"Log {row} out?")
+                prompts.confirm(_("Log %(credential)s out?") % {"credential": row})
             logout = log_out(alias, account, by=prompts.by("upstream_logout"), local_only=local_only)
-        done = f"{row}: the tokens are deleted here. {logout}"
+        done = _("%(credential)s: the tokens are deleted here. %(told)s") % {"credential": row, "told": logout}
         if logout.is_told is False:
             raise CommandError(done, returncode=REFUSED)
         self.stdout.write(done)
@@ -96,14 +101,17 @@ def _backend(alias: str) -> Backend | None:
 
 def _losses(row: Credential, backend: Backend | None, local_only: bool) -> Iterator[str]:
     now = row.now()
-    who = f" as {row.username}" if row.username else ""
-    yield f"{row}: {row.get_state_display()} since {timestamp(row.since)}{who}"
+    text = _("%(credential)s: %(state)s since %(when)s")
+    if row.username:
+        text = _("%(credential)s: %(state)s since %(when)s as %(username)s")
+    about = {"credential": row, "state": row.get_state_display(), "when": timestamp(row.since)}
+    yield text % {**about, "username": row.username}
     for what, token, expiry in (
-        ("access token", row.access_token, row.access_expires_at),
-        ("refresh token", row.refresh_token, row.refresh_expires_at),
+        (_("access token"), row.access_token, row.access_expires_at),
+        (_("refresh token"), row.refresh_token, row.refresh_expires_at),
     ):
         if token:
             yield f"  {what:<14} {time_left(expiry, now)}"
     is_told = backend and backend.revoke_path and not local_only and not mismatched(row)
-    yield "  upstream       " + ("is told that they are no longer used" if is_told else "is not told")
-    yield "Calls with this account fail until somebody logs in again."
+    yield f"  {_('upstream'):<14} {_('is told that they are no longer used') if is_told else _('is not told')}"
+    yield _("Calls with this account fail until somebody logs in again.")

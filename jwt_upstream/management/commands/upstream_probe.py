@@ -13,6 +13,8 @@ from typing import Any
 from django.core.checks import ERROR, CheckMessage
 from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
 from jwt_upstream.backends import Backend, Verdict, get_backend, make_backend, written_settings
 from jwt_upstream.backends.explain import NotDiscovered, Preview, discover, previews, propose
@@ -26,23 +28,19 @@ from jwt_upstream.management.probe_pages import as_data, preview_lines, reading_
 from jwt_upstream.management.probes import PROBES, Probe
 
 _REQUESTS = {
-    "login": "A login",
-    "refresh": "A refresh",
-    "api": "A call",
-    "logout": "A logout",
-    "device": "A device login",
-    "browser": "A person's browser",
+    "login": gettext_lazy("A login would send:"),
+    "refresh": gettext_lazy("A refresh would send:"),
+    "api": gettext_lazy("A call would send:"),
+    "logout": gettext_lazy("A logout would send:"),
+    "device": gettext_lazy("A device login would send:"),
+    "browser": gettext_lazy("A person's browser would send:"),
 }
-_NOTE = (
-    "Nothing was sent. {name} is a placeholder for a value, and […] for a possible secret. To explain an answer, give "
-    "--login, --refresh, --api PATH, or --response FILE --where login, refresh or api."
-)
 
 
 class Command(UpstreamCommand):
     """Shows what a configured backend sends, and explains what the upstream answers."""
 
-    help = """\
+    help = gettext_noop("""\
 Show what would be sent to an upstream, and which problems its settings have;
 nothing is sent.
 
@@ -51,46 +49,52 @@ the rule that gave it, the tokens in it, and the consequence for the credential
 and its callers. Secrets are never shown.
 
 With --discover URL the server of that issuer is asked what it supports, and an
-entry for JWT_UPSTREAM is printed; an alias, if there is one, is its name."""
+entry for JWT_UPSTREAM is printed; an alias, if there is one, is its name.""")
     examples = (
         "manage.py upstream_probe crm",
-        "manage.py upstream_probe crm --login --username ann    # nothing is stored",
+        gettext_noop("manage.py upstream_probe crm --login --username ann    # nothing is stored"),
         "manage.py upstream_probe crm --api 'orders/'",
         "curl -si … | manage.py upstream_probe crm --response - --where refresh",
         "manage.py upstream_probe sso --discover https://sso.example.com/realms/shop",
     )
     exit_codes = {
-        0: "the settings have no errors; the verdict of the last answer is OK; settings were discovered",
-        1: "the settings have errors, there is no answer, or its verdict is another one; nothing was discovered",
-        2: "a wrong argument",
+        0: gettext_noop("the settings have no errors; the verdict of the last answer is OK; settings were discovered"),
+        1: gettext_noop(
+            "the settings have errors, there is no answer, or its verdict is another one; nothing was discovered"
+        ),
+        2: gettext_noop("a wrong argument"),
     }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the options that select a request or a saved answer."""
-        add_alias(parser, nargs="?", help="The alias of the upstream in JWT_UPSTREAM; with --discover it may be new.")
+        add_alias(
+            parser, nargs="?", help=_("The alias of the upstream in JWT_UPSTREAM; with --discover it may be new.")
+        )
         how = parser.add_mutually_exclusive_group()
-        how.add_argument("--login", action="store_true", help="Log in; the tokens are stored only with --store.")
+        how.add_argument("--login", action="store_true", help=_("Log in; the tokens are stored only with --store."))
         how.add_argument(
             "--refresh",
             action="store_true",
-            help="Refresh the stored credential as the app does: this spends the refresh token and stores the new "
-            "pair, and a refusal has its usual consequences.",
+            help=_(
+                "Refresh the stored credential as the app does: this spends the refresh token and stores the new "
+                "pair, and a refusal has its usual consequences."
+            ),
         )
         how.add_argument(
-            "--api", metavar="PATH", help="GET a path with the stored credential, as UpstreamClient does."
+            "--api", metavar="PATH", help=_("GET a path with the stored credential, as UpstreamClient does.")
         )
         how.add_argument(
-            "--response", metavar="FILE", help='Send nothing, but read the output of "curl -i" ("-": stdin).'
+            "--response", metavar="FILE", help=_('Send nothing, but read the output of "curl -i" ("-": stdin).')
         )
         how.add_argument(
             "--discover",
             metavar="URL",
-            help="Ask the server with this issuer what it supports (RFC 8414, OpenID Connect), and print settings.",
+            help=_("Ask the server with this issuer what it supports (RFC 8414, OpenID Connect), and print settings."),
         )
         parser.add_argument(
-            "--where", choices=("login", "refresh", "api"), help="What the answer of --response is to."
+            "--where", choices=("login", "refresh", "api"), help=_("What the answer of --response is to.")
         )
-        parser.add_argument("--store", action="store_true", help="Store the pair that --login gets.")
+        parser.add_argument("--store", action="store_true", help=_("Store the pair that --login gets."))
         add_account(parser)
         prompts.add_username(parser)
         prompts.add_password_stdin(parser)
@@ -103,7 +107,7 @@ entry for JWT_UPSTREAM is printed; an alias, if there is one, is its name."""
             self._discover(options["discover"], alias or "upstream", options)
             return
         if alias is None:
-            raise CommandError("Give the alias of an upstream, or --discover URL.", returncode=TRY_LATER)
+            raise CommandError(_("Give the alias of an upstream, or --discover URL."), returncode=TRY_LATER)
         how = next((name for name in PROBES if options[name]), "")
         try:
             if how:
@@ -138,19 +142,29 @@ entry for JWT_UPSTREAM is printed; an alias, if there is one, is its name."""
         else:
             self._print_preview(backend, problems, requests)
         if number := sum(problem.level >= ERROR for problem in problems):
-            raise CommandError(f"{number} {'error' if number == 1 else 'errors'} in the settings of {alias}.")
+            text = ngettext(
+                "%(number)d error in the settings of %(alias)s.",
+                "%(number)d errors in the settings of %(alias)s.",
+                number,
+            )
+            raise CommandError(text % {"number": number, "alias": alias})
 
     def _print_preview(self, backend: Backend, problems: list[CheckMessage], requests: Mapping[str, Preview]) -> None:
         width = shutil.get_terminal_size().columns
-        self.stdout.write(f"{backend.alias}: {type(backend).__name__} at {backend.base_url}")
+        about = {"alias": backend.alias, "backend": type(backend).__name__, "url": backend.base_url}
+        self.stdout.write(_("%(alias)s: %(backend)s at %(url)s") % about)
         if not problems:
-            self.stdout.write("The settings have no problems.")
+            self.stdout.write(_("The settings have no problems."))
         for problem in problems:
             style = self.style.ERROR if problem.level >= ERROR else self.style.WARNING
             self.stdout.write(style(f"{problem.msg}\n") + paragraph(str(problem.hint), width))
         for name, preview in requests.items():
-            self.stdout.write("\n".join(["", f"{_REQUESTS[name]} would send:", "", *preview_lines(preview, width)]))
-        self.stdout.write("\n" + textwrap.fill(_NOTE, width, break_on_hyphens=False))
+            self.stdout.write("\n".join(["", _heading(name), "", *preview_lines(preview, width)]))
+        note = _(
+            "Nothing was sent. {name} is a placeholder for a value, and […] for a possible secret. To explain an "
+            "answer, give --login, --refresh, --api PATH, or --response FILE --where login, refresh or api."
+        )
+        self.stdout.write("\n" + textwrap.fill(note, width, break_on_hyphens=False))
 
     def _explain(self, backend: Backend, probe: Probe, options: Mapping[str, Any]) -> None:
         readings = probe.readings
@@ -165,16 +179,22 @@ entry for JWT_UPSTREAM is printed; an alias, if there is one, is its name."""
         if not readings and probe.needs_no_answer:
             return
         if not readings or readings[-1].verdict is not Verdict.OK:
-            what = f"the verdict is {readings[-1].verdict.name}" if readings else "there is no answer"
-            raise CommandError(f"{backend.alias}: {what}.")
+            text = _("%(alias)s: the verdict is %(verdict)s.") if readings else _("%(alias)s: there is no answer.")
+            verdict = readings[-1].verdict.name if readings else ""
+            raise CommandError(text % {"alias": backend.alias, "verdict": verdict})
 
     def _print_json(self, value: Any) -> None:
         self.stdout.write(json.dumps(value, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False))
 
 
+def _heading(name: str) -> str:
+    return str(_REQUESTS[name])
+
+
 def _check_options(options: Mapping[str, Any]) -> None:
     if bool(options["response"]) != bool(options["where"]):
-        raise CommandError("--response needs --where login, refresh or api, and --where needs --response.")
+        raise CommandError(_("--response needs --where login, refresh or api, and --where needs --response."))
     for name in ("store", "username", "password_stdin"):
         if options[name] and not options["login"]:
-            raise CommandError(f"--{name.replace('_', '-')} can only be used with --login.")
+            text = _("%(option)s can only be used with --login.")
+            raise CommandError(text % {"option": f"--{name.replace('_', '-')}"})

@@ -7,6 +7,9 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
+
 from jwt_upstream.conf import conf
 from jwt_upstream.management.arguments import UpstreamCommand, add_json, told_in_a_line
 from jwt_upstream.store import pruning, queries
@@ -15,23 +18,23 @@ from jwt_upstream.store import pruning, queries
 class Command(UpstreamCommand):
     """Deletes history that is old."""
 
-    help = """\
+    help = gettext_noop("""\
 Delete events and closed incidents that are older than JWT_UPSTREAM_EVENT_DAYS,
 and of refreshes that are older than a week all but one a day of each credential.
 
 What explains an open incident is kept. Rows are deleted in small batches while
 the site runs; if it is interrupted, run it again. upstream_refresh --every does
-the same by and by."""
+the same by and by.""")
     examples = ("manage.py upstream_prune --dry-run", "manage.py upstream_prune")
     exit_codes = {
-        0: "nothing that is old is left, or JWT_UPSTREAM_EVENT_DAYS is None",
-        1: "the database failed; what was deleted before is deleted",
-        2: "a wrong argument",
+        0: gettext_noop("nothing that is old is left, or JWT_UPSTREAM_EVENT_DAYS is None"),
+        1: gettext_noop("the database failed; what was deleted before is deleted"),
+        2: gettext_noop("a wrong argument"),
     }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add what to do and how to say it."""
-        parser.add_argument("--dry-run", action="store_true", help="Delete nothing, and count what would be.")
+        parser.add_argument("--dry-run", action="store_true", help=_("Delete nothing, and count what would be."))
         add_json(parser)
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
@@ -47,14 +50,20 @@ the same by and by."""
 
     def _show_progress(self, counts: pruning.Pruned) -> None:
         if self.stderr.isatty():
-            self.stderr.write(f"{counts.events + counts.refreshes + counts.incidents} rows", ending="\r")
+            number = counts.events + counts.refreshes + counts.incidents
+            self.stderr.write(ngettext("%(number)d row", "%(number)d rows", number) % {"number": number}, ending="\r")
 
 
 def _line(counts: pruning.Pruned, days: float | None, *, dry_run: bool) -> str:
     if days is None:
-        return "JWT_UPSTREAM_EVENT_DAYS is None: all of the history is kept."
-    said = "would be deleted" if dry_run else "deleted"
-    return (
-        f"{counts.events} events and {counts.incidents} incidents of more than {days:g} days, "
-        f"and {counts.refreshes} repeated refreshes {said}."
+        return _("JWT_UPSTREAM_EVENT_DAYS is None: all of the history is kept.")
+    text = _(
+        "Deleted (older than %(days)g days): events: %(events)d, incidents: %(incidents)d, "
+        "repeated refreshes: %(refreshes)d."
     )
+    if dry_run:
+        text = _(
+            "Would be deleted (older than %(days)g days): events: %(events)d, incidents: %(incidents)d, "
+            "repeated refreshes: %(refreshes)d."
+        )
+    return text % {**asdict(counts), "days": days}

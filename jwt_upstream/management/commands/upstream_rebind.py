@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
 from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.binding import Change, described
 from jwt_upstream.management import prompts
@@ -41,13 +44,14 @@ class Rebound:
 
     def __str__(self) -> str:
         found = [Change(**each) for each in self.changes]
-        return f"{full_name(self.upstream, self.account)}: confirmed, {described(found)}."
+        name = full_name(self.upstream, self.account)
+        return _("%(credential)s: confirmed, %(changes)s.") % {"credential": name, "changes": described(found)}
 
 
 class Command(UpstreamCommand):
     """Confirms a move."""
 
-    help = """\
+    help = gettext_noop("""\
 Confirm that the stored tokens of an account are for what the settings name now:
 another origin, token endpoint, client or scope than they were obtained for.
 Until then they are not used, and calls raise CredentialMismatch;
@@ -58,16 +62,16 @@ make sure that this is the same service, such as after a move to another host,
 and not a staging site. If in doubt, log in again.
 
 With --all this is confirmed of every account of the upstream that needs it. Who
-did so is recorded in the history."""
+did so is recorded in the history.""")
     examples = (
         "manage.py upstream_rebind crm",
         "manage.py upstream_rebind crm --account acme",
         "manage.py upstream_rebind crm --all --json",
     )
     exit_codes = {
-        0: "the tokens may be used with these settings, or could be before",
-        1: "an argument or a setting is wrong, or nobody has logged in",
-        2: "the database is away, or a transaction holds the row: try later; or a wrong argument",
+        0: gettext_noop("the tokens may be used with these settings, or could be before"),
+        1: gettext_noop("an argument or a setting is wrong, or nobody has logged in"),
+        2: gettext_noop("the database is away, or a transaction holds the row: try later; or a wrong argument"),
     }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -88,7 +92,8 @@ did so is recorded in the history."""
         if options["json"]:
             self.stdout.write(json.dumps({"rebound": [asdict(each) for each in rebound]}, indent=2))
         elif not rebound:
-            self.stdout.write(f"{alias}: nothing was changed, the tokens are for what the settings name.")
+            text = _("%(alias)s: nothing was changed, the tokens are for what the settings name.")
+            self.stdout.write(text % {"alias": alias})
 
     def _say(self, text: str, as_json: bool) -> None:
         if not as_json:

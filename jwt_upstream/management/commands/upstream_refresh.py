@@ -11,6 +11,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 from django.db import InterfaceError, OperationalError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from jwt_upstream.alerts import deliver
 from jwt_upstream.backends import written_settings
@@ -31,7 +33,7 @@ _THINNED_DAYS = 2
 class Command(UpstreamCommand):
     """Refreshes the credentials that are due soon."""
 
-    help = """\
+    help = gettext_noop("""\
 Refresh the credentials whose tokens expire soon, so that no call has to wait for
 it, and deliver what admins are yet to be told. Let a timer run it every minute,
 or let it run for ever with --every: then it also deletes history that is old.
@@ -39,28 +41,30 @@ or let it run for ever with --every: then it also deletes history that is old.
 Any number of processes and hosts may do this at once. With SIGTERM or SIGINT it
 finishes what is under way, which takes seconds, and ends; the second one ends it
 at once. Refreshes that fail are tried again later and are no error of the
-command; upstream_status --check is for monitoring."""
+command; upstream_status --check is for monitoring.""")
     examples = (
         "manage.py upstream_refresh",
         "manage.py upstream_refresh crm erp --ahead 120",
         "manage.py upstream_refresh --every 30 --workers 2",
     )
     exit_codes = {
-        0: "the round was made, whatever upstreams said; with --every: stopped as it was told to",
-        1: "an argument or a setting is wrong, or the database refuses",
-        2: "the database is away, try later (with --every it tries again by itself); or a wrong argument",
+        0: gettext_noop("the round was made, whatever upstreams said; with --every: stopped as it was told to"),
+        1: gettext_noop("an argument or a setting is wrong, or the database refuses"),
+        2: gettext_noop(
+            "the database is away, try later (with --every it tries again by itself); or a wrong argument"
+        ),
     }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the limits of a round, and how often and by how many it is made."""
-        parser.add_argument("aliases", nargs="*", help="Only these upstreams.")
+        parser.add_argument("aliases", nargs="*", help=_("Only these upstreams."))
         add = partial(parser.add_argument, type=_positive)
-        add("--every", metavar="SECONDS", help="Don't end, but begin a round every so many seconds.")
-        parser.add_argument("--workers", type=int, default=1, help="So many processes (%(default)s).")
-        parser.add_argument("--threads", type=int, default=8, help="So many threads in each (%(default)s).")
-        parser.add_argument("--limit", type=int, help="Make at most so many attempts in a round.")
-        add("--seconds", default=50.0, help="Begin no attempt after so many seconds (%(default)s).")
-        add("--ahead", default=60.0, help="Refresh what calls would refresh within so many seconds (%(default)s).")
+        add("--every", metavar="SECONDS", help=_("Don't end, but begin a round every so many seconds."))
+        parser.add_argument("--workers", type=int, default=1, help=_("So many processes (%(default)s)."))
+        parser.add_argument("--threads", type=int, default=8, help=_("So many threads in each (%(default)s)."))
+        parser.add_argument("--limit", type=int, help=_("Make at most so many attempts in a round."))
+        add("--seconds", default=50.0, help=_("Begin no attempt after so many seconds (%(default)s)."))
+        add("--ahead", default=60.0, help=_("Refresh what calls would refresh within so many seconds (%(default)s)."))
         add_json(parser)
 
     def handle(self, *args: Any, aliases: Sequence[str], workers: int, every: float | None, **options: Any) -> None:
@@ -70,14 +74,14 @@ command; upstream_status --check is for monitoring."""
                 written_settings(alias)  # raises what there is to say of an unknown one
         bounds = {name: options[name] for name in ("limit", "seconds", "ahead", "threads")}
         if wrong := [name for name in ("limit", "threads") if bounds[name] is not None and bounds[name] < 1]:
-            raise CommandError(f"--{wrong[0]} must be 1 or more.")
+            raise CommandError(_("%(option)s must be 1 or more.") % {"option": f"--{wrong[0]}"})
         stop = Stop()
         work = partial(self._work, stop, every, options["json"], {"upstreams": aliases, **bounds})
         with stop.on_signals():
             if workers <= 1:
                 work(1)
             elif code := in_processes(workers, partial(self._in_process, work), stop, replace=every is not None):
-                raise CommandError("A worker failed.", returncode=code)
+                raise CommandError(_("A worker failed."), returncode=code)
 
     def _in_process(self, work: Callable[[int], None], number: int) -> int:
         try:
@@ -99,8 +103,8 @@ command; upstream_status --check is for monitoring."""
             try:
                 make(lambda: 0)
             except (OperationalError, InterfaceError) as error:
-                text = f"The database is away ({type(error).__name__}); try again later."
-                raise CommandError(text, returncode=TRY_LATER) from error
+                text = _("The database is away (%(error)s); try again later.")
+                raise CommandError(text % {"error": type(error).__name__}, returncode=TRY_LATER) from error
 
     def _round(
         self,
@@ -121,11 +125,15 @@ command; upstream_status --check is for monitoring."""
         else:
             self.stdout.write(_line(result))
             for upstream in result.given_up:
-                said = f"{upstream}: skipped until the next round after repeated failures"
-                self.stderr.write(self.style.WARNING(said))
-            if result.mismatched:
-                said = f"{result.mismatched} left alone: obtained for other settings; upstream_status says what to do"
-                self.stderr.write(self.style.WARNING(said))
+                said = _("%(upstream)s: skipped until the next round after repeated failures")
+                self.stderr.write(self.style.WARNING(said % {"upstream": upstream}))
+            if number := result.mismatched:
+                said = ngettext(
+                    "%(number)d left alone: obtained for other settings; upstream_status says what to do",
+                    "%(number)d left alone: obtained for other settings; upstream_status says what to do",
+                    number,
+                )
+                self.stderr.write(self.style.WARNING(said % {"number": number}))
         self.stdout.flush()
 
     def _watch(self, result: Round) -> None:
@@ -155,9 +163,15 @@ class _Pruning:
 def _positive(text: str) -> float:
     number = float(text)
     if not 0 <= number < float("inf"):
-        raise ArgumentTypeError("must be 0 or more")
+        raise ArgumentTypeError(_("must be 0 or more"))
     return number
 
 
 def _line(result: Round) -> str:
-    return f"{result.refreshed} refreshed, {result.failed} failed for now, {result.need_human} need a human"
+    counts = {"refreshed": result.refreshed, "failed": result.failed, "need_human": result.need_human}
+    text = ngettext(
+        "%(refreshed)d refreshed, %(failed)d failed for now, %(need_human)d needs a human",
+        "%(refreshed)d refreshed, %(failed)d failed for now, %(need_human)d need a human",
+        result.need_human,
+    )
+    return text % counts

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from jwt_upstream.fields import accepts_old_values, key_names
 from jwt_upstream.management.arguments import UpstreamCommand, add_json
@@ -19,23 +21,25 @@ from jwt_upstream.tracebacks import without_variables
 class Command(UpstreamCommand):
     """Encrypts the stored tokens anew."""
 
-    help = """\
+    help = gettext_noop("""\
 Encrypt all stored tokens with the first key of JWT_UPSTREAM_ENCRYPTION_KEYS,
 bound to their credentials, so that other keys can be retired. With --check only
 count the credentials by key.
 
 The site may run meanwhile. Begin when every worker knows the first key. If it is
-interrupted, run it again: what is done is passed over."""
+interrupted, run it again: what is done is passed over.""")
     examples = ("manage.py upstream_rekey --check", "manage.py upstream_rekey")
     exit_codes = {
-        0: "the first key alone reads everything",
-        1: "something is left, or can't be read by any key; or an argument is wrong",
-        2: "a wrong argument",
+        0: gettext_noop("the first key alone reads everything"),
+        1: gettext_noop("something is left, or can't be read by any key; or an argument is wrong"),
+        2: gettext_noop("a wrong argument"),
     }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add what to do and how to say it."""
-        parser.add_argument("--check", action="store_true", help="Change nothing, and count the credentials by key.")
+        parser.add_argument(
+            "--check", action="store_true", help=_("Change nothing, and count the credentials by key.")
+        )
         add_json(parser)
 
     @without_variables
@@ -54,7 +58,8 @@ interrupted, run it again: what is done is passed over."""
 
     def _show_progress(self, counts: Rekeyed) -> None:
         if self.stderr.isatty():
-            self.stderr.write(f"{counts.seen} credentials seen", ending="\r")
+            text = ngettext("%(number)d credential seen", "%(number)d credentials seen", counts.seen)
+            self.stderr.write(text % {"number": counts.seen}, ending="\r")
 
 
 def _by_key(counts: Rekeyed) -> dict[str, int]:
@@ -67,22 +72,50 @@ def _as_json(counts: Rekeyed) -> dict[str, Any]:
 
 def _lines(counts: Rekeyed, *, is_check: bool) -> Iterator[str]:
     if not is_check:
-        yield f"{counts.renewed} of {counts.seen} credentials encrypted anew."
+        text = ngettext(
+            "%(renewed)d of %(seen)d credential encrypted anew.",
+            "%(renewed)d of %(seen)d credentials encrypted anew.",
+            counts.seen,
+        )
+        yield text % {"renewed": counts.renewed, "seen": counts.seen}
     for name, number in _by_key(counts).items():
         yield f"{name}: {number}"
     if counts.names:
-        yield f"unreadable: {counts.unreadable} ({', '.join(counts.names)})"
+        about = {"number": counts.unreadable, "names": ", ".join(counts.names)}
+        yield _("unreadable: %(number)d (%(names)s)") % about
     if not counts.old and not counts.unreadable:
-        yield "The first key reads everything: the others may be removed."
+        yield _("The first key reads everything: the others may be removed.")
         if accepts_old_values():
-            yield "No token is left as it was stored before: JWT_UPSTREAM_ACCEPT_OLD_VALUES may be False."
+            yield _("No token is left as it was stored before: JWT_UPSTREAM_ACCEPT_OLD_VALUES may be False.")
 
 
 def _left(counts: Rekeyed, *, is_check: bool) -> str:
     said = []
     if counts.old:
-        again = "run it without --check" if is_check else "they were being refreshed, run it again"
-        said.append(f"{counts.old} not yet encrypted with the first key and bound to their credential: {again}")
+        said.append(_not_yet(counts.old, is_check=is_check))
     if counts.unreadable:
-        said.append(f"{counts.unreadable} can't be read: keep their key, or log in again")
+        text = ngettext(
+            "%(number)d can't be read: keep its key, or log in again",
+            "%(number)d can't be read: keep their key, or log in again",
+            counts.unreadable,
+        )
+        said.append(text % {"number": counts.unreadable})
     return f"{'; '.join(said)}."
+
+
+def _not_yet(number: int, *, is_check: bool) -> str:
+    text = ngettext(
+        "%(number)d is not yet encrypted with the first key and bound to its credential, since it was being "
+        "refreshed: run it again",
+        "%(number)d are not yet encrypted with the first key and bound to their credential, since they were being "
+        "refreshed: run it again",
+        number,
+    )
+    if is_check:
+        text = ngettext(
+            "%(number)d is not yet encrypted with the first key and bound to its credential: run it without --check",
+            "%(number)d are not yet encrypted with the first key and bound to their credential: "
+            "run it without --check",
+            number,
+        )
+    return text % {"number": number}

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from requests import RequestException, Response
 from requests.exceptions import SSLError
 
@@ -29,14 +31,14 @@ from jwt_upstream.management.arguments import (
 class Command(UpstreamCommand):
     """Sends a call with a stored credential."""
 
-    help = """\
+    help = gettext_noop("""\
 Send one call to an upstream with a stored credential, as a view would: the token
 is refreshed if necessary, it goes to the origin of BASE_URL only, redirects are
 followed inside that. PATH is relative to BASE_URL.
 
 The body of the answer goes to standard output as it is; the token that was sent
 is never shown. Others on this host can see the arguments of a command: give what
-is secret by @FILE or by standard input."""
+is secret by @FILE or by standard input.""")
     examples = (
         "manage.py upstream_request crm GET 'orders/?page=2'",
         "manage.py upstream_request crm POST orders/ --json-body --data '{\"total\": 5}'",
@@ -44,31 +46,33 @@ is secret by @FILE or by standard input."""
         "manage.py upstream_request crm GET export --account acme --include --output export.csv",
     )
     exit_codes = {
-        0: "the upstream answered with a status below 400",
-        1: "nothing useful was sent: a human must act, or an argument or a setting is wrong",
-        2: "no answer: the upstream or the database is away, try later; or a wrong argument",
-        3: "the upstream answered with a status of 400 or more",
+        0: gettext_noop("the upstream answered with a status below 400"),
+        1: gettext_noop("nothing useful was sent: a human must act, or an argument or a setting is wrong"),
+        2: gettext_noop("no answer: the upstream or the database is away, try later; or a wrong argument"),
+        3: gettext_noop("the upstream answered with a status of 400 or more"),
     }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the call, and what to do with the answer."""
         add_alias(parser)
-        parser.add_argument("method", metavar="METHOD", type=_method, help="GET, POST, and so on.")
-        parser.add_argument("path", metavar="PATH", help="A path below BASE_URL, or a URL of the same origin.")
+        parser.add_argument("method", metavar="METHOD", type=_method, help=_("GET, POST, and so on."))
+        parser.add_argument("path", metavar="PATH", help=_("A path below BASE_URL, or a URL of the same origin."))
         add_account(parser)
         parser.add_argument(
-            "--data", metavar="DATA", help="The body: a text, @FILE, or - for standard input; a form by default."
+            "--data", metavar="DATA", help=_("The body: a text, @FILE, or - for standard input; a form by default.")
         )
-        parser.add_argument("--json-body", action="store_true", help="The data is JSON: check that, and say so.")
+        parser.add_argument("--json-body", action="store_true", help=_("The data is JSON: check that, and say so."))
         parser.add_argument(
             "--header",
             metavar="HEADER",
             action="append",
             default=[],
-            help="'Name: value', or @FILE with one in each line; may be repeated.",
+            help=_("'Name: value', or @FILE with one in each line; may be repeated."),
         )
-        parser.add_argument("--include", action="store_true", help="Print the status and the headers before the body.")
-        parser.add_argument("--output", metavar="FILE", help="Write the body to a file.")
+        parser.add_argument(
+            "--include", action="store_true", help=_("Print the status and the headers before the body.")
+        )
+        parser.add_argument("--output", metavar="FILE", help=_("Write the body to a file."))
 
     def handle(self, *args: Any, alias: str, **options: Any) -> None:
         """Send the call, print the answer, and end with a code that says how it went."""
@@ -85,7 +89,8 @@ is secret by @FILE or by standard input."""
             except (RequestException, ValueError) as error:
                 raise _no_answer(error) from None
         if response.status_code >= 400:
-            raise CommandError(f"{alias}: the answer is HTTP {response.status_code}.", returncode=REFUSED)
+            text = _("%(alias)s: the answer is HTTP %(status)d.")
+            raise CommandError(text % {"alias": alias, "status": response.status_code}, returncode=REFUSED)
 
     def _print(self, response: Response, include: bool, output: str | None) -> None:
         if include:
@@ -108,7 +113,7 @@ is secret by @FILE or by standard input."""
 
 def _method(text: str) -> str:
     if not (text.isascii() and text.isalpha()):
-        raise ArgumentTypeError("must be a method of HTTP, such as GET")
+        raise ArgumentTypeError(_("must be a method of HTTP, such as GET"))
     return text.upper()
 
 
@@ -124,6 +129,7 @@ def _write(response: Response, output: str) -> None:
 
 def _no_answer(error: Exception) -> CommandError:
     if isinstance(error, ValueError):  # a URL or header that can't be sent, of which the message says more
-        return CommandError(f"Nothing was sent: {shown(str(error))}.", returncode=NEEDS_HUMAN)
+        text = _("Nothing was sent: %(problem)s.") % {"problem": shown(str(error))}
+        return CommandError(text, returncode=NEEDS_HUMAN)
     code = NEEDS_HUMAN if isinstance(error, SSLError) else TRY_LATER
-    return CommandError(f"No answer: {cause(error)}.", returncode=code)
+    return CommandError(_("No answer: %(problem)s.") % {"problem": cause(error)}, returncode=code)

@@ -15,25 +15,42 @@ from typing import Any, NoReturn
 from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import Error
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, gettext_noop, ngettext, pgettext
 
 from jwt_upstream.alerts import try_notifiers
 from jwt_upstream.clock import host_now
 from jwt_upstream.conf import conf
 from jwt_upstream.formatting import duration, paragraph, sentence, time_left, timestamp
-from jwt_upstream.management.arguments import UpstreamCommand, add_alias, add_json
+from jwt_upstream.management.arguments import UpstreamCommand, add_alias, add_json, meant
 from jwt_upstream.management.messages import expiries, notified
 from jwt_upstream.management.monitoring import check, unknown
 from jwt_upstream.management.status import Report, Status, Tally
 from jwt_upstream.models import Credential, Incident
-from jwt_upstream.names import command, did_you_mean, harmless
+from jwt_upstream.names import command, harmless
+from jwt_upstream.recorded import translated
 from jwt_upstream.refresh import NOT_RENEWABLE
 from jwt_upstream.store import queries
 from jwt_upstream.tracebacks import without_variables
 
 State = Credential.State
 
-_HEADER = ("UPSTREAM", "ACCOUNT", "STATE", "SINCE", "EXPIRES IN", "REFRESH")
-_SUMMARY_HEADER = ("UPSTREAM", "CREDENTIALS", "ACTIVE", "FAILING", "NEED A HUMAN")
+_HEADER = (
+    gettext_lazy("UPSTREAM"),
+    gettext_lazy("ACCOUNT"),
+    gettext_lazy("STATE"),
+    gettext_lazy("SINCE"),
+    gettext_lazy("EXPIRES IN"),
+    gettext_lazy("REFRESH"),
+)
+_SUMMARY_HEADER = (
+    gettext_lazy("UPSTREAM"),
+    gettext_lazy("CREDENTIALS"),
+    gettext_lazy("ACTIVE"),
+    gettext_lazy("FAILING"),
+    gettext_lazy("NEED A HUMAN"),
+)
 _MIN_COLUMN_WIDTH = 8
 #: How many rows are aligned with each other; with --all there may be any number of them.
 _CHUNK_ROWS = 500
@@ -42,12 +59,12 @@ _CHUNK_ROWS = 500
 class Command(UpstreamCommand):
     """Prints the state of every credential and upstream; if there are many, totals and the credentials in trouble."""
 
-    help = """\
+    help = gettext_noop("""\
 Show the state of every credential, and which upstreams are in trouble; of many
 credentials the numbers, and those in trouble. Nothing is sent to any upstream.
 
 With --check one line is printed, as Nagios, Icinga and the like read it, and the
-exit code says how bad it is. Without it, only that a human is needed counts."""
+exit code says how bad it is. Without it, only that a human is needed counts.""")
     examples = (
         "manage.py upstream_status",
         "manage.py upstream_status crm --all --json",
@@ -55,58 +72,62 @@ exit code says how bad it is. Without it, only that a human is needed counts."""
         "manage.py upstream_status --test-notification",
     )
     exit_codes = {
-        0: "nothing needs a human; with --check: nothing is wrong",
-        1: "a credential needs a human, an upstream has none and doesn't log in by itself, a notifier failed, or an "
-        "argument is wrong",
-        2: "with --check: a credential is degraded, an upstream is down or misconfigured; or a wrong argument",
-        3: "with --check: it can't be told, since the alias is unknown or the database fails",
+        0: gettext_noop("nothing needs a human; with --check: nothing is wrong"),
+        1: gettext_noop(
+            "a credential needs a human, an upstream has none and doesn't log in by itself, a notifier failed, or an "
+            "argument is wrong"
+        ),
+        2: gettext_noop(
+            "with --check: a credential is degraded, an upstream is down or misconfigured; or a wrong argument"
+        ),
+        3: gettext_noop("with --check: it can't be told, since the alias is unknown or the database fails"),
     }
+    for_programs = ("json", "check")
     # Wrong settings are shown as trouble of their upstream, and are no reason to be silent on the others.
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the upstream to show, and the options for the output."""
-        add_alias(parser, nargs="?", help="Only this upstream.")
+        add_alias(parser, nargs="?", help=_("Only this upstream."))
         how = parser.add_mutually_exclusive_group()
         add_json(how)
-        how.add_argument("--check", action="store_true", help="Print one line for a monitoring system.")
+        how.add_argument("--check", action="store_true", help=_("Print one line for a monitoring system."))
         how.add_argument(
             "--test-notification",
             action="store_true",
-            help="Show nothing, but send a test message by every notifier, and say of each whether it worked.",
+            help=_("Show nothing, but send a test message by every notifier, and say of each whether it worked."),
         )
         parser.add_argument(
             "--grace",
             type=float,
             default=0.0,
             metavar="SECONDS",
-            help="With --check: leave out trouble that is younger (%(default)s).",
+            help=_("With --check: leave out trouble that is younger (%(default)s)."),
         )
-        parser.add_argument("--all", action="store_true", help="Show every credential, however many there are.")
+        parser.add_argument("--all", action="store_true", help=_("Show every credential, however many there are."))
         parser.add_argument(
             "--limit",
             type=int,
             default=100,
-            help="If there are more credentials, show so many of those in trouble (%(default)s).",
+            help=_("If there are more credentials, show so many of those in trouble (%(default)s)."),
         )
 
     @without_variables
     def handle(self, *args: Any, alias: str | None, limit: int, **options: Any) -> None:
         """Print what is stored; sends nothing to any upstream."""
         if limit < 0 or options["grace"] < 0:
-            raise CommandError("--limit and --grace must be 0 or more.")
+            raise CommandError(_("--limit and --grace must be 0 or more."))
         if options["check"]:
             self._check(alias, options["grace"])
         if options["test_notification"]:
             self._try_notifiers()
             return
         if not isinstance(conf.upstreams, Mapping):
-            raise CommandError("JWT_UPSTREAM must be a dict.")
+            raise CommandError(_("JWT_UPSTREAM must be a dict."))
         report = Report(alias, limit, show_all=options["all"])
         if alias and report.is_empty:
-            meant = did_you_mean(alias, conf.upstreams)
-            text = f"There is no upstream {alias!r} in JWT_UPSTREAM, and no credential for it{meant}"
-            raise CommandError(sentence(text))
+            text = _("There is no upstream %(alias)s in JWT_UPSTREAM, and no credential for it")
+            raise CommandError(sentence(text % {"alias": repr(alias)} + meant(alias, conf.upstreams)))
         write = self._write_json if options["json"] else self._write_texts
         write(report)
         if report.need_human:
@@ -126,20 +147,25 @@ exit code says how bad it is. Without it, only that a human is needed counts."""
         for text in notified(results):
             self.stdout.write(text)
         if failed := sum(map(bool, results.values())):
-            raise CommandError(f"{failed} of {len(results)} failed.")
+            text = ngettext("%(number)d of %(total)d failed.", "%(number)d of %(total)d failed.", failed)
+            raise CommandError(text % {"number": failed, "total": len(results)})
         if not results:
-            raise CommandError("JWT_UPSTREAM_NOTIFIERS is empty: nobody is told of anything.")
+            raise CommandError(_("JWT_UPSTREAM_NOTIFIERS is empty: nobody is told of anything."))
 
     def _write_texts(self, report: Report) -> None:
         width = shutil.get_terminal_size().columns
         if report.is_short:
-            self.stdout.write("\n".join([*_fitted([_SUMMARY_HEADER, *map(_totals, report.tallies)], width), ""]))
+            self.stdout.write(
+                "\n".join([*_fitted([_titles(_SUMMARY_HEADER), *map(_totals, report.tallies)], width), ""])
+            )
         self._write_table(report.statuses(), width, has_header=not report.is_short)
         if report.left_out:
-            more = _count(report.left_out, report.is_exact)
-            self.stdout.write(
-                f"{more} more need a human: use --limit to show more, or --all to show every credential."
+            text = ngettext(
+                "%(number)s more needs a human: use --limit to show more, or --all to show every credential.",
+                "%(number)s more need a human: use --limit to show more, or --all to show every credential.",
+                report.left_out,
             )
+            self.stdout.write(text % {"number": _count(report.left_out, report.is_exact)})
         now = host_now()
         ends = (each.sentence(now) for each in expiries(report.alias, now))
         for text in chain(report.problems.values(), map(_incident, report.incidents), ends):
@@ -147,7 +173,7 @@ exit code says how bad it is. Without it, only that a human is needed counts."""
 
     def _write_table(self, shown: Iterator[Status], width: int, *, has_header: bool) -> None:
         now, piece = host_now(), list(islice(shown, _CHUNK_ROWS))
-        table = _fitted([_HEADER, *(_cells(status, now) for status in piece)], width)
+        table = _fitted([_titles(_HEADER), *(_cells(status, now) for status in piece)], width)
         if piece or has_header:
             self.stdout.write(table[0])
         while piece:
@@ -156,7 +182,7 @@ exit code says how bad it is. Without it, only that a human is needed counts."""
                 for detail in _details(status, now):
                     self.stdout.write(paragraph(detail, width))
             piece = list(islice(shown, _CHUNK_ROWS))
-            table = _fitted([_HEADER, *(_cells(status, now) for status in piece)], width)
+            table = _fitted([_titles(_HEADER), *(_cells(status, now) for status in piece)], width)
 
     def _write_json(self, report: Report) -> None:
         # In pieces, so that memory doesn't grow with the number of credentials.
@@ -179,7 +205,14 @@ def _summary(report: Report) -> str:
     need_human, total = _count(report.need_human, report.is_exact), _count(number, report.is_exact)
     if report.is_exact and not report.is_need_human_exact:
         need_human += "+"
-    return f"{need_human} of {total} {'needs' if report.need_human == 1 else 'need'} a human."
+    text = ngettext(
+        "%(number)s of %(total)s needs a human.", "%(number)s of %(total)s need a human.", report.need_human
+    )
+    return text % {"number": need_human, "total": total}
+
+
+def _titles(header: Sequence[str | Promise]) -> tuple[str, ...]:
+    return tuple(map(str, header))
 
 
 def _totals(tally: Tally) -> tuple[str, ...]:
@@ -196,11 +229,14 @@ def _json(value: Any) -> str:
 
 
 def _incident(incident: Incident) -> str:
-    where = f" ({incident.url})" if incident.url else ""
-    return (
-        f"Upstream {incident.subject} has been {incident.kind} since {timestamp(incident.since)}: "
-        f"{incident.reason}{where}"
-    )
+    text = _("Upstream %(upstream)s has been %(kind)s since %(when)s: %(reason)s")
+    said = text % {
+        "upstream": incident.subject,
+        "kind": incident.get_kind_display(),
+        "when": timestamp(incident.since),
+        "reason": translated(incident.reason),
+    }
+    return f"{said} ({incident.url})" if incident.url else said
 
 
 def _cells(status: Status, now: datetime) -> tuple[str, ...]:
@@ -208,7 +244,7 @@ def _cells(status: Status, now: datetime) -> tuple[str, ...]:
     return (
         harmless(status.upstream),
         "-" if status.account is None else harmless(status.account),
-        status.state.replace("_", " "),
+        status.label,
         f"{status.since:%Y-%m-%d %H:%M}Z" if status.since else "-",
         _expiry(status, now) if has_token else "-",
         "-" if status.needs_human or status.account is None else _refreshing(status),
@@ -216,38 +252,42 @@ def _cells(status: Status, now: datetime) -> tuple[str, ...]:
 
 
 def _expiry(status: Status, now: datetime) -> str:
-    return "never" if status.never_expires else time_left(status.access_expires_at, now)
+    return pgettext("expires", "never") if status.never_expires else time_left(status.access_expires_at, now)
 
 
 def _refreshing(status: Status) -> str:
     if status.never_expires and not status.failures:
         return "-"
     if not status.can_be_renewed:
-        return "none"
-    return "failing" if status.failures else "ok"
+        return pgettext("refresh", "none")
+    return pgettext("refresh", "failing") if status.failures else _("ok")
 
 
 def _details(status: Status, now: datetime) -> Iterator[str]:
     if status.reason and status.state != State.LOGGED_OUT:
         yield status.reason
     if not status.can_be_renewed:
-        yield f"{NOT_RENEWABLE}; once the access token has expired, {status.remedy}"
+        text = _("%(reason)s; once the access token has expired, %(remedy)s")
+        yield text % {"reason": NOT_RENEWABLE, "remedy": status.remedy}
     elif status.remedy:
         yield status.remedy
     if status.state == State.LOCKED:
         again = command("upstream_try_again", status.upstream, status.account or "default")
-        yield f"once it is unlocked, to try the stored tokens: {again}"
+        yield _("once it is unlocked, to try the stored tokens: %(command)s") % {"command": again}
     if status.failures:
-        yield f"failing since {timestamp(status.failing_since)}: {status.failure}; {_next_attempt(status, now)}"
+        yield _failing(status, now)
     if status.failures and status.failure_verdict == "config":
-        yield f"to see what is sent: {command('upstream_probe', status.upstream)}"
+        yield _("to see what is sent: %(command)s") % {"command": command("upstream_probe", status.upstream)}
     if status.upstream not in conf.upstreams:
-        yield "this upstream is not in JWT_UPSTREAM"
+        yield _("this upstream is not in JWT_UPSTREAM")
 
 
-def _next_attempt(status: Status, now: datetime) -> str:
+def _failing(status: Status, now: datetime) -> str:
     wait = (status.next_attempt_at - now).total_seconds() if status.next_attempt_at else 0
-    return f"next attempt in {duration(wait)}" if wait > 0 else "next attempt with the next call"
+    text = _("failing since %(when)s: %(failure)s; next attempt in %(span)s")
+    if wait <= 0:
+        text = _("failing since %(when)s: %(failure)s; next attempt with the next call")
+    return text % {"when": timestamp(status.failing_since), "failure": status.failure, "span": duration(wait)}
 
 
 def _fitted(rows: Sequence[tuple[str, ...]], width: int) -> list[str]:

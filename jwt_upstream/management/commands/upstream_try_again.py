@@ -11,6 +11,8 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 
 from jwt_upstream.backends import get_backend
 from jwt_upstream.exceptions import RefreshUnavailable, UpstreamError
@@ -46,29 +48,31 @@ class Attempt:
     problem: str = ""
 
     def __str__(self) -> str:
-        return f"{full_name(self.upstream, self.account)}: works, it has a new token." if self.works else self.problem
+        if not self.works:
+            return self.problem
+        return _("%(credential)s: works, it has a new token.") % {"credential": full_name(self.upstream, self.account)}
 
 
 class Command(UpstreamCommand):
     """Tries credentials again that needed a human."""
 
-    help = """\
+    help = gettext_noop("""\
 Refresh a credential with its stored tokens now, whatever its state and backoff:
 many servers keep a refresh token good while its user is locked, so that no login
 is needed once the account is unlocked. This is the admin's "Try again".
 
 With --all every credential of the upstream is tried that needs a human or could
 not be refreshed the last time, one after the other. Those that were logged out
-are left alone, and all others once three in a row find the upstream away."""
+are left alone, and all others once three in a row find the upstream away.""")
     examples = (
         "manage.py upstream_try_again crm",
         "manage.py upstream_try_again crm --account acme",
         "manage.py upstream_try_again crm --all --json",
     )
     exit_codes = {
-        0: "all that were tried work",
-        1: "at least one needs a human, as before",
-        2: "the upstream or the database is away: try later; or a wrong argument",
+        0: gettext_noop("all that were tried work"),
+        1: gettext_noop("at least one needs a human, as before"),
+        2: gettext_noop("the upstream or the database is away: try later; or a wrong argument"),
     }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -88,7 +92,7 @@ are left alone, and all others once three in a row find the upstream away."""
             data = {"attempts": [asdict(each) for each in attempts], "not_tried": left_out}
             self.stdout.write(json.dumps(data, indent=2))
         elif not attempts:
-            self.stdout.write(f"{alias}: nothing needs to be tried.")
+            self.stdout.write(_("%(alias)s: nothing needs to be tried.") % {"alias": alias})
         _end(alias, attempts, left_out)
 
     def _try(self, rows: Iterable[Credential], attempts: list[Attempt], *, quiet: bool) -> int:
@@ -124,6 +128,16 @@ def _end(alias: str, attempts: list[Attempt], left_out: int) -> None:
     failed = [each for each in attempts if not each.works]
     if not failed:
         return
-    more = f", {left_out} were not tried" if left_out else ""
-    text = f"{alias}: {len(failed)} of {len(attempts)} {'does' if len(failed) == 1 else 'do'} not work yet{more}."
+    text = ngettext(
+        "%(alias)s: %(number)d of %(total)d does not work yet.",
+        "%(alias)s: %(number)d of %(total)d do not work yet.",
+        len(failed),
+    )
+    if left_out:
+        text = ngettext(
+            "%(alias)s: %(number)d of %(total)d does not work yet, not tried: %(left_out)d.",
+            "%(alias)s: %(number)d of %(total)d do not work yet, not tried: %(left_out)d.",
+            len(failed),
+        )
+    text %= {"alias": alias, "number": len(failed), "total": len(attempts), "left_out": left_out}
     raise CommandError(text, returncode=TRY_LATER if all(each.try_later for each in failed) else NEEDS_HUMAN)
