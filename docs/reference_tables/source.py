@@ -13,7 +13,7 @@ import jwt_upstream
 PACKAGE = Path(jwt_upstream.__file__).parent
 _FILLED = re.compile(r"%\(\w+\)[-\d.]*[a-z]|%[-\d.]*[sdr]|\{[^{}]*\}")
 #: Functions that return their first argument, more or less.
-_PASSING = {"sentence", "str", "_", "gettext", "gettext_lazy", "gettext_noop", "pgettext"}
+_PASSING = {"sentence", "_told", "str", "_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy"}
 
 
 @cache

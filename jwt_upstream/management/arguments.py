@@ -107,12 +107,16 @@ def told_in_a_line(text: str = "%(problem)s") -> Iterator[None]:
     except UpstreamNotConfigured as error:
         raise CommandError(str(error), returncode=NEEDS_HUMAN) from error
     except RefreshUnavailable as error:
-        raise CommandError(text % {"problem": error}, returncode=TRY_LATER) from error
+        raise CommandError(_told(str(error), text), returncode=TRY_LATER) from error
     except UpstreamError as error:
-        raise CommandError(text % {"problem": f"{error}{_meant(error)}"}, returncode=NEEDS_HUMAN) from error
+        raise CommandError(_told(f"{error}{_meant(error)}", text), returncode=NEEDS_HUMAN) from error
     except Error as error:
         problem = _("The database failed (%(error)s): run manage.py migrate") % {"error": type(error).__name__}
-        raise CommandError(sentence(text % {"problem": problem}), returncode=NEEDS_HUMAN) from error
+        raise CommandError(sentence(_told(problem, text)), returncode=NEEDS_HUMAN) from error
+
+
+def _told(problem: str, text: str) -> str:
+    return text % {"problem": problem}
 
 
 def similar_account(upstream: str, account: str) -> str:

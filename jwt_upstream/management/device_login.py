@@ -27,8 +27,8 @@ def device_login(alias: str, account: str, show: Callable[[str], None], by: str)
         text = _("Cancelled; nothing was stored.")
         if begun and begun.is_confirmed:
             text = _("Cancelled while the tokens were being stored: %(command)s shows if they are.")
-            text %= {"command": command("upstream_status", alias)}
-        raise CommandError(text, returncode=NEEDS_HUMAN) from None
+        about = {"command": command("upstream_status", alias)}
+        raise CommandError(text % about, returncode=NEEDS_HUMAN) from None
 
 
 def _instructions(begun: DeviceLogin) -> Iterator[str]:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop, ngettext
 
 from jwt_upstream.backends import Backend, Verdict, get_backend, make_backend, written_settings
-from jwt_upstream.backends.explain import NotDiscovered, Preview, discover, previews, propose
+from jwt_upstream.backends.explain import NotDiscovered, Preview, Reading, discover, previews, propose
 from jwt_upstream.checks import check_upstream
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.formatting import paragraph
@@ -179,12 +179,17 @@ entry for JWT_UPSTREAM is printed; an alias, if there is one, is its name.""")
         if not readings and probe.needs_no_answer:
             return
         if not readings or readings[-1].verdict is not Verdict.OK:
-            text = _("%(alias)s: the verdict is %(verdict)s.") if readings else _("%(alias)s: there is no answer.")
-            verdict = readings[-1].verdict.name if readings else ""
-            raise CommandError(text % {"alias": backend.alias, "verdict": verdict})
+            raise _no_success(backend.alias, readings)
 
     def _print_json(self, value: Any) -> None:
         self.stdout.write(json.dumps(value, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False))
+
+
+def _no_success(alias: str, readings: list[Reading]) -> CommandError:
+    if not readings:
+        return CommandError(_("%(alias)s: there is no answer.") % {"alias": alias})
+    verdict = readings[-1].verdict.name
+    return CommandError(_("%(alias)s: the verdict is %(verdict)s.") % {"alias": alias, "verdict": verdict})
 
 
 def _heading(name: str) -> str:

@@ -139,5 +139,8 @@ def _end(alias: str, attempts: list[Attempt], left_out: int) -> None:
             "%(alias)s: %(number)d of %(total)d do not work yet, not tried: %(left_out)d.",
             len(failed),
         )
-    text %= {"alias": alias, "number": len(failed), "total": len(attempts), "left_out": left_out}
-    raise CommandError(text, returncode=TRY_LATER if all(each.try_later for each in failed) else NEEDS_HUMAN)
+    counts = {"number": len(failed), "total": len(attempts), "left_out": left_out}
+    raise CommandError(
+        text % {"alias": alias, **counts},
+        returncode=TRY_LATER if all(each.try_later for each in failed) else NEEDS_HUMAN,
+    )
