@@ -26,6 +26,7 @@ version = release = __version__
 extensions = ["sphinx.ext.autodoc", "docs.reference_tables"]
 autodoc_member_order = "bysource"
 maximum_signature_line_length = 90
+smartquotes = False  # of messages and commands, which are copied
 html_theme = "furo"
 html_title = f"django-jwt-upstream {__version__}"
 nitpicky = False

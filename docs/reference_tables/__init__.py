@@ -42,6 +42,7 @@ class Generated(SphinxDirective):
 
     def run(self) -> list[Node]:
         """Return what the lines are parsed to."""
+        self.env.note_reread()  # Sphinx doesn't know which of the code it is made of
         given = [*self.arguments, *([list(self.content)] if self.content else [])]
         try:
             text = "\n".join(type(self).make(*given))

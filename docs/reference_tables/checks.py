@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from jwt_upstream.checks import settings
 
 from . import source
-from .rst import table
+from .rst import marked, table
 
 _KINDS = {"Error", "Warning"}
 
@@ -27,7 +27,7 @@ def lines() -> Iterator[str]:
             f"jwt_upstream.{name}",
             "-" * (len(name) + 13),
             "",
-            meanings[name],
+            marked(meanings[name]),
             "",
         )
         yield from table(("Message", "What to do"), said[name], (55, 45))
@@ -45,13 +45,11 @@ def messages() -> dict[str, list[tuple[str, str]]]:
         given = {keyword.arg: keyword.value for keyword in call.keywords}
         if isinstance(given.get("id"), ast.Constant):
             name = str(source.text(given["id"], scope)).removeprefix("jwt_upstream.")
-            pair = tuple(_escaped(source.text(each, scope)) for each in (call.args[0], given["hint"]))
+            pair = tuple(_shown(source.text(each, scope)) for each in (call.args[0], given["hint"]))
             if pair not in found.setdefault(name, []):
                 found[name].append(pair)  # type: ignore[arg-type]
     return found
 
 
-def _escaped(text: str) -> str:
-    if not re.search(r"\w", text):
-        return "what is wrong, in words"
-    return re.sub(r"([*`|\\])", r"\\\1", text)
+def _shown(text: str) -> str:
+    return marked(text) if re.search(r"\w", text) else "what is wrong, in words"

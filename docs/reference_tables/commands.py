@@ -9,7 +9,7 @@ from django.core.management import get_commands, load_command_class
 
 from jwt_upstream.management.arguments import UpstreamCommand
 
-from .rst import table
+from .rst import marked, table
 
 #: What every command of Django has.
 DJANGOS = {"help", "version", "verbosity", "settings", "pythonpath", "traceback", "no_color", "force_color"}
@@ -20,9 +20,11 @@ def lines() -> Iterator[str]:
     """Yield a section for each command."""
     for name, command in commands().items():
         yield from ("", f".. _command-{name}:", "", name, "-" * len(name), "")
-        yield from ("", *(line.strip() for line in str(command.help).splitlines()), "")
+        yield from ("", *(marked(line.strip()) for line in str(command.help).splitlines()), "")
         yield from table(("Argument", "Meaning"), map(_argument, arguments(command)), (30, 70))
-        yield from table(("Exit code", "Meaning"), ((str(k), v) for k, v in command.exit_codes.items()), (14, 86))
+        yield from table(
+            ("Exit code", "Meaning"), ((str(k), marked(v)) for k, v in command.exit_codes.items()), (14, 86)
+        )
         yield from (".. code-block:: text", "", *(f"    {line}" for line in command.examples), "")
 
 
@@ -47,4 +49,4 @@ def _argument(action: Action) -> tuple[str, str]:
         raise LookupError(f"{names} has no help")
     values = {**vars(action), "prog": ""}
     choices = f" One of {', '.join(f'``{choice}``' for choice in action.choices)}." if action.choices else ""
-    return names, (text % values).replace("*", r"\*") + choices
+    return names, marked(text % values) + choices

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import Any
 
+#: Settings whose name is one word.
+_NAMES = "ADMINS|BACKEND|DATABASES|DEBUG|LOGIN|NOTIFY|OPTIONS"
 #: How a comment or docstring ends that has an example.
 _EXAMPLE = re.compile(r"\s*Example: ``(.+)``\s*$", re.DOTALL)
 
@@ -35,6 +37,12 @@ def split_example(text: str) -> tuple[str, str]:
     if not match:
         raise LookupError(f"no example: {text!r}")
     return text[: match.start()].strip(), " ".join(match[1].split())
+
+
+def marked(text: str) -> str:
+    """Return a plain text, such as a message, with names of settings and options as literals, and no other markup."""
+    plain = re.sub(r"([*`|\\])", r"\\\1", text).replace("://", "\\://")
+    return re.sub(rf"(?<![\w-])(--[a-z][\w-]+|[A-Z]+(?:_[A-Z]+)+|{_NAMES})(?!\w)", r"\\ ``\1``\\ ", plain).strip()
 
 
 def texts(content: Iterable[str], names: Iterable[str]) -> dict[str, str]:
