@@ -152,11 +152,13 @@ smoke: package
 	$(CLEAN) .venv-dev/bin/python -m release.smoke
 	$(CLEAN) .venv-dev/bin/python -m release.tutorials
 
-# What the pictures and pages say of the tree must still be so.
+# What the pictures and pages say of the tree must still be so; links lead somewhere, and searches find their page.
 docs: .venv-dev/ready
 	$(CLEAN) .venv-dev/bin/python -m docs.checks
 	@$(CLEAN) .venv-dev/bin/python -m docs.diagrams.floors | diff docs/diagrams/floors.dot - || { echo "The imports have changed: make diagrams" >&2; exit 1; }
 	$(CLEAN) -u DATABASE_URL .venv-dev/bin/python -m sphinx -W -q -b html docs docs/_build/html
+	$(CLEAN) .venv-dev/bin/python -m docs.links
+	$(CLEAN) .venv-dev/bin/python -m docs.questions
 
 # Needs Graphviz (Debian: apt-get install graphviz). Its pictures are committed, so the docs are built without it.
 diagrams: .venv-dev/ready

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import os
 import re
 import sys
@@ -28,7 +29,7 @@ from jwt_upstream.conf import DEFAULTS  # noqa: E402
 from jwt_upstream.models import Incident  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*ROOT.glob("*.rst"), *ROOT.glob("docs/*.rst"), *ROOT.glob("docs/reference/backends/*.rst")]
+PAGES = [*ROOT.glob("*.rst"), *(page for page in ROOT.glob("docs/**/*.rst") if "_build" not in page.parts)]
 FOLDERS = "jwt_upstream|tests|docs|benchmarks|project|release|requirements"
 #: Settings whose example is short for a value: a key, a secret that goes with a URL.
 _NEED_MORE = {"JWT_UPSTREAM_ENCRYPTION_KEYS", "JWT_UPSTREAM_NOTIFIERS", "JWT_UPSTREAM_WEBHOOK_URL"}
@@ -110,6 +111,16 @@ def _pattern(term: str) -> re.Pattern[str]:
     return re.compile(".*".join(re.escape(part.strip()) for part in term.split("…")))
 
 
+def stale_pictures() -> Iterator[str]:
+    """Yield the sequence diagrams whose picture lacks a word of what they were drawn from."""
+    for file in sorted(ROOT.glob("docs/diagrams/*.seq")):
+        said = [line for line in file.read_text().splitlines() if not line.startswith("#")]
+        drawn = html.unescape(file.with_suffix(".svg").read_text())
+        missing = [word for word in re.findall(r"\w+", " ".join(said)) if not re.search(rf"\b{word}\b", drawn)]
+        if missing:
+            yield f"{file.name}: {missing[0]} is not in the picture: make diagrams"
+
+
 def wrong_errors() -> Iterator[str]:
     """Yield the errors that their page lacks."""
     page = (ROOT / "docs" / "reference" / "errors.rst").read_text()
@@ -126,6 +137,7 @@ if __name__ == "__main__":
         *wrong_options(),
         *wrong_settings(),
         *wrong_messages(),
+        *stale_pictures(),
         *wrong_errors(),
     ]
     sys.exit("\n".join(["The documentation names what is not there, or lacks what is:", *found]) if found else 0)
