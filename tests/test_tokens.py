@@ -9,7 +9,7 @@ import pickle
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError, asdict, astuple, fields, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -124,6 +124,15 @@ def test_repr() -> None:
     pair = TokenPair("s3cret-a", "s3cret-r", NOW)
     assert "s3cret" not in f"{pair!r} {pair} {[pair]} {Secrets(password='s3cret')!r}"
     assert repr(Secrets(username="bob", password="x")) == "<Secrets: username, password>"
+
+
+def test_expanded() -> None:
+    """What expands dataclasses, as loggers of JSON do, finds the expiries of a pair and no token."""
+    pair = TokenPair("s3cret-a", "s3cret-r", NOW, answer={"base_url": "s3cret-b"})
+    assert "s3cret" not in f"{asdict(pair)} {astuple(pair)} {vars(pair)} {fields(pair)}"
+    assert asdict(pair)["access_expires_at"] == NOW
+    assert replace(pair, access_expires_at=None).refresh == "s3cret-r"
+    assert pair not in ("s3cret-a", ("s3cret-a", "s3cret-r", NOW, None))
 
 
 def test_error_report() -> None:

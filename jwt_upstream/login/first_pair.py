@@ -18,6 +18,7 @@ from jwt_upstream.exceptions import (
     UpstreamError,
     UpstreamMisconfigured,
 )
+from jwt_upstream.formatting import one_line
 from jwt_upstream.models import Credential
 from jwt_upstream.names import check_name, command
 from jwt_upstream.refresh import database_clock, find, is_renewable, write_or_raise
@@ -68,7 +69,7 @@ def keep(
     pair = outcome.pair.with_credible_expiry(clock.now())
     credential = _store(backend, account, pair, username, details)
     if outcome.notice and not is_renewable(backend, credential):
-        logger.warning("%s can't be renewed once its access token expires: %s", credential, outcome.notice)
+        logger.warning("%s can't be renewed once its access token expires: %s", credential, one_line(outcome.notice))
     return credential
 
 

@@ -75,7 +75,7 @@ def _log_in(backend: Backend, account: str, credentials: Mapping[str, str], *, i
             return _("Nothing was stored: give --store to keep the pair, or use upstream_login."), True
         if outcome.status_code:
             return _("Nothing was stored."), False
-        return _("No answer: %(problem)s; nothing was stored.") % {"problem": outcome.reason}, False
+        return _("No answer: %(problem)s; nothing was stored.") % {"problem": outcome.full_reason}, False
     try:
         credential = login(backend.alias, account, credentials, by=prompts.by("upstream_probe"), backend=backend)
     except UpstreamError as error:

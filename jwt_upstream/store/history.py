@@ -31,7 +31,7 @@ _recorded = _Recorded()
 
 @dataclass(frozen=True)
 class EventDetails:
-    """What an event says beside the change of the row; every field is fit to be stored and shown.
+    """What an event says beside the change of the row; what is stored of it is made fit to be shown.
 
     ``seconds`` is how long the upstream took, ``by`` who asked for it (the process is added).
     """
@@ -41,11 +41,6 @@ class EventDetails:
     status_code: int | None = None
     seconds: float | None = None
     by: str = ""
-
-    def __post_init__(self) -> None:
-        # Of whoever calls: a name that their users chose, a reason with a line break or a NUL.
-        object.__setattr__(self, "reason", one_line(self.reason))
-        object.__setattr__(self, "by", one_line(self.by))
 
 
 def storable(reason: str) -> str:
@@ -66,7 +61,8 @@ def record(
     ``pair`` saves decrypting what ``after`` holds.
     """
     pair = pair or _readable_pair(after)
-    by = f"{details.by[:_BY_CHARACTERS]} ({_worker()})" if details.by else _worker()
+    # Whoever calls may have the name from a user: no NUL, no line break, nor what turns the direction of what follows.
+    by = f"{one_line(details.by)[:_BY_CHARACTERS]} ({_worker()})" if details.by else _worker()
     told = replace(details, by=by, reason=storable(details.reason))
     event = Event(
         credential=after,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from jwt_upstream.backends.core import Requests, filled_within, is_web_address
+from jwt_upstream.tokens import Unshown
 from jwt_upstream.tracebacks import without_variables
 
 from .response import AuthorizationResponse, read
@@ -21,21 +22,34 @@ _OURS = {"response_type", "client_id", "redirect_uri", "state", "code_challenge"
 _BYTES = 32
 
 
-@dataclass(frozen=True)
-class AuthorizationRequest:
+class _InSlots:
+    __slots__ = ("code_verifier", "state", "url")
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class AuthorizationRequest(_InSlots):
     """Where to send a person's browser (``url``), and what to keep for the redirect that it comes back with.
 
     ``state`` must be compared with that of the redirect, and ``code_verifier`` sent with its code ("" without PKCE).
-    Neither is in the repr, and pickling raises TypeError: keep them where nobody else can read them.
+    Neither is in the repr or in ``dataclasses.asdict()``, and pickling raises TypeError: keep them where nobody else
+    can read them.
     """
 
-    url: str = field(repr=False)
-    redirect_uri: str
-    state: str = field(repr=False)
-    code_verifier: str = field(repr=False)
+    url: Unshown[str] = ""
+    redirect_uri: str = ""
+    state: Unshown[str] = ""
+    code_verifier: Unshown[str] = ""
+
+    def __init__(self, url: str, redirect_uri: str, state: str, code_verifier: str) -> None:
+        given = {"url": url, "redirect_uri": redirect_uri, "state": state, "code_verifier": code_verifier}
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an AuthorizationRequest holds secrets and can't be pickled")
+
+
+del AuthorizationRequest.url, AuthorizationRequest.state, AuthorizationRequest.code_verifier
 
 
 class Authorization(Requests):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hmac import compare_digest
 from typing import NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 from jwt_upstream.backends.core import Verdict, origin, shown
+from jwt_upstream.tokens import Unshown
 
 #: Web servers take no longer URLs, and nobody's code is longer.
 _MAX_CHARACTERS = 16 * 1024
@@ -34,8 +35,12 @@ _UNKNOWN = (Verdict.REJECTED, "the server refused")
 _AGAIN = "begin the login again"
 
 
-@dataclass(frozen=True)
-class AuthorizationResponse:
+class _InSlots:
+    __slots__ = ("code",)
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class AuthorizationResponse(_InSlots):
     """What a redirect brought: a ``code`` with ``OK``, or else a ``reason``, which contains no secret.
 
     The verdict is ``REJECTED`` for a redirect that isn't the answer to this login, or says that a person or the server
@@ -44,10 +49,17 @@ class AuthorizationResponse:
 
     verdict: Verdict
     reason: str = ""
-    code: str = field(default="", repr=False)
+    code: Unshown[str] = ""
+
+    def __init__(self, verdict: Verdict, reason: str = "", code: str = "") -> None:
+        for name, value in {"verdict": verdict, "reason": reason, "code": code}.items():
+            object.__setattr__(self, name, value)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an AuthorizationResponse holds a code and can't be pickled")
+
+
+del AuthorizationResponse.code
 
 
 def read(

@@ -67,16 +67,10 @@ class Outcome:
     asked: str = ""
     notice: str = ""
 
-    def __post_init__(self) -> None:
-        # A project's own backend may quote what its upstream says.
-        for name in ("reason", "asked", "notice"):
-            if not (text := str(getattr(self, name))).isprintable():
-                object.__setattr__(self, name, one_line(text))
-
     @property
     def full_reason(self) -> str:
-        """The reason, with the URL that was asked if it may be wrong."""
-        return f"{self.reason} ({self.asked})" if self.asked else self.reason
+        """The reason in one line, whatever a project's own backend quotes, with the URL if that may be wrong."""
+        return one_line(f"{self.reason} ({self.asked})" if self.asked else self.reason)
 
     def at_step(self, number: int, steps: int) -> Outcome:
         """Return a failure with the step that failed, if there are several."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from base64 import urlsafe_b64encode
+from dataclasses import asdict, replace
 from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -49,9 +50,11 @@ def test_request() -> None:
 
 
 def test_nothing_of_it_is_shown() -> None:
-    """Neither the repr nor a pickle has the state, the verifier or the URL."""
+    """Neither the repr, nor a dict or a pickle made of it, has the state, the verifier or the URL."""
     request = OAuth2Backend("erp", API, **OAUTH2).authorization_request(BACK)
     assert repr(request) == f"AuthorizationRequest(redirect_uri={BACK!r})"
+    assert asdict(request) == vars(request) == {"redirect_uri": BACK}
+    assert replace(request, redirect_uri="").state == request.state
     with pytest.raises(TypeError, match="can't be pickled"):
         pickle.dumps(request)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,9 +33,10 @@ def test_code(redirected: str) -> None:
 
 
 def test_nothing_of_it_is_shown() -> None:
-    """Neither the repr nor a pickle has the code."""
+    """Neither the repr, nor a dict or a pickle made of it, has the code."""
     response = answered(GOOD)
-    assert "c0de" not in repr(response)
+    assert "c0de" not in f"{response!r} {asdict(response)} {vars(response)}"
+    assert replace(response, reason="why").code == "c0de"
     with pytest.raises(TypeError, match="can't be pickled"):
         pickle.dumps(response)
 

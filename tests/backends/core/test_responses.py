@@ -257,7 +257,7 @@ class Saying(Backend):
     """A project's own, which sends nothing."""
 
     def login(self, credentials: Mapping[str, str]) -> Outcome:
-        return Outcome(Verdict.REJECTED, "no\x1b[2K\r\nyes", notice="a\0b")
+        return Outcome(Verdict.REJECTED, "no\x1b[2K\r\nyes")
 
 
 def test_reasons_of_a_backend_of_ones_own() -> None:
@@ -265,4 +265,4 @@ def test_reasons_of_a_backend_of_ones_own() -> None:
     said = testing.answer(401, body=f"wrong:\r\n\u202ehunter2 {quote('swordfish 9')}\x1b[2K")
     assert Quoting("up", "https://up.example.com/").reason(said, ["swordfish 9"]) == "wrong: hunter2 […] [2K"
     outcome = Saying("up", "https://up.example.com/").login({"username": "bob", "password": "x"})
-    assert (outcome.reason, outcome.notice) == ("no [2K yes", "a b")
+    assert outcome.full_reason == "no [2K yes"
