@@ -26,6 +26,8 @@ _CHANGED = {
     "audience": gettext_lazy("the audience was %(before)s and is %(now)s now"),
     "scope": gettext_lazy("the scope was %(before)s and is %(now)s now"),
 }
+#: Begins the names of an account's own parameters: tokens of one tenant must not reach another one's path.
+PARAMETER = "parameter "
 
 
 class Change(NamedTuple):
@@ -37,8 +39,8 @@ class Change(NamedTuple):
 
     @property
     def is_of_origin(self) -> bool:
-        """Whether tokens would be sent to another scheme, host or port."""
-        if self.name == ORIGINS:
+        """Whether tokens would be sent to another scheme, host or port, or for another tenant."""
+        if self.name == ORIGINS or self.name.startswith(PARAMETER):
             return True
         before, now = urlsplit(self.before), urlsplit(self.now)
         return (before.scheme, before.netloc) != (now.scheme, now.netloc)

@@ -14,6 +14,7 @@ The tree::
     │   ├── RefreshBusy             another worker's refresh took too long
     │   └── RefreshBlocked          the caller's own transaction holds the row; no token was spent
     ├── UpstreamMisconfigured       invalid_client, 404 on the refresh path: settings, not the credential
+    │   └── AccountMisconfigured    the account's own parameters or secrets: missing, or not what settings allow
     ├── BodyNotReplayable           the token was refreshed, but the body can't be sent again; .response
     └── ForeignOrigin               the URL is on another origin; nothing was sent
     UpstreamNotConfigured(ImproperlyConfigured)     unknown alias or invalid settings
@@ -30,6 +31,7 @@ from jwt_upstream.typing import StoredCredential
 
 __all__ = [
     "AccountLocked",
+    "AccountMisconfigured",
     "BodyNotReplayable",
     "CredentialError",
     "CredentialMismatch",
@@ -168,4 +170,11 @@ class UpstreamNotConfigured(ImproperlyConfigured):
     Correct the alias, or the settings: ``manage.py check`` says what is wrong.
 
     Not an UpstreamError, since code that handles failures of the network must not hide a mistake in the settings.
+    """
+
+
+class AccountMisconfigured(UpstreamMisconfigured, UpstreamNotConfigured):
+    """The account's parameters or secrets are missing, or not what ACCOUNTS in settings allows; nothing was sent.
+
+    Set what the text names, by ``upstream_login --set`` or ``UpstreamClient.register``.
     """

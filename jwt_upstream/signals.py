@@ -14,6 +14,7 @@ from __future__ import annotations
 from django.dispatch import Signal
 
 __all__ = [
+    "credential_configured",
     "credential_locked",
     "credential_logged_in",
     "credential_logged_out",
@@ -47,6 +48,8 @@ credential_restored = Signal()
 refresh_interrupted = Signal()
 #: A person confirmed that the tokens are for what settings name now.
 credential_rebound = Signal()
+#: An account was registered, or its parameters or secrets were changed; the event's reason says which.
+credential_configured = Signal()
 #: A refresh failed in a way that says nothing about the credential; it will be attempted again.
 refresh_failed = Signal()
 

@@ -320,7 +320,7 @@ def _loss(row: Credential) -> dict[str, Any]:
 
 def _is_told(row: Credential) -> bool:
     try:
-        return bool(get_backend(row.upstream).revoke_path) and not mismatched(row)
+        return bool(get_backend(row.upstream, row).revoke_path) and not mismatched(row)
     except ImproperlyConfigured:
         return False
 
@@ -328,7 +328,7 @@ def _is_told(row: Credential) -> bool:
 def _move(row: Credential) -> dict[str, Any]:
     """Return how settings differ from what an account's tokens were obtained for."""
     try:
-        return {"credential": row, "changes": changed_settings(row, get_backend(row.upstream))}
+        return {"credential": row, "changes": changed_settings(row, get_backend(row.upstream, row))}
     except ImproperlyConfigured as error:
         return {"credential": row, "changes": [], "problem": str(error)}
 

@@ -18,7 +18,7 @@ from jwt_upstream.tokens import fingerprint
 from jwt_upstream.tracebacks import without_variables
 
 _COLOURS = {
-    **dict.fromkeys(["active", "refreshed", "logged_in", "restored", "rebound"], "good"),
+    **dict.fromkeys(["active", "refreshed", "logged_in", "restored", "rebound", "configured"], "good"),
     **dict.fromkeys(["failed", "interrupted"], "doubtful"),
     "logged_out": "off",
 }

@@ -16,6 +16,7 @@ from jwt_upstream import clock
 from jwt_upstream.tokens import NOTHING, Secrets, TokenPair
 from jwt_upstream.tracebacks import without_variables
 
+from .accounts import Accounts
 from .authorization import Authorization
 from .calls import UnusableAnswer
 from .core import (
@@ -103,6 +104,11 @@ class Backend(Exchanges, Authorization, DeviceRequests):
         super().__init__(alias, base_url, **options)
         #: The LOGIN in settings, used when a refresh is impossible; false if only a person can log in.
         self.automatic_login = Login()
+        #: What ACCOUNTS in settings declares, and the backend that no account's values were filled into, which sends
+        #: nothing; without ACCOUNTS that is this one.
+        self.accounts: Accounts | None = None
+        self.has_addresses = bool(self.base_url_paths)
+        self.template: Backend = self
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.alias}>"
@@ -114,11 +120,12 @@ class Backend(Exchanges, Authorization, DeviceRequests):
         written = {**self._options, **dict.fromkeys(self._secrets.names, ELSEWHERE)}
         yield from self._secrets.check()
         in_calls = {*placeholders([self.api_headers, self.api_query])}
-        for name in [name for name in self._secrets.names if name in in_calls]:
+        for name in [name for name in self._secrets.names if name in in_calls - self.own_account_secrets.keys()]:
             yield f"headers and queries of calls can't contain a {name} that is kept elsewhere, or several"
         wrong = list(options.problems(type(self).__name__, written, self.option_types()))
         yield from wrong or (*self._check_values(), *self._check_rules())
         yield from self.automatic_login.check(self.login_asks)
+        yield from self.accounts.check() if self.accounts else ()
 
     def unreadable_secrets(self) -> Iterable[str]:
         """Yield a sentence for each secret whose file or dotted path is wrong; calls and sends nothing."""
@@ -149,10 +156,23 @@ class Backend(Exchanges, Authorization, DeviceRequests):
 
     @property
     def logs_in_by_itself(self) -> bool:
-        """Tell whether the account "default" gets its first tokens at its first call."""
-        return bool(self.automatic_login) or self.is_unattended
+        """Tell whether the account "default" gets its first tokens at its first call.
+
+        Where accounts have values of their own, any one that is registered does, which its own backend tells.
+        """
+        return not self.is_of_no_account and (bool(self.automatic_login) or self.is_unattended)
+
+    @property
+    def is_of_no_account(self) -> bool:
+        """Tell whether the values of an account must be filled in before it can send anything."""
+        return self.accounts is not None and self.template is self
 
     # -- requests
+
+    def _ask(self, exchange: Exchange, seconds: float) -> Outcome:
+        if self.is_of_no_account:
+            return Outcome(Verdict.CONFIG, "nothing was sent: which account it is for is not known")
+        return super()._ask(exchange, seconds)
 
     @without_variables
     def login(self, credentials: Mapping[str, str]) -> Outcome:

@@ -117,6 +117,9 @@ class Calls(Requests):
 
     # -- where a call goes
 
+    #: Whether each account may have an address of its own, which is known with its token and not before.
+    has_addresses = False
+
     def may_call(self, url: str, base_url: str = "") -> bool:
         """Tell whether calls to a URL may have the token; whatever sends calls asks this and nothing else.
 
@@ -235,6 +238,8 @@ class Calls(Requests):
         templates: dict[str, Template] = {name: template(text) for name, text in self.api_headers.items()}
         if self.api_query or any(not each.is_plain({"access", *self._texts}) for each in templates.values()):
             return None
+        if any("{access}" in secret for secret in self.own_account_secrets.values()):
+            return None  # what somebody has entered is no place for the token
         values = {**self._texts, "access": "{access}"}
         return Secrets({name: each.fill(values) for name, each in templates.items()})
 

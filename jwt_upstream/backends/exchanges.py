@@ -87,7 +87,7 @@ class Exchanges(SignedRequests, Unattended):
     @property
     def own_secrets(self) -> list[str]:
         """The secret values of options, which no reason may quote."""
-        return [*self._secrets.known, self.api_key]
+        return [*self._secrets.known, self.api_key, *self.own_account_secrets.values()]
 
     def _ask(self, exchange: Exchange, seconds: float) -> Outcome:
         return self._secrets.first_accepted(

@@ -6,9 +6,11 @@ from requests import Response
 
 from jwt_upstream.tokens import TokenPair
 
-from .core import Explanation, Requests, Responses, Verdict, Where
+from .core import Explanation, Requests, Responses, Verdict, Where, lookup
 
 _NO_TOKENS = TokenPair("")
+#: How a token endpoint refuses a client (RFC 6749, section 5.2).
+_REFUSED_CLIENT = {"invalid_client", "unauthorized_client"}
 
 
 class Unattended(Requests, Responses):
@@ -22,9 +24,14 @@ class Unattended(Requests, Responses):
     def explain(self, where: Where, response: Response) -> Explanation:
         """Return the verdict with the rule or default that gave it.
 
-        Where a login needs nothing but settings, it is these that a refusal is about, and no credential is given up.
+        Where a login needs nothing but settings, it is these that a refusal is about, and no credential is given up;
+        but where an account has secrets of its own, it is about these, and no other account's.
         """
         found = super().explain(where, response)
+        if where != "api" and self.own_account_secrets:
+            is_clients = found.verdict is Verdict.CONFIG and lookup(response, "error") in _REFUSED_CLIENT
+            source = f"a refusal of the account's own client, by {found.source}"
+            return Explanation(Verdict.REJECTED, None, source) if is_clients else found
         if where == "api" or found.verdict is not Verdict.REJECTED or not self.is_unattended:
             return found
         return Explanation(Verdict.CONFIG, None, f"a refusal of what settings hold, by {found.source}")

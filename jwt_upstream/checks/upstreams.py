@@ -70,7 +70,7 @@ def check_upstream(alias: str, written: Any) -> Iterator[CheckMessage]:
     for key in [key for key in written if key not in KEYS]:
         hint = sentence(f"Remove it or correct the name; the keys are {alternatives(key, KEYS)}")
         yield Error(f"{where} has an unknown key {key!r}.", hint=hint, id="jwt_upstream.E002")
-    problems = list(_url(where, written.get("BASE_URL")))
+    problems = [] if "ACCOUNTS" in written else list(_url(where, written.get("BASE_URL")))
     yield from problems
     if any(problem.is_serious() for problem in problems):
         return
@@ -80,6 +80,7 @@ def check_upstream(alias: str, written: Any) -> Iterator[CheckMessage]:
         hint = "BACKEND is the path of a class, such as jwt_upstream.backends.LexikBackend, and LOGIN a dict."
         yield Error(sentence(error), hint=hint, id="jwt_upstream.E004")
     else:
+        yield from _url(where, backend.base_url) if backend.accounts else ()
         yield from _backend(where, backend)
 
 

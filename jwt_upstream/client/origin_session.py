@@ -104,7 +104,7 @@ class OriginSession(AsyncVerbs, Replaceable):
         """Join the path to BASE_URL and prepare as requests does; raises ForeignOrigin."""
         self._notice_fork()
         backend = self.backend
-        base_url, there = self._address(backend)
+        backend, base_url, there = self._address(backend)
         path = _text(request.url or "")
         # To join and prepare a URL takes a twentieth of the time of a call of requests.
         is_ready = _SIMPLE_PATH.fullmatch(path) is not None and _can_be_extended(base_url)
@@ -114,7 +114,7 @@ class OriginSession(AsyncVerbs, Replaceable):
         check_connection([*(headers or ()), *self.headers])
         prepared = self._prepared(request, url, headers, is_ready=is_ready)
         check_length(prepared, length)
-        if backend.base_url_paths:
+        if backend.has_addresses:
             note_base(prepared, base_url)
         return prepared
 
@@ -145,9 +145,9 @@ class OriginSession(AsyncVerbs, Replaceable):
         prepared.prepare_auth(self.auth, url)
         return prepared
 
-    def _address(self, backend: Backend) -> tuple[str, Url]:
-        """Return the URL that paths are joined to now, and its origin."""
-        return backend.base_url, backend.origin
+    def _address(self, backend: Backend) -> tuple[Backend, str, Url]:
+        """Return the account's own backend, the URL that paths are joined to now, and its origin."""
+        return backend, backend.base_url, backend.origin
 
     def _check_origin(self, url: str, backend: Backend, base_url: str, there: Url) -> None:
         if not backend.may_call(url, base_url):
@@ -204,10 +204,10 @@ class OriginSession(AsyncVerbs, Replaceable):
         if has_left(response.request):
             mark_as_left(prepared_request)
             return
-        base_url, _ = self._address(backend)
+        backend, base_url, _ = self._address(backend)
         if not backend.may_call(prepared_request.url or "", base_url):
             mark_as_left(prepared_request)
-        elif backend.base_url_paths:
+        elif backend.has_addresses:
             note_base(prepared_request, base_url)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Self
 
 from django.utils.asyncio import async_unsafe
 from requests import PreparedRequest, Request, RequestException, Response
@@ -21,7 +22,7 @@ from jwt_upstream.login import DeviceLogin
 from jwt_upstream.measurements import is_measured, measured
 from jwt_upstream.names import check_name
 from jwt_upstream.refresh import Token, TokenSource, refresh
-from jwt_upstream.tokens import AccessToken, Secrets, TokenPair
+from jwt_upstream.tokens import NOTHING, AccessToken, Secrets, TokenPair
 from jwt_upstream.tracebacks import without_variables
 
 from .async_threads import on_callers_connection
@@ -100,6 +101,28 @@ class UpstreamClient(OriginSession):
 
     # -- tokens
 
+    @classmethod
+    @without_variables
+    def register(
+        cls,
+        alias: str,
+        account: str,
+        *,
+        parameters: Mapping[str, str] = MappingProxyType({}),
+        secrets: Mapping[str, str] = NOTHING,
+        by: str = "client",
+    ) -> Self:
+        """Store what an account has of its own, as ACCOUNTS in settings declares it, and return its client.
+
+        Values of other names are kept; a parameter that changes keeps the stored tokens from being sent before the
+        next login. Nothing is sent.
+
+        Raises AccountMisconfigured, and stores nothing, if a value is missing or not allowed.
+        """
+        _refuse_in_event_loop()
+        login.register(alias, account, parameters=parameters, secrets=secrets, by=by)
+        return cls(alias, account)
+
     @without_variables
     def login(self, *, by: str = "client", **credentials: str) -> None:
         """Log in with what the backend asks for, usually ``username`` and ``password``, and store the tokens.
@@ -126,8 +149,7 @@ class UpstreamClient(OriginSession):
     def refresh(self) -> TokenPair:
         """Get new tokens now, however long the present ones are still valid; raises as a call does."""
         _refuse_in_event_loop()
-        backend = self.backend
-        return refresh(self._tokens.row(backend), backend=backend)
+        return refresh(self._tokens.row(self.backend))
 
     def token(self) -> AccessToken:
         """Hand out an access token that is good now, for what speaks no HTTP of ours: WebSocket, gRPC, an SDK's key.
@@ -210,7 +232,7 @@ class UpstreamClient(OriginSession):
         if has_left(request):
             response = self._wire(request, None, kwargs)
         else:
-            if not backend.base_url_paths:  # else it is checked against the address that comes with the token
+            if not backend.has_addresses:  # else it is checked against the address that comes with the token
                 self._check_origin(request.url or "", backend, backend.base_url, backend.origin)
             check_prepared(request, backend)
             response = self._exchange(request, backend, kwargs)
@@ -246,14 +268,15 @@ class UpstreamClient(OriginSession):
             raise error
         return True  # said of a token that was replaced meanwhile
 
-    def _address(self, backend: Backend) -> tuple[str, Url]:
-        if not backend.base_url_paths:
+    def _address(self, backend: Backend) -> tuple[Backend, str, Url]:
+        if not backend.has_addresses:
             return super()._address(backend)
-        return backend.address(self._tokens.current(backend).pair)
+        token = self._tokens.current(backend)
+        return token.backend, *token.backend.address(token.pair)
 
     def _give_token(self, sent: PreparedRequest, request: PreparedRequest, token: Token) -> None:
         backend = token.backend
-        if backend.base_url_paths:
+        if backend.has_addresses:
             base_url, there = backend.address(token.pair)
             sent.url = moved(request, base_url)
             self._check_origin(sent.url, backend, base_url, there)

@@ -7,5 +7,16 @@ from .device import DeviceLogin, begin_device_login
 from .first_pair import adopt, login
 from .labels import label
 from .logout import Logout, log_out
+from .registration import register
 
-__all__ = ["BrowserLogin", "DeviceLogin", "Logout", "adopt", "begin_device_login", "label", "log_out", "login"]
+__all__ = [
+    "BrowserLogin",
+    "DeviceLogin",
+    "Logout",
+    "adopt",
+    "begin_device_login",
+    "label",
+    "log_out",
+    "login",
+    "register",
+]

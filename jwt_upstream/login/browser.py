@@ -53,7 +53,7 @@ class BrowserLogin:
         """
         check_name("account", account)
         try:
-            request = get_backend(upstream).authorization_request(redirect_uri)
+            request = get_backend(upstream, account).authorization_request(redirect_uri)
         except ValueError as error:  # whose text has no secret
             raise UpstreamMisconfigured(str(error), reason=str(error)) from None
         return cls(upstream, account, request, host_now())
@@ -100,7 +100,7 @@ class BrowserLogin:
         if not -_SKEW <= host_now() - self.began <= _LIFETIME:
             text = "the login was begun more than 10 minutes ago: begin the login again"
             raise refused(self.upstream, self.account, Outcome(Verdict.REJECTED, text))
-        backend = get_backend(self.upstream)
+        backend = get_backend(self.upstream, self.account)
         answer = backend.authorization_response(self.request, redirected)
         if answer.verdict is not Verdict.OK:
             raise refused(self.upstream, self.account, Outcome(answer.verdict, answer.reason))

@@ -118,7 +118,7 @@ def begin_device_login(
     ``device_path`` or the upstream refuses the client, and RefreshUnavailable; ValueError as ``login`` does.
     """
     check_name("account", account)
-    backend = backend or get_backend(upstream)
+    backend = backend or get_backend(upstream, account)
     if not backend.device_path:
         raise UpstreamMisconfigured(
             f"{upstream}: there is no device login without device_path in OPTIONS, the path of the server's device "

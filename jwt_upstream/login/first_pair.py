@@ -51,7 +51,7 @@ def login(
     check_name("account", account)
     if username := credentials.get("username", ""):
         check_name("username", username)
-    backend = backend or get_backend(upstream)
+    backend = backend or get_backend(upstream, account)
     clock = login_clock(upstream, account)
     with dated_by(clock):
         outcome = backend.login(credentials)
@@ -94,7 +94,7 @@ def refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:
 def adopt(upstream: str, account: str, pair: TokenPair, *, by: str = "") -> Credential:
     """Store a pair that was obtained elsewhere; an unknown expiry is taken from the token's claims if it is a JWT."""
     check_name("account", account)
-    backend = get_backend(upstream)
+    backend = get_backend(upstream, account)
     is_alone = backend.needs_refresh_token and not pair.refresh
     reason = recorded.ADOPTED_ALONE if is_alone else recorded.ADOPTED
     return _store(backend, account, pair.with_claims(), "", EventDetails(reason, "ok", by=by))

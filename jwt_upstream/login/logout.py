@@ -75,7 +75,7 @@ def _tell(row: Credential) -> Logout:
         pair = row.pair
     except DecryptionError as error:
         return _failed(row, error.reason)
-    outcome = _revoke(row.upstream, pair)
+    outcome = _revoke(row, pair)
     if outcome is None:
         return _not_told(row, _("it has no revoke_path in settings, or none for these tokens"))
     if outcome.verdict is not Verdict.OK:
@@ -84,10 +84,10 @@ def _tell(row: Credential) -> Logout:
     return Logout(True, _("The upstream was told, and has ended them."))
 
 
-def _revoke(upstream: str, pair: TokenPair) -> Outcome | None:
+def _revoke(row: Credential, pair: TokenPair) -> Outcome | None:
     backend = None
     try:
-        backend = get_backend(upstream)
+        backend = get_backend(row.upstream, row)
         return backend.revoke(pair)
     except UpstreamNotConfigured:
         return Outcome(Verdict.CONFIG, gettext_noop("it is not, or wrongly, configured in JWT_UPSTREAM"))

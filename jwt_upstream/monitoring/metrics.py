@@ -46,6 +46,7 @@ _CREDENTIAL_SIGNALS = (
     signals.credential_unreadable,
     signals.credential_restored,
     signals.credential_rebound,
+    signals.credential_configured,
     signals.refresh_failed,
     signals.refresh_interrupted,
 )

@@ -34,6 +34,7 @@ _SIGNALS: dict[str, Signal] = {
     Kind.FAILED: signals.refresh_failed,
     Kind.INTERRUPTED: signals.refresh_interrupted,
     Kind.REBOUND: signals.credential_rebound,
+    Kind.CONFIGURED: signals.credential_configured,
 }
 _UPSTREAM_SIGNALS: dict[str, Signal] = {
     Incident.Kind.DOWN: signals.upstream_down,

@@ -38,7 +38,7 @@ def try_again(credential: Credential, *, by: str = "") -> TokenPair:
         raise by_state(row)
     if not _is_readable(row):
         usable(row)  # records that, and raises
-    backend = get_backend(row.upstream)
+    backend = get_backend(row.upstream, row)
     if not can_replace(backend, row):
         check_bound(row, backend)
     details = EventDetails(recorded.TRIED_AGAIN, by=by)
@@ -71,7 +71,7 @@ def rebind(credential: Credential, *, by: str = "") -> list[Change]:
     by now, nothing is written, and [] is returned. Raises UpstreamNotConfigured, and RefreshBlocked or
     RefreshUnavailable if the row can't be written.
     """
-    backend = get_backend(credential.upstream)
+    backend = get_backend(credential.upstream, credential)
     while found := changed_settings(credential, backend):
         row = reread(credential)
         if row.obtained_for != credential.obtained_for:

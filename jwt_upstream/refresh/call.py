@@ -42,6 +42,7 @@ def login_fingerprints(backend: Backend, credential: Credential) -> list[str]:
     """Return what stands for the automatic login that is configured for a credential, by each key; [] if none is.
 
     It belongs to the account "default", and to any that logged in with the same username: tenants are not mixed up.
+    One that is made of what accounts have of their own is each account's.
     Values that are kept elsewhere may be a minute old. If they can't be read, it is as if none were configured.
     """
     try:
@@ -58,7 +59,8 @@ def has_login(backend: Backend, credential: Credential) -> bool:
     """Tell whether an automatic login is configured for a credential, also if its values can't be read just now."""
     login = backend.automatic_login
     try:
-        return bool(login) and (credential.account == "default" or login.is_for(credential.username))
+        is_own = login.is_of_account or credential.account == "default"
+        return bool(login) and (is_own or login.is_for(credential.username))
     except UpstreamMisconfigured:
         return True
 
@@ -83,7 +85,7 @@ def may_replace(backend: Backend, row: Credential) -> bool:
 def needs_login_soon(row: Credential) -> bool:
     """Tell whether an active credential will need a person once its access token has expired."""
     try:
-        return not row.needs_human and not is_renewable(get_backend(row.upstream), row)
+        return not row.needs_human and not is_renewable(get_backend(row.upstream, row), row)
     except UpstreamNotConfigured:
         return False
 
@@ -91,7 +93,7 @@ def needs_login_soon(row: Credential) -> bool:
 def never_expires(row: Credential) -> bool:
     """Tell whether a credential is a key, which lasts until it is replaced."""
     try:
-        return get_backend(row.upstream).is_static
+        return get_backend(row.upstream, row).is_static
     except UpstreamNotConfigured:
         return False
 

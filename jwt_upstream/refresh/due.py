@@ -12,9 +12,10 @@ from typing import NamedTuple, TypeVar
 from django.db import Error
 from django.db.models import QuerySet
 
-from jwt_upstream.backends import Backend
+from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.backends.core import transport
 from jwt_upstream.clock import elapsed
+from jwt_upstream.exceptions import AccountMisconfigured
 from jwt_upstream.models import Credential
 from jwt_upstream.process import random_numbers
 from jwt_upstream.store import connections, due, is_locked, new_lease, queries
@@ -110,11 +111,13 @@ class DueCredentials:
 
     def refresh(self, leased: Leased) -> None:
         """Refresh one; raises what ``protocol.refresh`` raises."""
-        row, backend = leased.row, self.backend
+        row = leased.row
         if leased.at is None:
+            backend = self._own(row)
             refresh(row, rejected=stored(row, backend).access, backend=backend)
             return
         try:
+            backend = self._own(row)
             pair = stored(row, backend)
             may_call = not is_too_late(backend, leased.at)
         except BaseException:
@@ -201,9 +204,16 @@ class DueCredentials:
 
     def _is_bound(self, row: Credential) -> bool:
         """Tell whether a row may be refreshed with these settings; those that may not are counted."""
-        is_mismatched = found_mismatch(row, self.backend) is not None
-        self.mismatched |= {row.pk} if is_mismatched else set()
-        return not is_mismatched
+        try:
+            is_usable = found_mismatch(row, self._own(row)) is None
+        except AccountMisconfigured:
+            is_usable = False
+        self.mismatched |= set() if is_usable else {row.pk}
+        return is_usable
+
+    def _own(self, row: Credential) -> Backend:
+        """Return the backend with what the row's account has of its own; raises AccountMisconfigured."""
+        return self.backend if self.backend.accounts is None else get_backend(self.backend.alias, row)
 
     def _take(self, rows: QuerySet[Credential], number: int) -> tuple[list[Credential], list[Leased]]:
         leased_at, lease = elapsed(), new_lease()

@@ -76,7 +76,7 @@ def found_mismatch(row: Credential, backend: Backend) -> CredentialMismatch | No
 def needs_rebinding(row: Credential) -> CredentialMismatch | None:
     """Return the error for an active credential that needs a person, since settings name something else by now."""
     try:
-        return None if row.needs_human else found_mismatch(row, get_backend(row.upstream))
+        return None if row.needs_human else found_mismatch(row, get_backend(row.upstream, row))
     except UpstreamNotConfigured:
         return None
 

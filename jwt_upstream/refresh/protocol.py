@@ -32,7 +32,7 @@ def current(
     While refreshing fails, callers get a token that still works. Raises CredentialError without touching the network,
     and whatever ``refresh`` raises once the stored token has expired. For ``backend`` and ``run`` see ``refresh``.
     """
-    backend = backend or get_backend(credential.upstream)
+    backend = backend or get_backend(credential.upstream, credential)
     pair, now = run(partial(stored, credential, backend)), credential.now()
     has_expired = not pair.access or credential.has_expired(now)
     is_due = has_expired or credential.is_due(now, backend.refresh_leeway)
@@ -83,7 +83,7 @@ def refresh(
     """
     # From here on by its fingerprint: a traceback's local variables must not show it.
     rejected = None if rejected is None else fingerprint(rejected)
-    backend, using = backend or get_backend(credential.upstream), queries.database()
+    backend, using = backend or get_backend(credential.upstream, credential), queries.database()
 
     def lead(flight: Flight) -> TokenPair:
         return Leader(credential, rejected, backend, using, flight).run()

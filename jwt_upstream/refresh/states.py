@@ -112,7 +112,7 @@ def rebinding(row: Credential) -> str:
 def mismatched(row: Credential) -> CredentialMismatch | None:
     """Return the error for tokens that were obtained for other settings than those of the row's upstream."""
     try:
-        found = changed_settings(row, get_backend(row.upstream))
+        found = changed_settings(row, get_backend(row.upstream, row))
     except UpstreamNotConfigured:
         return None
     return mismatch(row, found) if found else None

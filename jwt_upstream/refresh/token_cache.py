@@ -77,6 +77,7 @@ class TokenCache:
         # isn't always known.
         for signal in (post_save, post_delete, rows_updated):
             signal.connect(self.invalidate_all, sender=Credential)
+        post_delete.connect(self._forget, sender=Credential)
         post_migrate.connect(self.invalidate_all)
         setting_changed.connect(self.invalidate_all)
 
@@ -85,6 +86,10 @@ class TokenCache:
         # Without the lock, which a thread of the parent may have held when this process was forked.
         for validity in [] if created else filter(None, [held() for held in self._validities.valuerefs()]):
             validity.holds = False
+
+    def _forget(self, instance: Credential, using: str, **_: Any) -> None:
+        """Keep no token and no secret of an account that is deleted in memory."""
+        self._tokens.pop((connections.scope(using), instance.upstream, instance.account), None)
 
     def invalidate(self, scope: Scope, upstream: str, account: str) -> None:
         """Have the clients of one account read its row again."""

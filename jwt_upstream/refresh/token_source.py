@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from contextlib import suppress
 from functools import partial
 
 from requests import Response
 
-from jwt_upstream.backends import Backend
+from jwt_upstream.accounts import AccountValues, read_values_by
+from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.binding import changes
-from jwt_upstream.exceptions import CredentialError
+from jwt_upstream.exceptions import CredentialError, NotLoggedIn
 from jwt_upstream.models import Credential
 from jwt_upstream.store import connections, outbox, queries
 from jwt_upstream.tokens import TokenPair
@@ -23,7 +25,8 @@ class TokenSource:
     """Hands out the tokens of one account at one upstream; knows no transport and sends no calls.
 
     Everything that touches the database is done by ``run``, in whatever thread the caller's connection belongs to.
-    Safe to share between threads.
+    Safe to share between threads. The backend that it is asked with may be one of no account: what the account has of
+    its own is read with its tokens, and the backend of a token has it.
     """
 
     def __init__(self, account: str, run: connections.Run = connections.directly) -> None:
@@ -46,9 +49,9 @@ class TokenSource:
         Also for code on an event loop, whose thread has none of the connections that matter.
         """
         token = self._last
-        if token is None or not token.is_good or token.backend is not backend:
+        if token is None or not token.is_good or not _fits(token, backend):
             token = token_cache().find_anywhere(backend.alias, self.account)
-        if token is None or token.backend is not backend or token.has_schema:
+        if token is None or not _fits(token, backend) or token.has_schema:
             return None
         self._last = token
         return token
@@ -65,14 +68,14 @@ class TokenSource:
         """
         validity = token_cache().validity(used.scope, used.row.upstream, used.row.account)
         try:
-            row, pair = self._run(partial(self._stored, used.backend))
-            is_refused = pair.access == used.pair.access and not leader.is_suppressed(row, used.backend)
+            backend, row, pair = self._run(partial(self._stored, used.backend))
+            is_refused = pair.access == used.pair.access and not leader.is_suppressed(row, backend)
             if is_refused or not pair.access:
-                pair = protocol.refresh(row, rejected=pair.access, backend=used.backend, run=self._run)
+                pair = protocol.refresh(row, rejected=pair.access, backend=backend, run=self._run)
         except CredentialError:
             self._invalidate(used)  # whoever recorded it, no client of this process goes on with a cached token
             raise
-        return self._keep(used.backend, row, pair, validity)
+        return self._keep(backend, row, pair, validity)
 
     def replace(self, backend: Backend, refused: str) -> Token:
         """Return the token to use in place of an access token that was handed out, and that the upstream refused.
@@ -115,14 +118,17 @@ class TokenSource:
         # With a schema for each tenant the connection may look at another one by now; the cache knows.
         if token is None or not token.is_good or token.has_schema:
             self._last = token = self._run(partial(token_cache().find, backend.alias, self.account))
-        if token is None or token.backend is backend:
+        if token is None or token.backend is backend or token.backend.template is backend:
             return token
+        if backend.is_of_no_account:
+            return None
         # Settings have changed since it was cached: the row says whether it may still be used.
         return None if changes(token.backend.binding, backend.binding) else token._replace(backend=backend)
 
-    def _stored(self, backend: Backend) -> tuple[Credential, TokenPair]:
+    def _stored(self, backend: Backend) -> tuple[Backend, Credential, TokenPair]:
         row = self.row(backend)
-        return row, leader.stored(row, backend)
+        own = _own_backend(backend, row)
+        return own, row, leader.stored(row, own)
 
     def _row(self, backend: Backend) -> tuple[Validity, Credential]:
         scope = connections.scope(queries.database())
@@ -130,6 +136,7 @@ class TokenSource:
 
     def _read(self, backend: Backend) -> Token:
         validity, row = self._run(partial(self._row, backend))
+        backend = _own_backend(backend, row)
         if token := self._own(backend, row):
             return token
         return self._keep(backend, row, protocol.current(row, backend=backend, run=self._run), validity)
@@ -153,3 +160,24 @@ class TokenSource:
 
     def _invalidate(self, used: Token) -> None:
         token_cache().invalidate(used.scope, used.row.upstream, used.row.account)
+
+
+def _fits(token: Token, backend: Backend) -> bool:
+    """Tell whether a token was read with these settings, an account's own or those that all accounts share."""
+    return token.backend is backend or token.backend.template is backend
+
+
+def _own_backend(backend: Backend, row: Credential) -> Backend:
+    return backend if backend.accounts is None else get_backend(backend.alias, row)
+
+
+def _stored_account(alias: str, account: str) -> Credential | AccountValues:
+    """Return the row that says what an account has of its own, as it was read a moment ago for a call, or as it is."""
+    if token := token_cache().find(alias, account):
+        return token.row
+    with suppress(NotLoggedIn):
+        return states.find(alias, account)
+    return AccountValues(account)
+
+
+read_values_by(_stored_account)

@@ -14,7 +14,17 @@ from jwt_upstream.models import Credential, Incident
 from .queries import with_clock
 
 #: What tells whether a row may be used, and its lease.
-_JUDGED = ("upstream", "account", "username", "lease", "obtained_for", "failure_verdict", "failed_login")
+_JUDGED = (
+    "upstream",
+    "account",
+    "username",
+    "lease",
+    "obtained_for",
+    "failure_verdict",
+    "failed_login",
+    "parameters",
+    "secrets",
+)
 
 
 def well(upstream: str, now: datetime, before: datetime, using: str) -> QuerySet[Credential]:

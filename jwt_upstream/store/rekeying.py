@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from jwt_upstream.models import Credential
-
-_TOKENS = ("access_token", "refresh_token", "answer")
+from jwt_upstream.models import SEALED, Credential
 
 
 def rows_after(key: int, number: int, using: str) -> list[Credential]:
@@ -14,7 +12,7 @@ def rows_after(key: int, number: int, using: str) -> list[Credential]:
 
 def is_current(row: Credential) -> bool:
     """Tell whether the first key encrypts both tokens, bound to their row; raises DecryptionError."""
-    tokens = [getattr(row, name) for name in _TOKENS]
+    tokens = [getattr(row, name) for name in SEALED]
     return all(token.key_number() == 0 and token.is_bound() for token in tokens if token)
 
 
@@ -23,7 +21,7 @@ def last_key(row: Credential) -> int | None:
 
     Raises DecryptionError if a token can't be read.
     """
-    tokens = [getattr(row, name) for name in _TOKENS]
+    tokens = [getattr(row, name) for name in SEALED]
     return max((token.key_number() for token in tokens if token and token.open()), default=None)
 
 
@@ -32,7 +30,7 @@ def reseal(row: Credential, using: str) -> bool:
 
     Not during a refresh: whoever settles it compares the ciphertext, and writes with the first key anyway.
     """
-    read = {name: getattr(row, name) for name in _TOKENS}
+    read = {name: getattr(row, name) for name in SEALED}
     renewed = {name: row.seal(name, token.open()) for name, token in read.items()}
     rows = Credential._base_manager.using(using).filter(pk=row.pk, lease="", **read)
     return bool(rows.update(**renewed))

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from .calls import CallOptions, StoredCredential
 from .options import Options, RuleSettings, Secret, StepSettings
-from .settings import UpstreamSettings
+from .settings import AccountsSettings, ParameterSettings, UpstreamSettings
 
-__all__ = ["CallOptions", "Options", "RuleSettings", "Secret", "StepSettings", "StoredCredential", "UpstreamSettings"]
+__all__ = [
+    "AccountsSettings",
+    "CallOptions",
+    "Options",
+    "ParameterSettings",
+    "RuleSettings",
+    "Secret",
+    "StepSettings",
+    "StoredCredential",
+    "UpstreamSettings",
+]

@@ -8,6 +8,20 @@ from typing import Required, TypedDict
 from .options import Options, Secret
 
 
+class ParameterSettings(TypedDict, total=False):
+    """A parameter in ACCOUNTS["parameters"]: what its values must match."""
+
+    pattern: str
+
+
+class AccountsSettings(TypedDict, total=False):
+    """What each account has of its own, in ACCOUNTS."""
+
+    parameters: Sequence[str] | Mapping[str, ParameterSettings]
+    secrets: Sequence[str]
+    hosts: Sequence[str]
+
+
 class UpstreamSettings(TypedDict, total=False):
     """One upstream in JWT_UPSTREAM: ``JWT_UPSTREAM: dict[str, UpstreamSettings] = {"crm": {…}}``.
 
@@ -19,3 +33,4 @@ class UpstreamSettings(TypedDict, total=False):
     OPTIONS: Options
     LOGIN: Mapping[str, Secret]
     NOTIFY: Sequence[str]
+    ACCOUNTS: AccountsSettings

@@ -9,6 +9,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from jwt_upstream.names import alternatives
+from jwt_upstream.tokens import NOTHING
 
 _TYPE_NAMES = {str: "a string", float: "a number", int: "an integer", bool: "True or False", NoneType: "None"}
 
@@ -23,6 +24,8 @@ class Configurable:
         self.alias = alias
         self.base_url = base_url if base_url.endswith("/") else f"{base_url}/"
         self._options = options
+        #: What an account has of its own; empty where all accounts are alike.
+        self.own_parameters = self.own_account_secrets = NOTHING
         for name in options.keys() & self.option_types().keys():
             value = options[name]
             setattr(self, name, tuple(value) if isinstance(value, list) else value)

@@ -13,6 +13,7 @@ from urllib.parse import quote, quote_plus, urljoin, urlsplit
 from django.utils.functional import cached_property
 from requests import Request
 
+from jwt_upstream.binding import PARAMETER
 from jwt_upstream.names import did_you_mean
 from jwt_upstream.tokens import Secrets, TokenPair
 
@@ -119,7 +120,7 @@ class Requests(Configurable):
         names = dict.fromkeys((*self._requires, *located))
         if self.client_authentication != "none":
             names |= {"client_id": None}
-        return [name for name in names if not getattr(self, name)]
+        return [name for name in names if not (self._texts.get(name) or getattr(self, name, ""))]
 
     def _located_by(self, path: str) -> list[str]:
         """Return the text options that a path contains, such as ``realm``."""
@@ -145,7 +146,7 @@ class Requests(Configurable):
                 meant = did_you_mean(value, filter(None, allowed))
                 yield f"{name} must be {_either(allowed)}, not {value!r}{meant}"
         for name in _PATHS:
-            if all(getattr(self, option) for option in self._located_by(name)):
+            if all(self._texts[option] for option in self._located_by(name)):
                 yield from self._check_path(name, getattr(self, name))
         yield from self._check_headers()
         yield from self._check_functions((*_PATHS, *_FIELDS, *_QUERIES, *_HEADERS))
@@ -213,7 +214,8 @@ class Requests(Configurable):
     def _texts(self) -> Secrets:
         # Annotated attributes only, so that a placeholder can name an option and no internal attribute.
         hints = self.option_types().items()
-        return Secrets({name: getattr(self, name) for name, hint in hints if hint is str})
+        texts = {name: getattr(self, name) for name, hint in hints if hint is str}
+        return Secrets({**texts, **self.own_parameters, **self.own_account_secrets})
 
     @property
     def _made_names(self) -> set[str]:
@@ -378,6 +380,7 @@ class Requests(Configurable):
             "token_endpoint": address(urljoin(self.base_url, endpoint)),
             "client": self.client_id,
             "scope": " ".join(sorted(getattr(self, "scope", "").split())),
+            **{f"{PARAMETER}{name}": value for name, value in self.own_parameters.items()},
         }
 
 

@@ -14,7 +14,7 @@ from requests import PreparedRequest, Request
 
 from jwt_upstream.backends.base import Backend
 from jwt_upstream.backends.core import masked
-from jwt_upstream.tokens import TokenPair
+from jwt_upstream.tokens import Secrets, TokenPair
 
 #: Names of secrets, and names that only resemble them ("token_type", Cognito's "AuthFlow").
 _SECRET_NAME = re.compile(
@@ -50,6 +50,8 @@ def previews(backend: Backend) -> dict[str, Preview]:
     stand_ins = {name: f"{{{name}}}" for name in names}
     double = type(backend)(backend.alias, backend.base_url, **{**backend._options, **stand_ins})
     double.is_preview = True
+    double.own_parameters = backend.own_parameters
+    double.own_account_secrets = Secrets({name: f"{{{name}}}" for name in backend.own_account_secrets})
     pair = TokenPair("{access}", "{refresh}")
     credentials = {name: f"{{{name}}}" for name in (*double.login_asks, *double.kept_names)}
     requests: dict[str, Callable[[], Request | None]] = {

@@ -16,6 +16,8 @@ class Login:
 
     def __init__(self, written: Mapping[str, Any] | None = None) -> None:
         self._references = {name: Reference(f"LOGIN[{name!r}]", value) for name, value in (written or {}).items()}
+        #: Whether it is made of what each account has of its own, and so is every account's.
+        self.is_of_account = False
 
     def __repr__(self) -> str:
         return f"<Login: {', '.join(self._references)}>"

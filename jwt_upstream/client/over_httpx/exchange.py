@@ -17,7 +17,7 @@ from jwt_upstream.tokens import fingerprint
 
 from .bodies import note_start
 from .modules import module_of
-from .requests import check_headers, check_origin, copied, has_left, is_ours, note_redirect, with_token
+from .requests import check_headers, check_origin, copied, has_left, is_ours, move, note_redirect, with_token
 from .steps import Ask, Close, Peek, Send, Step, Steps
 
 
@@ -40,7 +40,7 @@ class Exchange:
         backend = self.backend
         if has_left(request):
             return (yield Send(copied(request), request, backend))
-        if not backend.base_url_paths:  # else it is checked against the address that comes with the token
+        if not backend.has_addresses:  # else it is checked against the address that comes with the token
             check_origin(request.url, backend, backend.base_url)
         check_headers(request, backend)
         rewind = note_start(request)
@@ -48,8 +48,10 @@ class Exchange:
         used = None if rewind is None else self._tokens.known(backend)
         if used is None:
             used = yield self._current(backend, from_cache=rewind is not None)
+        if used.backend.accounts and not used.backend.base_url_paths:
+            move(request, used)  # httpx makes those that a redirect leads to of this one
         response = yield from self._exchange(request, used, rewind)
-        note_redirect(request, response, backend, backend.address(used.pair)[0])
+        note_redirect(request, response, used.backend, used.backend.address(used.pair)[0])
         return response
 
     def _exchange(self, request: Any, used: Token, rewind: Callable[[], None] | None) -> Steps:

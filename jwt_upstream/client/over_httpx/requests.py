@@ -96,21 +96,22 @@ def check_origin(url: Any, backend: Backend, base_url: str) -> None:
 def with_token(request: Any, token: Token) -> Any:
     """Return a copy of a request that has the token; the request itself never does."""
     backend, sent = token.backend, copied(request)
-    if backend.base_url_paths:
-        _move(sent, backend, backend.address(token.pair)[0])
+    if backend.has_addresses:
+        move(sent, token)
+        check_origin(sent.url, backend, backend.address(token.pair)[0])
     prepared = _as_prepared(sent)
     drop_token(prepared, backend)
     backend.authorize(prepared, token.pair)
     return sent
 
 
-def _move(sent: Any, backend: Backend, base_url: str) -> None:
-    """Have a request that was made for BASE_URL go to the address that came with the token."""
-    url = str(sent.url)
-    if url.startswith(backend.base_url):
-        sent.url = module_of(sent).URL(base_url + url.removeprefix(backend.base_url))
-        sent.headers["Host"] = sent.url.netloc.decode()
-    check_origin(sent.url, backend, base_url)
+def move(request: Any, token: Token) -> None:
+    """Have a request that was made for BASE_URL go to the address that the account has, which comes with its token."""
+    url, written = str(request.url), token.backend.template.base_url
+    if token.backend.has_addresses and url.startswith(written):
+        base_url = token.backend.address(token.pair)[0]
+        request.url = module_of(request).URL(base_url + url.removeprefix(written))
+        request.headers["Host"] = request.url.netloc.decode()
 
 
 def copied(request: Any) -> Any:

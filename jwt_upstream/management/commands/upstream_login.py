@@ -218,7 +218,7 @@ def _data(credential: Credential) -> dict[str, Any]:
         "refresh_expires_at": pair.refresh_expires_at,
         "access_fingerprint": fingerprint(pair.access),
         "refresh_fingerprint": fingerprint(pair.refresh),
-        "can_be_renewed": is_renewable(get_backend(credential.upstream), credential),
+        "can_be_renewed": is_renewable(get_backend(credential.upstream, credential), credential),
     }
 
 

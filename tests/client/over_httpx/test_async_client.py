@@ -175,3 +175,16 @@ def test_locked_answer_that_is_packed(client: UpstreamClient, upstream: Upstream
     upstream.answers["/orders/"] = answer
     with pytest.raises(Exception, match="locked"):
         awaited(lambda calling: calling.get("orders/"))
+
+
+def test_accounts_of_their_own(upstream: Upstream, settings: Any, transactional_db: None) -> None:
+    """Each account is called at its own address, also behind a redirect, and its token goes to no other."""
+    written = settings.JWT_UPSTREAM["up"]
+    own = {"BASE_URL": f"{upstream.url}{{region}}/", "ACCOUNTS": {"parameters": ["region"]}}
+    settings.JWT_UPSTREAM = {"up": {**written, **own, "OPTIONS": {"login_path": "../login"}}}
+    upstream.answers["/eu/old/"] = Answer(302, headers={"Location": "../orders/"})
+    UpstreamClient.register("up", "acme", parameters={"region": "eu"}).login(username="bob", password="correct horse")
+
+    response = awaited(methodcaller("get", "old/"), account="acme", follow_redirects=True)
+    assert str(response.url) == f"{upstream.url}eu/orders/"
+    assert [(seen.path, bool(seen.token)) for seen in upstream.seen[1:]] == [("/eu/old/", True), ("/eu/orders/", True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .made_values import same_values
+from .made_values import is_reserved, same_values
 from .template import (
     Template,
     all_filled,
@@ -19,6 +19,7 @@ __all__ = [
     "all_filled",
     "filled",
     "filled_within",
+    "is_reserved",
     "placeholders",
     "same_values",
     "template",

@@ -43,6 +43,11 @@ def same_values() -> Iterator[None]:
         _current.reset(token)
 
 
+def is_reserved(name: str) -> bool:
+    """Tell whether a name is that of a time, of a random value or of a function."""
+    return name in MADE or name in FUNCTIONS
+
+
 def is_time(text: str) -> bool:
     """Tell whether a text is the name of a time, with or without a distance."""
     match = _TIME.fullmatch(text)

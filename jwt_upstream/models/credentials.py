@@ -1,4 +1,4 @@
-"""The models: credentials, their history, incidents, and what is yet to be told of them."""
+"""The credentials: one row for each account at an upstream."""
 
 from __future__ import annotations
 
@@ -26,13 +26,6 @@ from jwt_upstream.fields import (
 from jwt_upstream.names import command, full_name, says_deleted
 from jwt_upstream.tokens import Secrets, TokenPair
 
-__all__ = [
-    "Credential",
-    "Event",
-    "Incident",
-    "Notice",
-]
-
 #: What stands in the way of reading tokens, as ``remedies`` calls it, by the reason.
 _UNREADABLE = {DecryptionError.reason: "lost key", Misplaced.reason: "misplaced", Unbound.reason: "unbound"}
 
@@ -42,6 +35,8 @@ rows_updated = Signal()
 #: What tokens are bound to.
 _NAMES = ("upstream", "account")
 _TOKENS = ("access_token", "refresh_token", "answer")
+#: The columns that are encrypted.
+SEALED = (*_TOKENS, "secrets")
 
 
 class CredentialQuerySet(models.QuerySet["Credential"]):
@@ -54,7 +49,7 @@ class CredentialQuerySet(models.QuerySet["Credential"]):
         """
         if not all(isinstance(columns[name], str) for name in _NAMES if name in columns):
             raise FieldError("tokens are bound to the names of their row: rename by plain strings, or by save()")
-        bound = {name: columns[name] for name in (*_NAMES, *_TOKENS) if isinstance(columns.get(name), str)}
+        bound = {name: columns[name] for name in (*_NAMES, *SEALED) if isinstance(columns.get(name), str)}
         try:
             return self._update_each(bound, columns) if bound else super().update(**columns)
         finally:
@@ -93,6 +88,9 @@ class Credential(models.Model):
     account = ExactCharField(
         max_length=255, default="default", help_text=_("Name of the account, if there are several at the upstream.")
     )
+    #: What the account has of its own, as far as ACCOUNTS in settings names it; the secrets are JSON as well.
+    parameters = models.JSONField(default=dict, blank=True, editable=False)
+    secrets = EncryptedTextField(bound_to=["upstream", "account"], blank=True, editable=False)
     username = models.CharField(max_length=255, blank=True, editable=False)
     access_token = EncryptedTextField(bound_to=["upstream", "account"], blank=True, editable=False)
     refresh_token = EncryptedTextField(bound_to=["upstream", "account"], blank=True, editable=False)
@@ -178,7 +176,7 @@ class Credential(models.Model):
         rows.update(generation=F("generation"))  # locks the row, on SQLite as well
         there = rows.first()
         if there and (there.upstream, there.account) != (self.upstream, self.account):
-            rows.update(**{name: self.seal(name, getattr(there, name).open()) for name in _TOKENS})
+            rows.update(**{name: self.seal(name, getattr(there, name).open()) for name in SEALED})
 
     def seal(self, column: str, token: str) -> Encrypted:
         """Encrypt a token for a column of this row, the only place where it can be opened."""
@@ -246,152 +244,3 @@ class Credential(models.Model):
     def is_leased(self, now: datetime) -> bool:
         """Tell whether a worker holds the lease, and so is refreshing it."""
         return bool(self.lease) and self.lease_expires_at is not None and self.lease_expires_at > now
-
-
-class Event(models.Model):
-    """An entry in a credential's history: append-only, without tokens, and kept when the credential is deleted."""
-
-    class Kind(models.TextChoices):
-        """What happened."""
-
-        LOGGED_IN = "logged_in", _("logged in")
-        LOGGED_OUT = "logged_out", _("logged out")
-        REFRESHED = "refreshed", _("refreshed")
-        REJECTED = "rejected", _("rejected")
-        LOCKED = "locked", _("locked")
-        UNREADABLE = "unreadable", _("unreadable")
-        RESTORED = "restored", _("restored")
-        FAILED = "failed", _("refresh failed")
-        INTERRUPTED = "interrupted", _("refresh interrupted")
-        REBOUND = "rebound", _("bound to other settings")
-
-    credential = models.ForeignKey(Credential, models.SET_NULL, null=True, related_name="events")
-    upstream = ExactCharField(max_length=100)
-    account = ExactCharField(max_length=255)
-    at = AwareDateTimeField(default=host_now)
-    kind = models.CharField(max_length=20, choices=Kind)
-    state_before = models.CharField(max_length=20, blank=True)
-    state = models.CharField(max_length=20, blank=True)
-    verdict = models.CharField(max_length=20, blank=True)
-    status_code = models.PositiveSmallIntegerField(null=True)
-    seconds = models.FloatField(null=True, help_text=_("How long the upstream took."))
-    access_fingerprint = models.CharField(max_length=12, blank=True)
-    refresh_fingerprint = models.CharField(max_length=12, blank=True)
-    reason = models.CharField(max_length=500, blank=True)
-    by = models.CharField(max_length=255, blank=True, help_text=_("Who asked for it, and in which process."))
-
-    #: The incident that this event opened or closed if that is to be told, once for all workers; not stored.
-    incident: Incident | None = None
-
-    class Meta:
-        ordering = ["-at", "-pk"]
-        indexes = [
-            models.Index(fields=["upstream", "account", "-at"], name="jwt_upstream_event_history"),
-            models.Index(fields=["-at", "-id"], name="jwt_upstream_event_latest"),
-            models.Index(fields=["upstream", "kind", "at"], name="jwt_upstream_event_kinds"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{full_name(self.upstream, self.account)} {self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
-
-
-class Incident(models.Model):
-    """A credential or a whole upstream in trouble, from the first sign until it works again; kept after that.
-
-    There is at most one open incident of each credential, and one of each upstream, whose account is "". Causes that
-    alternate are one incident: ``kind`` and ``reason`` are the latest. What admins are to be told of it is written as
-    a ``Notice`` for each notifier.
-    """
-
-    class Kind(models.TextChoices):
-        """What is wrong: the first four with one credential, the others with the upstream."""
-
-        REJECTED = "rejected", _("rejected")
-        LOCKED = "locked", _("locked")
-        UNREADABLE = "unreadable", _("unreadable")
-        FAILING = "failing", _("failing")
-        DOWN = "down", _("down")
-        MISCONFIGURED = "misconfigured", _("misconfigured")
-
-    #: The kinds that no attempt of ours can end.
-    NEEDS_HUMAN = frozenset({Kind.REJECTED, Kind.LOCKED, Kind.UNREADABLE})
-    #: The kinds that admins are reminded of while they last; the others may end by themselves.
-    REMINDED = NEEDS_HUMAN | {Kind.MISCONFIGURED}
-
-    upstream = ExactCharField(max_length=100)
-    account = ExactCharField(max_length=255, blank=True, help_text=_("Empty if it is the whole upstream's."))
-    credential = models.ForeignKey(
-        Credential, models.SET_NULL, null=True, related_name="incidents", help_text=_("The only one concerned, if so.")
-    )
-    kind = models.CharField(max_length=20, choices=Kind)
-    reason = models.CharField(max_length=500, blank=True)
-    url = models.CharField(_("URL"), max_length=500, blank=True, help_text=_("What was asked, if it is known."))
-    concerns = models.CharField(max_length=500, blank=True, help_text=_("Whom it concerned when it was told."))
-    generation = models.PositiveBigIntegerField(default=0, help_text=_("Of the tokens that failed last."))
-    since = AwareDateTimeField(default=host_now, help_text=_("When the trouble began."))
-    opened_at = AwareDateTimeField(default=host_now)
-    notified_at = AwareDateTimeField(null=True, help_text=_("When it was due to be told."))
-    closed_at = AwareDateTimeField(null=True)
-    recovery_notified_at = AwareDateTimeField(null=True, help_text=_("When it was due to be told that it is over."))
-    # NULL rather than False, since NULLs are all different: MariaDB has no unique constraint for some of the rows.
-    is_open = models.BooleanField(null=True, default=True)
-
-    class Meta:
-        ordering = [F("is_open").desc(nulls_last=True), "-opened_at", "-pk"]
-        constraints = [
-            models.UniqueConstraint(fields=["upstream", "account", "is_open"], name="jwt_upstream_one_open_incident")
-        ]
-        indexes = [models.Index(fields=["closed_at"], name="jwt_upstream_closed")]
-
-    def __str__(self) -> str:
-        return f"{self.subject} {self.kind} since {self.since:%Y-%m-%d %H:%M:%S}"
-
-    @property
-    def subject(self) -> str:
-        """The upstream, or the upstream and account, that is in trouble."""
-        return full_name(self.upstream, self.account)
-
-
-class Notice(models.Model):
-    """What one notifier is to tell next of an incident, or of an expiry: the outbox.
-
-    Written in the transaction that changes the incident, and changed by whoever tells: first it is opened, then a
-    reminder while the incident lasts, then recovered, then deleted. One about an expiry stays, without ``due_at``,
-    until that has passed, so that each expiry is told once.
-    """
-
-    class Kind(models.TextChoices):
-        """What is to be told."""
-
-        OPENED = "opened", _("opened")
-        REMINDER = "reminder", _("reminder")
-        RECOVERED = "recovered", _("recovered")
-        EXPIRING = "expiring", _("expiring")
-
-    notifier = models.CharField(max_length=200)
-    upstream = ExactCharField(max_length=100)
-    account = ExactCharField(max_length=255, blank=True, help_text=_("Empty if it is the whole upstream's."))
-    kind = models.CharField(max_length=20, choices=Kind)
-    incident = models.ForeignKey(Incident, models.CASCADE, null=True, related_name="notices")
-    expires_at = AwareDateTimeField(null=True, help_text=_("Of a refresh token, or of the upstream's client secret."))
-    due_at = AwareDateTimeField(null=True, help_text=_("Not to be told before; empty if nothing is to be told."))
-    teller = models.CharField(max_length=50, blank=True, help_text=_("Whoever is telling it until it is due again."))
-    attempts = models.PositiveIntegerField(default=0, help_text=_("How often it could not be told."))
-    error = models.CharField(max_length=200, blank=True, help_text=_("Why it could not be told the last time."))
-
-    class Meta:
-        ordering = ["pk"]
-        constraints = [
-            # Where one column is NULL, as it is in each kind's own way, the rows are all different.
-            models.UniqueConstraint(fields=["incident", "notifier"], name="jwt_upstream_one_notice"),
-            models.UniqueConstraint(
-                fields=["upstream", "account", "notifier", "expires_at"], name="jwt_upstream_one_warning"
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["due_at"], name="jwt_upstream_notice_due"),
-            models.Index(fields=["teller"], name="jwt_upstream_notice_teller"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{full_name(self.upstream, self.account)} {self.kind} by {self.notifier}"

@@ -18,32 +18,20 @@ from django.db.models import QuerySet
 
 from jwt_upstream.conf import conf
 from jwt_upstream.models import Credential, Event, Incident
+from jwt_upstream.store import incidents, statements
+from jwt_upstream.store.history import EventDetails, forget_recorded, record, storable
+from jwt_upstream.store.queries import clock, find, one
 from jwt_upstream.tokens import TokenPair
 
-from . import incidents, statements
-from .history import EventDetails, forget_recorded, record, storable
-from .queries import clock, find, one
+from .columns import NO_LEASE, RESTORED, stored_pair
 
 State = Credential.State
 Kind = Event.Kind
 
-_RESTORED = {
-    "state": State.ACTIVE,
-    "reason": "",
-    "failed_fingerprint": "",
-    "failed_login": "",
-    "unreadable_since": None,
-    "refresh_suppressed_until": None,
-    "next_attempt_at": None,
-}
-_HEALTHY = {**_RESTORED, "failures": 0, "failing_since": None, "failure": "", "failure_verdict": ""}
-_NO_LEASE = {"lease": "", "lease_expires_at": None}
 _NO_TOKENS = TokenPair("")
 _INTERRUPTED = EventDetails(
     "a worker took the lease for a refresh and never settled it; whether the upstream rotated the token is unknown"
 )
-#: A refresh token whose lifetime goes on whatever is refreshed is not kept alive at ever shorter intervals.
-_SOONEST_KEEP_ALIVE = timedelta(minutes=5)
 #: What others may change while a worker has the lease, of what decides how its pair is stored: the time of a change of
 #: the state is changed with that.
 _UNCHANGED_UNDER_LEASE = ("upstream", "account", "generation", "state", "lease")
@@ -121,7 +109,7 @@ def settle_pair(
 def _brought(
     row: Credential, pair: TokenPair, suppressed_for: float, keep_alive: float, binding: Mapping[str, str] | None
 ) -> dict[str, Any]:
-    columns = _stored(row, pair, keep_alive, binding)
+    columns = stored_pair(row, pair, keep_alive, binding)
     columns["worked_at"] = columns["obtained_at"]
     return columns | ({"refresh_suppressed_until": _after(row, suppressed_for)} if suppressed_for else {})
 
@@ -130,7 +118,7 @@ def release_lease(row: Credential, using: str) -> None:
     """Give a lease back of which nothing came, so that nobody waits for it."""
     with _locked(row, using, lease=row.lease) as there:
         if there:
-            _update(there, using, _NO_LEASE)
+            _update(there, using, NO_LEASE)
 
 
 def settle_refusal(
@@ -141,7 +129,7 @@ def settle_refusal(
     ``failed_login`` is the fingerprint of the automatic login that was refused as well, so that it isn't tried again.
     If an answer to a call has locked the credential meanwhile it stays locked, so that one incident is told once.
     """
-    kind, columns = Kind.FAILED, {**_NO_LEASE, "failed_login": failed_login}
+    kind, columns = Kind.FAILED, {**NO_LEASE, "failed_login": failed_login}
     with _locked(row, using, lease=row.lease, refresh_token=row.refresh_token) as there:
         if there and there.state == State.ACTIVE:
             kind, columns = Kind(state), columns | _failed(there, state, details.reason)
@@ -177,7 +165,7 @@ def settle_failure(
             "interrupted_at": now if is_ambiguous else there.interrupted_at,
             "failed_fingerprint": there.pair.fingerprint if is_refused else there.failed_fingerprint,
             "failed_login": failed_login or there.failed_login,
-            **_NO_LEASE,
+            **NO_LEASE,
         }
         return _write(there, using, Kind.FAILED, columns, details)
 
@@ -210,7 +198,7 @@ def restore(row: Credential, using: str, details: EventDetails) -> Event | None:
     """Make a credential active again with the tokens it has; since when refreshes fail is kept until one works."""
     since = row.since if row.state == State.ACTIVE else row.now()
     with _locked(row, using, state=row.state) as there:
-        return _write(there, using, Kind.RESTORED, {**_RESTORED, "since": since}, details)
+        return _write(there, using, Kind.RESTORED, {**RESTORED, "since": since}, details)
 
 
 def rebind(row: Credential, obtained_for: Mapping[str, str], using: str, details: EventDetails) -> Event | None:
@@ -249,11 +237,11 @@ def log_in(
         if row is None:
             new = Credential(upstream=upstream, account=account)
             new.clock = clock(using)
-            columns = _logged_in(_stored(new, pair, keep_alive, obtained_for), username, details)
+            columns = _logged_in(stored_pair(new, pair, keep_alive, obtained_for), username, details)
             event = _insert(new, columns, using, details)
         else:
             with _locked(row, using) as there:
-                stored = _stored(there or row, pair, keep_alive, obtained_for)
+                stored = stored_pair(there or row, pair, keep_alive, obtained_for)
                 columns = _logged_in(stored, username, details)
                 event = _write(there, using, Kind.LOGGED_IN, columns, details)
         if event:
@@ -266,15 +254,47 @@ def _logged_in(stored: dict[str, Any], username: str, details: EventDetails) -> 
     return columns | ({"worked_at": columns["obtained_at"]} if details.status_code else {})
 
 
-def _insert(new: Credential, columns: dict[str, Any], using: str, details: EventDetails) -> Event | None:
+def _insert(
+    new: Credential, columns: dict[str, Any], using: str, details: EventDetails, kind: Kind = Kind.LOGGED_IN
+) -> Event | None:
     forget_recorded()
     after = _changed(new, columns)
     try:
         with transaction.atomic(using=using):
             after.save(using=using, force_insert=True)
-            return record(after, new, using, Kind.LOGGED_IN, details)
+            return record(after, new, using, kind, details)
     except IntegrityError:  # somebody else's first login
         return None
+
+
+def add(
+    upstream: str, account: str, values: Mapping[str, Any], using: str, details: EventDetails, *, is_active: bool
+) -> Event | None:
+    """Insert an account with its parameters and secrets, and no tokens; None if there is one by now.
+
+    One that ``is_active`` gets its tokens at its first call, by what it has of its own.
+    """
+    new = Credential(upstream=upstream, account=account)
+    new.clock = clock(using)
+    columns = {**values, "state": State.ACTIVE if is_active else State.LOGGED_OUT, "since": new.now()}
+    return _insert(new, columns, using, details, Kind.CONFIGURED)
+
+
+def configure(
+    row: Credential, values: Mapping[str, Any], using: str, details: EventDetails, *, is_active: bool
+) -> Event | None:
+    """Change an account's parameters and secrets, and what its tokens are bound to, if all are as they were read.
+
+    One that ``is_active`` by that is tried again if it was rejected, with what it has now.
+    """
+    with _locked(row, using) as there:
+        read = (row.parameters, row.secrets, row.obtained_for)
+        if there is None or (there.parameters, there.secrets, there.obtained_for) != read:
+            return None
+        columns: dict[str, Any] = {**values, "next_attempt_at": None, "failed_login": ""}
+        if is_active and there.state == State.REJECTED:
+            columns |= {**RESTORED, "since": there.now()}
+        return _write(there, using, Kind.CONFIGURED, columns, details)
 
 
 def begin(upstream: str, account: str, using: str) -> Credential:
@@ -285,43 +305,9 @@ def begin(upstream: str, account: str, using: str) -> Credential:
 
 def log_out(row: Credential, using: str, details: EventDetails) -> Event | None:
     """Forget the tokens on purpose."""
-    columns = {**_stored(row, _NO_TOKENS), "state": State.LOGGED_OUT, "since": row.now(), "reason": "logged out"}
+    columns = {**stored_pair(row, _NO_TOKENS), "state": State.LOGGED_OUT, "since": row.now(), "reason": "logged out"}
     with _locked(row, using) as there:
         return _write(there, using, Kind.LOGGED_OUT, columns, details)
-
-
-def _stored(
-    row: Credential, pair: TokenPair, keep_alive: float = 0.0, obtained_for: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    now = row.now()
-    return {
-        "access_token": row.seal("access_token", pair.access),
-        "refresh_token": row.seal("refresh_token", pair.refresh),
-        "answer": row.seal("answer", pair.answer.as_json()),
-        "access_expires_at": pair.access_expires_at,
-        "refresh_expires_at": pair.refresh_expires_at,
-        "obtained_at": now,
-        "keep_alive_at": _keep_alive_at(pair, now, keep_alive),
-        "generation": row.generation + 1,
-        "obtained_for": dict(obtained_for or {}),
-        "since": row.since if row.state == State.ACTIVE and row.pk else now,
-        "interrupted_at": None,
-        **_HEALTHY,
-        **_NO_LEASE,
-    }
-
-
-def _keep_alive_at(pair: TokenPair, now: datetime, days: float) -> datetime | None:
-    """Return when to refresh a pair that nobody uses: in good time before its refresh token lapses, if that is known.
-
-    None if its access token expires before that, and so is refreshed anyway.
-    """
-    if not pair.refresh or not days:
-        return None
-    after = timedelta(days=days)
-    if pair.refresh_expires_at:
-        after = min(after, max((pair.refresh_expires_at - now) / 2, _SOONEST_KEEP_ALIVE))
-    return None if pair.access_expires_at and pair.access_expires_at <= now + after else now + after
 
 
 def _failed(row: Credential, state: str, reason: str) -> dict[str, Any]:

@@ -1,0 +1,115 @@
+"""The incidents, and what is yet to be told of them."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F
+from django.utils.translation import gettext_lazy as _
+
+from jwt_upstream.clock import host_now
+from jwt_upstream.fields import AwareDateTimeField, ExactCharField
+from jwt_upstream.names import full_name
+
+from .credentials import Credential
+
+
+class Incident(models.Model):
+    """A credential or a whole upstream in trouble, from the first sign until it works again; kept after that.
+
+    There is at most one open incident of each credential, and one of each upstream, whose account is "". Causes that
+    alternate are one incident: ``kind`` and ``reason`` are the latest. What admins are to be told of it is written as
+    a ``Notice`` for each notifier.
+    """
+
+    class Kind(models.TextChoices):
+        """What is wrong: the first four with one credential, the others with the upstream."""
+
+        REJECTED = "rejected", _("rejected")
+        LOCKED = "locked", _("locked")
+        UNREADABLE = "unreadable", _("unreadable")
+        FAILING = "failing", _("failing")
+        DOWN = "down", _("down")
+        MISCONFIGURED = "misconfigured", _("misconfigured")
+
+    #: The kinds that no attempt of ours can end.
+    NEEDS_HUMAN = frozenset({Kind.REJECTED, Kind.LOCKED, Kind.UNREADABLE})
+    #: The kinds that admins are reminded of while they last; the others may end by themselves.
+    REMINDED = NEEDS_HUMAN | {Kind.MISCONFIGURED}
+
+    upstream = ExactCharField(max_length=100)
+    account = ExactCharField(max_length=255, blank=True, help_text=_("Empty if it is the whole upstream's."))
+    credential = models.ForeignKey(
+        Credential, models.SET_NULL, null=True, related_name="incidents", help_text=_("The only one concerned, if so.")
+    )
+    kind = models.CharField(max_length=20, choices=Kind)
+    reason = models.CharField(max_length=500, blank=True)
+    url = models.CharField(_("URL"), max_length=500, blank=True, help_text=_("What was asked, if it is known."))
+    concerns = models.CharField(max_length=500, blank=True, help_text=_("Whom it concerned when it was told."))
+    generation = models.PositiveBigIntegerField(default=0, help_text=_("Of the tokens that failed last."))
+    since = AwareDateTimeField(default=host_now, help_text=_("When the trouble began."))
+    opened_at = AwareDateTimeField(default=host_now)
+    notified_at = AwareDateTimeField(null=True, help_text=_("When it was due to be told."))
+    closed_at = AwareDateTimeField(null=True)
+    recovery_notified_at = AwareDateTimeField(null=True, help_text=_("When it was due to be told that it is over."))
+    # NULL rather than False, since NULLs are all different: MariaDB has no unique constraint for some of the rows.
+    is_open = models.BooleanField(null=True, default=True)
+
+    class Meta:
+        ordering = [F("is_open").desc(nulls_last=True), "-opened_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["upstream", "account", "is_open"], name="jwt_upstream_one_open_incident")
+        ]
+        indexes = [models.Index(fields=["closed_at"], name="jwt_upstream_closed")]
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.kind} since {self.since:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def subject(self) -> str:
+        """The upstream, or the upstream and account, that is in trouble."""
+        return full_name(self.upstream, self.account)
+
+
+class Notice(models.Model):
+    """What one notifier is to tell next of an incident, or of an expiry: the outbox.
+
+    Written in the transaction that changes the incident, and changed by whoever tells: first it is opened, then a
+    reminder while the incident lasts, then recovered, then deleted. One about an expiry stays, without ``due_at``,
+    until that has passed, so that each expiry is told once.
+    """
+
+    class Kind(models.TextChoices):
+        """What is to be told."""
+
+        OPENED = "opened", _("opened")
+        REMINDER = "reminder", _("reminder")
+        RECOVERED = "recovered", _("recovered")
+        EXPIRING = "expiring", _("expiring")
+
+    notifier = models.CharField(max_length=200)
+    upstream = ExactCharField(max_length=100)
+    account = ExactCharField(max_length=255, blank=True, help_text=_("Empty if it is the whole upstream's."))
+    kind = models.CharField(max_length=20, choices=Kind)
+    incident = models.ForeignKey(Incident, models.CASCADE, null=True, related_name="notices")
+    expires_at = AwareDateTimeField(null=True, help_text=_("Of a refresh token, or of the upstream's client secret."))
+    due_at = AwareDateTimeField(null=True, help_text=_("Not to be told before; empty if nothing is to be told."))
+    teller = models.CharField(max_length=50, blank=True, help_text=_("Whoever is telling it until it is due again."))
+    attempts = models.PositiveIntegerField(default=0, help_text=_("How often it could not be told."))
+    error = models.CharField(max_length=200, blank=True, help_text=_("Why it could not be told the last time."))
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            # Where one column is NULL, as it is in each kind's own way, the rows are all different.
+            models.UniqueConstraint(fields=["incident", "notifier"], name="jwt_upstream_one_notice"),
+            models.UniqueConstraint(
+                fields=["upstream", "account", "notifier", "expires_at"], name="jwt_upstream_one_warning"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], name="jwt_upstream_notice_due"),
+            models.Index(fields=["teller"], name="jwt_upstream_notice_teller"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{full_name(self.upstream, self.account)} {self.kind} by {self.notifier}"

@@ -1,0 +1,1 @@
+"""Tests of what accounts have of their own at an upstream."""

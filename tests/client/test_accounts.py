@@ -1,0 +1,208 @@
+"""Calls of accounts that have a host, a path and a client of their own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import responses
+
+from jwt_upstream.background import refresh_due
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.exceptions import (
+    AccountMisconfigured,
+    CredentialMismatch,
+    CredentialRejected,
+    ForeignOrigin,
+    NotLoggedIn,
+    UpstreamNotConfigured,
+)
+from jwt_upstream.models import Credential, Event
+from jwt_upstream.refresh import rebind
+from tests.support.accounts import ACME, CLIENTS, SECRETS, fields, shop
+from tests.support.rows import kinds
+
+HOST = "https://acme.shop.example.com"
+PAIR = {"access_token": "access-1", "token": "access-1", "refresh_token": "refresh-1", "expires_in": 3600}
+
+
+@pytest.fixture
+def acme(settings: Any, transactional_db: None) -> Any:
+    """An account that is registered and logged in, at a server that answers all that it is to ask."""
+    settings.JWT_UPSTREAM = shop()
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as server:
+        server.post(f"{HOST}/eu/login", json=PAIR)
+        server.get(f"{HOST}/eu/orders/", json=[1])
+        client = UpstreamClient.register("shop", "acme", parameters=ACME, secrets=SECRETS)
+        client.login(username="bob", password="correct horse")
+        yield server
+
+
+def test_call(acme: responses.RequestsMock, django_assert_num_queries: Any) -> None:
+    """Logins and calls go to the account's own host and path, with its own client; a warm call needs no query."""
+    body: Any = acme.calls[0].request.body
+    login = json.loads(body)
+    assert (login["tenant"], login["client_id"], login["client_secret"]) == ("eu", "acme-app", "acme's client secret")
+    client = UpstreamClient("shop", "acme")
+    with django_assert_num_queries(1):
+        client.get("orders/")
+    with django_assert_num_queries(0):
+        assert client.get("orders/").json() == [1]
+    call = acme.calls[-1].request
+    assert call.url == f"{HOST}/eu/orders/"
+    assert (call.headers["Authorization"], call.headers["X-Region"]) == ("Bearer access-1", "eu")
+
+
+def test_other_accounts_host(acme: responses.RequestsMock) -> None:
+    """A call to the host of another account is refused, and nothing is sent."""
+    number = len(acme.calls)
+    with pytest.raises(ForeignOrigin, match=r"on https://acme\.shop\.example\.com"):
+        UpstreamClient("shop", "acme").get("https://globex.shop.example.com/eu/orders/")
+    assert len(acme.calls) == number
+
+
+@pytest.mark.parametrize("changed", [{"subdomain": "globex"}, {"region": "us"}])
+def test_changed_parameter(acme: responses.RequestsMock, changed: dict[str, str]) -> None:
+    """With another parameter the tokens are sent nowhere, whether it is the host or the path; a login ends that."""
+    client = UpstreamClient("shop", "acme")
+    client.get("orders/")
+    number = len(acme.calls)
+    UpstreamClient.register("shop", "acme", parameters=changed, by="ann")
+    with pytest.raises(CredentialMismatch, match="nothing was sent"):
+        client.get("orders/")
+    assert len(acme.calls) == number
+    event = Event.objects.latest("pk")
+    (name, value), before = next(iter(changed.items())), {"subdomain": "acme", "region": "eu"}
+    assert (event.kind, event.reason) == ("configured", f"{name} was '{before[name]}' and is '{value}' now")
+    assert event.by.startswith("ann (")
+    place = {**ACME, **changed}
+    url = f"https://{place['subdomain']}.shop.example.com/{place['region']}/"
+    acme.post(f"{url}login", json={**PAIR, "token": "access-2"})
+    acme.get(f"{url}orders/", json=[2])
+    client.login(username="bob", password="correct horse")
+    assert client.get("orders/").json() == [2]
+
+
+def test_confirmed_parameter(acme: responses.RequestsMock) -> None:
+    """A person can confirm that the tokens are for the other parameter."""
+    UpstreamClient.register("shop", "acme", parameters={"region": "us"})
+    acme.get(f"{HOST}/us/orders/", json=[3])
+    changes = rebind(Credential.objects.get())
+    assert list(map(str, changes)) == ["the parameter region was eu and is us now"]
+    assert UpstreamClient("shop", "acme").get("orders/").json() == [3]
+
+
+def test_parameter_of_unbound_tokens(acme: responses.RequestsMock) -> None:
+    """Tokens that are bound to nothing yet are bound to the parameters that they had when these change."""
+    Credential.objects.update(obtained_for={})
+    UpstreamClient.register("shop", "acme", parameters={"subdomain": "globex"})
+    with pytest.raises(CredentialMismatch, match="the parameter subdomain was acme and is globex now"):
+        UpstreamClient("shop", "acme").get("orders/")
+
+
+def test_row_written_by_sql(acme: responses.RequestsMock) -> None:
+    """A value that somebody writes to the database past all forms is refused before anything is sent."""
+    number = len(acme.calls)
+    for parameters in ({**ACME, "subdomain": "evil.example.net/"}, {"region": "eu"}, ["acme"]):
+        Credential.objects.update(parameters=parameters)
+        with pytest.raises(AccountMisconfigured, match="shop/acme: nothing was sent: parameter 'subdomain'"):
+            UpstreamClient("shop", "acme").get("orders/")
+    assert len(acme.calls) == number
+
+
+def test_unknown_account(settings: Any, db: None) -> None:
+    """An account that nobody has registered is told from one without tokens where it is to log in."""
+    settings.JWT_UPSTREAM = shop()
+    with pytest.raises(NotLoggedIn, match="was never logged in"):
+        UpstreamClient("shop", "acme").get("orders/")
+    with pytest.raises(AccountMisconfigured, match=r"'subdomain' is missing; set: manage\.py upstream_login shop"):
+        UpstreamClient("shop", "acme").login(username="bob", password="x")
+    assert not Credential.objects.exists()
+
+
+@responses.activate
+def test_client_of_each_account(settings: Any, transactional_db: None) -> None:
+    """An account with a client of its own gets its first token at its first call; a new secret is used at once."""
+    settings.JWT_UPSTREAM = {"api": CLIENTS}
+    responses.post("https://api.example.com/token", json={**PAIR, "expires_in": 0})
+    responses.get("https://api.example.com/me", json={})
+    clients = [
+        UpstreamClient.register("api", name, parameters={"client": name}, secrets={"client_secret": f"{name}'s"})
+        for name in ("acme", "globex")
+    ]
+    for client in clients:
+        client.get("me")
+        assert (fields(-2)["client_id"], fields(-2)["client_secret"]) == (client.account, f"{client.account}'s")
+    assert kinds() == ["configured", "configured", "refreshed", "refreshed"]
+
+
+@responses.activate
+def test_login_of_each_account(settings: Any, transactional_db: None) -> None:
+    """LOGIN is made of each account's own password, which is tried once if it is refused, until it is another one."""
+    own = {"parameters": ["subdomain"], "secrets": ["login_password"]}
+    login = {"username": "{subdomain}-service", "password": "{login_password}"}
+    settings.JWT_UPSTREAM = shop(
+        BASE_URL="https://{subdomain}.shop.example.com/", OPTIONS={}, LOGIN=login, ACCOUNTS=own
+    )
+    responses.post("https://acme.shop.example.com/login", json={"message": "Bad credentials."}, status=401)
+    client = UpstreamClient.register(
+        "shop", "acme", parameters={"subdomain": "acme"}, secrets={"login_password": "{password}"}
+    )
+    for _ in range(2):
+        with pytest.raises(CredentialRejected, match="the LOGIN in settings was refused"):
+            client.get("me")
+    sent: list[Any] = [call.request.body for call in responses.calls]
+    assert list(map(json.loads, sent)) == [{"username": "acme-service", "password": "{password}"}]
+    responses.replace("POST", "https://acme.shop.example.com/login", json=PAIR)
+    responses.get("https://acme.shop.example.com/me", json={})
+    UpstreamClient.register("shop", "acme", secrets={"login_password": "right"})
+    assert client.get("me").json() == {}
+
+
+@responses.activate
+def test_refresh_in_the_background(settings: Any, transactional_db: None) -> None:
+    """The background refresh renews each account at its own host, and passes over one whose values are not allowed."""
+    settings.JWT_UPSTREAM = shop()
+    for name in ("acme", "globex", "evil"):
+        UpstreamClient.register("shop", name, parameters={**ACME, "subdomain": name}, secrets=SECRETS)
+        responses.post(f"https://{name}.shop.example.com/eu/login", json={**PAIR, "expires_in": 2})
+        responses.post(f"https://{name}.shop.example.com/eu/refresh", json=PAIR)
+        UpstreamClient("shop", name).login(username="bob", password="x")
+    Credential.objects.filter(account="evil").update(parameters={**ACME, "subdomain": "evil.net/"})
+    number = len(responses.calls)
+    refresh_due()
+    asked = [call.request.url for call in responses.calls][number:]
+    assert sorted(map(str, asked)) == [f"https://{name}.shop.example.com/eu/refresh" for name in ("acme", "globex")]
+
+
+@responses.activate
+def test_refused_client_of_one_account(settings: Any, transactional_db: None) -> None:
+    """A refusal of one account's secret is that account's trouble and no other's, until it has another secret."""
+    settings.JWT_UPSTREAM = {"api": CLIENTS}
+    responses.post("https://api.example.com/token", json={"error": "invalid_client"}, status=401)
+    client = UpstreamClient.register("api", "acme", parameters={"client": "a"}, secrets={"client_secret": "wrong"})
+    with pytest.raises(CredentialRejected, match="api/acme"):
+        client.get("me")
+    assert Credential.objects.get().state == "rejected"
+    responses.replace("POST", "https://api.example.com/token", json=PAIR)
+    responses.get("https://api.example.com/me", json={})
+    UpstreamClient.register("api", "acme", secrets={"client_secret": "right"})
+    assert client.get("me").json() == {}
+
+
+def test_deleted_account(acme: responses.RequestsMock) -> None:
+    """What an account has of its own is deleted with it, in this process's memory as well."""
+    client = UpstreamClient("shop", "acme")
+    client.get("orders/")
+    Credential.objects.get().delete()
+    with pytest.raises(NotLoggedIn):
+        client.get("orders/")
+    with pytest.raises(AccountMisconfigured, match="'subdomain' is missing"):
+        client.login(username="bob", password="x")
+
+
+def test_upstream_without_accounts(db: None) -> None:
+    """Where settings declare nothing, nothing can be registered."""
+    with pytest.raises(UpstreamNotConfigured, match=r"'crm'\] has no ACCOUNTS"):
+        UpstreamClient.register("crm", "acme", parameters={"subdomain": "acme"})
