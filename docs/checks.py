@@ -17,11 +17,12 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()
 
+from django.apps import apps  # noqa: E402 -- has the models by now
 from django.test import override_settings  # noqa: E402 -- reads settings
 
 from docs.reference_tables import options, settings  # noqa: E402
 from docs.reference_tables.messages import messages  # noqa: E402
-from jwt_upstream import exceptions  # noqa: E402
+from jwt_upstream import exceptions, measurements, signals  # noqa: E402
 from jwt_upstream.backends import Backend  # noqa: E402
 from jwt_upstream.backends.core.options import problems  # noqa: E402
 from jwt_upstream.checks import check_settings  # noqa: E402
@@ -121,6 +122,17 @@ def stale_pictures() -> Iterator[str]:
             yield f"{file.name}: {missing[0]} is not in the picture: make diagrams"
 
 
+def missing_rows() -> Iterator[str]:
+    """Yield the tables and signals that the reference lacks."""
+    page = (ROOT / "docs" / "reference" / "database.rst").read_text()
+    told = set(re.findall(r"upstream-columns:: (\w+)", page))
+    models = {model.__name__ for model in apps.get_app_config("jwt_upstream").get_models()}
+    yield from (f"database.rst: {name}" for name in sorted(told ^ models))
+    page = (ROOT / "docs" / "reference" / "signals.rst").read_text()
+    told = set(re.findall(r"autodata:: jwt_upstream\.\w+\.(\w+)", page))
+    yield from (f"signals.rst: {name}" for name in sorted(told ^ {*signals.__all__, *measurements.__all__}))
+
+
 def wrong_errors() -> Iterator[str]:
     """Yield the errors that their page lacks."""
     page = (ROOT / "docs" / "reference" / "errors.rst").read_text()
@@ -138,6 +150,7 @@ if __name__ == "__main__":
         *wrong_settings(),
         *wrong_messages(),
         *stale_pictures(),
+        *missing_rows(),
         *wrong_errors(),
     ]
     sys.exit("\n".join(["The documentation names what is not there, or lacks what is:", *found]) if found else 0)

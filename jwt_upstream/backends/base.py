@@ -65,28 +65,23 @@ _REVOKE_SECONDS = 5.0
 
 
 class Backend(Exchanges, Authorization, DeviceRequests):
-    """Sends JSON to a login path and a refresh path; every annotated attribute is an option. Times are in seconds."""
+    """Sends JSON to a login path and a refresh path; every annotated attribute is an option. Times are in seconds.
+
+    ``jwt_upstream.typing.options`` says what each option does.
+    """
 
     timeout: float | tuple[float, float] = (3.05, 20.0)
     deadline: float = 10.0
-    #: Whether a client object keeps the upstream's cookies.
     keep_cookies: bool = False
-    #: How often an idempotent call is repeated if the upstream is unreachable or overloaded, and the longest backoff.
     retries: int = 0
     retry_backoff_max: float = 10.0
 
-    #: How long no refresh is attempted after a failure; doubles with each further failure up to the maximum.
     backoff: float = 1.0
     backoff_max: float = 60.0
-    #: How long before its expiry a token is refreshed; at most half of its lifetime.
     refresh_leeway: float = 60.0
-    #: How long a 401 causes no refresh after a token that was just refreshed got a 401 as well.
     min_refresh_interval: float = 60.0
-    #: After how many days the background refresh renews an idle pair, lest its refresh token lapse; 0 for never.
     keep_alive: float = 7.0
-    #: How many credentials the background refresh renews at the same time, in each process.
     max_concurrent_refreshes: int = 4
-    #: How many at the same time in all processes together, as far as their leases show; 0 for no such limit.
     max_concurrent_refreshes_overall: int = 0
 
     #: Whether its tokens never expire, so that one which is refused is of no use any more.

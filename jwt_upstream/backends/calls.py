@@ -57,17 +57,11 @@ class Calls(Requests):
     """
 
     api_headers: Mapping[str, str] = {"Authorization": "Bearer {access}"}
-    #: Fields that are added to the query of calls; no log, error and redirect shows them.
     api_query: Mapping[str, str] = {}
-    #: Where an answer says which address the API has for this account, which must be at one of ``base_url_hosts``.
     base_url_paths: tuple[str, ...] = ()
-    #: What happens to a caller's own header that ``api_headers`` sets as well: "refuse" or "replace".
     caller_authorization: str = "refuse"
-    #: Whether calls may not leave the path of ``BASE_URL``.
     within_base_url: bool = False
-    #: Further origins of the same upstream that calls may send the token to, such as "https://uploads.example.com".
     origins: tuple[str, ...] = ()
-    #: What the admin asks for to test a credential: a path whose GET changes nothing; empty if there is none.
     test_path: str = ""
 
     def _check_calls(self, kept: Iterable[str]) -> Iterator[str]:

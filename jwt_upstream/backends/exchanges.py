@@ -63,8 +63,6 @@ class Exchanges(SignedRequests, Unattended):
     proxies: Mapping[str, str] | None = None
 
     retry_after_max: float = 3600.0
-    #: Headers that say when a rate limit is reset, for servers without ``Retry-After``: each with a kind, "seconds",
-    #: "milliseconds", "epoch", "date" or "structured", and "remaining" for one that says how much of it is left.
     rate_limit_headers: Mapping[str, str] = {}
 
     #: For how long a key that was read is used; by default as long as any other secret.

@@ -126,9 +126,7 @@ _ALLOWED = {
 class Steps(Calls):
     """The part of a backend that logs in by steps; every annotated attribute is an option."""
 
-    #: Requests that are made before that of a login, in this order; dicts with the fields of ``Step``.
     login_steps: Sequence[Step | Mapping[str, Any]] = ()
-    #: Whether a refresh is a new login, one that asks for nothing: for servers that have no refresh tokens.
     refresh_repeats_login: bool = False
 
     def _check_steps(self) -> Iterator[str]:

@@ -123,14 +123,15 @@ class BrowserLoginOptions(TypedDict, total=False):
     #: Where a login with a browser sends a person, the authorization endpoint; empty: nowhere. ``./`` and ``../`` are
     #: beside ``login_path``. Example: ``"./authorize"``
     authorize_path: str
-    #: What that page's URL has besides the standard's parameters and ``scope``. Example: ``{"prompt": "consent"}``
+    #: What that page's URL has besides the standard's parameters and ``scope``; empty ones are left out.
+    #: Example: ``{"prompt": "consent"}``
     authorize_params: Mapping[str, str]
     #: Where the browser comes back to if nothing else is given: a URL that is registered at the server.
     #: Example: ``"https://shop.example.com/connected/"``
     redirect_uri: str
-    #: How PKCE is done (RFC 7636), ``"S256"`` or ``"plain"``; empty: not at all. Example: ``""``
+    #: How PKCE is done (RFC 7636), ``"S256"``; empty: not at all. Example: ``""``
     code_challenge_method: str
-    #: What the ``iss`` of a redirect must be (RFC 9207), a URL or a path; empty: something on the host of
+    #: What the ``iss`` of a redirect must be (RFC 9207), a URL or a path; empty: something of the origin of
     #: ``authorize_path``. Example: ``"https://sso.example.com"``
     issuer: str
     #: Whether every redirect must have an ``iss``. Example: ``True``

@@ -55,18 +55,11 @@ del AuthorizationRequest.url, AuthorizationRequest.state, AuthorizationRequest.c
 class Authorization(Requests):
     """The part of a backend that sends a person to an authorization endpoint, and reads what comes back from there."""
 
-    #: The authorization endpoint; empty: nobody can log in by a browser. ``./`` and ``../`` are beside ``login_path``.
     authorize_path: str = ""
-    #: Where the browser comes back to, if nothing else is given: a URL that is registered at the server.
     redirect_uri: str = ""
-    #: Parameters of the server's own, such as ``prompt``; they may name text options, and empty ones are left out.
     authorize_params: Mapping[str, str] = {}
-    #: How PKCE hides the code verifier (RFC 7636): "S256", or empty for a server that takes no PKCE.
     code_challenge_method: str = "S256"
-    #: The server's issuer identifier, or a path to it. It must be the ``iss`` of a redirect that has one (RFC 9207);
-    #: if this is empty, an ``iss`` must be of the origin of the authorization endpoint.
     issuer: str = ""
-    #: Whether every redirect of this server has ``iss``, so that one without it is another's.
     requires_iss: bool = False
 
     @property

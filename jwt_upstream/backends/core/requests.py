@@ -71,7 +71,7 @@ class Requests(Configurable):
     """
 
     login_path: str = "login"
-    refresh_path: str = "refresh"  # empty: ``login_path``
+    refresh_path: str = "refresh"
     login_method: str = "POST"
     refresh_method: str = "POST"
     login_fields: Mapping[str, Any] = {"username": "{username}", "password": "{password}"}
@@ -80,33 +80,25 @@ class Requests(Configurable):
     refresh_query: Mapping[str, str] = {}
     login_headers: Mapping[str, str] = {}
     refresh_headers: Mapping[str, str] = {}
-    headers: Mapping[str, str] = {}  # of logins, refreshes and revocations
-    #: "json", "form" or "query"; ``refresh_format`` overrides it for refreshes.
+    headers: Mapping[str, str] = {}
     body_format: str = "json"
     refresh_format: str = ""
 
-    #: Where a logout is told to the upstream; empty: nowhere. ``./`` and ``../`` are beside ``login_path``.
     revoke_path: str = ""
     revoke_method: str = "POST"
     revoke_fields: Mapping[str, Any] = {}
     revoke_headers: Mapping[str, str] = {}
-    #: Override ``body_format`` and ``client_authentication`` for revocations.
     revoke_format: str = ""
     revoke_authentication: str = ""
 
-    #: Where a device login gets its codes (RFC 8628); empty: nowhere. ``./`` and ``../`` are beside ``login_path``.
     device_path: str = ""
     device_fields: Mapping[str, Any] = {"client_id": "{client_id}"}
-    #: Those of a poll, which goes to ``login_path``; ``{device_code}`` is the secret code.
     device_login_fields: Mapping[str, Any] = {"grant_type": DEVICE_GRANT, "device_code": "{device_code}"}
-    #: Overrides ``client_authentication`` for the request of codes.
     device_authentication: str = ""
-    #: The hosts at which an address may be that an answer names: "api.example.com", or all below "*.example.com".
     base_url_hosts: tuple[str, ...] = ()
 
     client_id: str = ""
     client_secret: str = ""
-    #: An ISO date, such as 2027-01-31, before which the admins are told to replace the client secret.
     client_secret_expires_at: str = ""
     client_authentication: str = "none"
     api_key: str = ""

@@ -40,9 +40,7 @@ class Responses(Configurable):
     expires_at_paths: tuple[str, ...] = ("expires_at",)
     refresh_expires_in_paths: tuple[str, ...] = ("refresh_expires_in", "refresh_token_expires_in")
     refresh_expires_at_paths: tuple[str, ...] = ("refresh_expires_at",)
-    #: The unit of the lifetimes in answers, "s" or "ms".
     lifetime_unit: str = "s"
-    #: The lifetime of a token in seconds where neither the answer nor a JWT states it; 0: unknown.
     lifetime: float = 0.0
     refresh_lifetime: float = 0.0
     message_paths: tuple[str, ...] = (
@@ -57,10 +55,7 @@ class Responses(Configurable):
         "title",
     )
 
-    #: Tried in order, before the rules of the class; dicts with the fields of ``Rule``.
     rules: Sequence[Rule | Mapping[str, Any]] = DEFAULT_RULES
-    #: Statuses that mean that our account is locked, tried before the rules of the class, and statuses of calls that
-    #: mean that our token has expired, tried last.
     locked_statuses: tuple[int, ...] = ()
     expired_statuses: tuple[int, ...] = ()
 

@@ -37,20 +37,13 @@ class SignedRequests(Steps):
     and RFC 7523 (section 2.2); with "assertion_file" the file's JWT is what authenticates the client.
     """
 
-    #: PEM, with the certificate beside it if the server looks that up; a JWK; or the key file of a service account.
     signing_key: str = ""
-    #: The ``kid`` that the server knows the key by; by default what the key's own text says.
     key_id: str = ""
-    #: Empty: the most common one for the kind of key.
     signing_algorithm: str = ""
-    #: The absolute path of a file that holds a JWT.
     assertion_file: str = ""
-    #: Empty: the URL of ``login_path``. Some servers want their issuer.
     assertion_audience: str = ""
     assertion_claims: Mapping[str, Any] = {}
-    #: Further fields of the JWT's header.
     assertion_headers: Mapping[str, Any] = {}
-    #: How long a JWT is good from now on, and how far in the past it begins, since the server's clock may be behind.
     assertion_lifetime: float = 60.0
     clock_skew: float = 10.0
 
