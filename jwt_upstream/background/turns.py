@@ -17,8 +17,9 @@ from jwt_upstream.refresh import DueCredentials, Leased
 
 logger = logging.getLogger("jwt_upstream")
 
-#: After so many failures in a row an upstream is skipped until the next round.
-_MAX_CONSECUTIVE_FAILURES = 3
+#: After so many failures in a row an upstream is skipped until the next round; after more of them if accounts have
+#: hosts of their own, of which one that is away says little of the others.
+_MOST_FAILURES, _MOST_FAILURES_OF_HOSTS = 3, 10
 #: How many leases are taken at a time for each thread that an upstream may have, if it answers fast enough for them to
 #: be refreshed within the seconds: a call that needs one of them has to wait.
 _MOST_LEASES = 4
@@ -48,7 +49,8 @@ class Turn:
         self.has_answered = self.is_slow = self.is_leasing = self.is_over = False
         #: Whether to lease nothing until one that is under way here has ended: there are as many as may be.
         self.is_full = False
-        self.consecutive_failures = 0
+        #: The hosts at which the refreshes since the last answer failed.
+        self._failed_at: list[str] = []
         self._leases, self._leased_at = 1, 0.0
 
     @property
@@ -77,17 +79,18 @@ class Turn:
 
     def answered(self, seconds: float) -> None:
         """Note that the upstream works, whatever it said, and how long that took."""
-        self.has_answered, self.consecutive_failures = True, 0
+        self.has_answered, self._failed_at = True, []
         self.is_slow = seconds > _SLOW_SECONDS
         backend = self.due.backend
         overall = backend.max_concurrent_refreshes_overall or self.most + 1
         self.most = min(self.most + 1, backend.max_concurrent_refreshes, overall)
 
-    def failed(self, _: float = 0.0) -> None:
-        """Note that it doesn't; after some failures in a row its turn is over."""
+    def failed(self, host: str) -> None:
+        """Note that it doesn't, at one host; after some failures in a row its turn is over."""
         self.has_answered, self.most = False, 1
-        self.consecutive_failures += 1
-        self.is_over = self.is_over or self.consecutive_failures >= _MAX_CONSECUTIVE_FAILURES
+        self._failed_at.append(host)
+        most = _MOST_FAILURES if len({*self._failed_at}) == 1 else _MOST_FAILURES_OF_HOSTS
+        self.is_over = self.is_over or len(self._failed_at) >= most
 
 
 class Turns:
@@ -199,7 +202,8 @@ class Turns:
         except CredentialError:  # an upstream that refuses a token is not down
             count = "need_human"
         except UpstreamError:
-            count, note = "failed", turn.failed
+            host = turn.due.host(leased)
+            count, note = "failed", lambda _: turn.failed(host)
         except Exception as error:
             # A bug in somebody's backend, a row that the database refuses: no credential's trouble stops the others'.
             self._log(leased.row, error)

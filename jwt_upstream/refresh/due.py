@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 from django.db import Error
 from django.db.models import QuerySet
@@ -127,6 +128,13 @@ class DueCredentials:
             self.release([leased])
         else:
             call_and_settle(backend, row, pair, leased.at, self._using)
+
+    def host(self, leased: Leased) -> str:
+        """Return the host at which one is refreshed, as accounts may have their own; "" if that is misconfigured."""
+        try:
+            return urlsplit(self._own(leased.row).binding["token_endpoint"]).netloc
+        except AccountMisconfigured:
+            return ""
 
     # -- finding
 

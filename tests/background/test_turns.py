@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from django.utils import timezone
 from jwt_upstream.backends import get_backend
 from jwt_upstream.background import Round, refresh_due
 from jwt_upstream.background.turns import Turn, Turns
+from jwt_upstream.exceptions import RefreshUnavailable
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.refresh import DueCredentials, Leased, in_threads
 from jwt_upstream.testing import logged_in
@@ -207,6 +209,7 @@ class Rows:
     def __init__(self, lease: Any = None, refresh: Any = None, release: Any = None, number: int = 2) -> None:
         self.backend = get_backend("up")
         self.left = [Leased(Credential(upstream="up", account=str(each)), 0.0) for each in range(number)]
+        self.hosts = ["up.example.com"]
         self.refreshed, self.is_full = 0, False
         self._lease, self._refresh, self._release = lease, refresh, release
 
@@ -218,6 +221,9 @@ class Rows:
         self.refreshed += 1
         if self._refresh:
             self._refresh()
+
+    def host(self, leased: Leased) -> str:
+        return self.hosts[int(leased.row.account) % len(self.hosts)]
 
     def release(self, _: list[Leased]) -> None:
         if self._release:
@@ -234,6 +240,31 @@ def raising(error: Exception) -> Callable[[], Any]:
 def turns(rows: Rows, seconds: float = 50) -> tuple[Turns, Round]:
     result = Round()
     return Turns([Turn(rows)], result, None, seconds, 1, lambda: False), result  # type: ignore[arg-type]  # it stands for one
+
+
+@pytest.mark.parametrize(("hosts", "tried"), [(1, 3), (2, 10), (20, 10)])
+def test_hosts_that_are_away(upstream: Upstream, hosts: int, tried: int) -> None:
+    """Where accounts have hosts of their own, it takes more of them to be away until the upstream is skipped."""
+    rows = Rows(refresh=raising(RefreshUnavailable("away")), number=20)
+    rows.hosts = [f"{number}.example.com" for number in range(hosts)]
+    work, result = turns(rows)
+    work.work()
+    assert (result.failed, result.given_up) == (tried, ["up"])
+
+
+def test_some_hosts_that_are_away(upstream: Upstream) -> None:
+    """A few hosts that are away keep no other account of the upstream from being refreshed."""
+    outcomes = chain(repeat(RefreshUnavailable("away"), 9), repeat(None))
+
+    def refresh() -> None:
+        if error := next(outcomes):
+            raise error
+
+    rows = Rows(refresh=refresh, number=40)
+    rows.hosts = [f"{number}.example.com" for number in range(40)]
+    work, result = turns(rows)
+    work.work()
+    assert (result.refreshed, result.failed, result.given_up) == (31, 9, [])
 
 
 def test_many_accounts_do_not_delay_few(upstream: Upstream) -> None:

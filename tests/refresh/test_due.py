@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from jwt_upstream.store import due as rows
 from jwt_upstream.store import new_lease
 from jwt_upstream.testing import logged_in
 from jwt_upstream.tokens import TokenPair
+from tests.support.accounts import ACME, SECRETS, shop
 from tests.support.upstream import Answer, Upstream
 
 pytestmark = pytest.mark.django_db
@@ -263,3 +265,15 @@ def test_login_by_itself_that_fails(upstream: Upstream, settings: Any) -> None:
             with pytest.raises(Exception, match="could not be refreshed"):
                 found.refresh(each)
     assert len(upstream.calls("/login")) == 1
+
+
+def test_hosts_of_accounts(settings: Any) -> None:
+    """Accounts are refreshed at hosts of their own, and one whose parameters are not allowed at none."""
+    settings.JWT_UPSTREAM = shop()
+    found = DueCredentials(get_backend("shop"), 60, "default")
+    named = [
+        Credential(upstream="shop", account=name, parameters={**ACME, "subdomain": name}) for name in ("a", "b.c")
+    ]
+    for row in named:
+        row.secrets = row.seal("secrets", json.dumps(SECRETS))
+    assert [found.host(Leased(row)) for row in named] == ["a.shop.example.com", ""]
