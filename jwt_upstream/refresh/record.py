@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from django.db import Error
 
+from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import RefreshBlocked, RefreshUnavailable
 from jwt_upstream.models import Event
 from jwt_upstream.store import connections, is_away, is_locked, queries
@@ -28,8 +29,9 @@ def record_if_possible(write: Callable[[], Event | None]) -> Event | None:
 
     The caller gets its error all the same, and the next call observes the same and records it.
     """
+    seconds = min(OBSERVED_SECONDS, conf.wait_seconds)
     try:
-        return connections.run_on_own_connection(queries.database(), write, _announce, seconds=OBSERVED_SECONDS)
+        return connections.run_on_own_connection(queries.database(), write, _announce, seconds=seconds)
     except Error as error:
         if not is_away(error):
             raise
