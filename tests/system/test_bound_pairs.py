@@ -140,7 +140,7 @@ def test_logout(change: Any, name: str, upstream: Upstream, elsewhere: Upstream)
     change(name)
     told = log_out("up", "default")
     assert told.is_told is False
-    assert "the tokens were obtained for other settings: the" in str(told)
+    assert "the tokens were obtained for other settings, and are sent nowhere else" in str(told)
     row = Credential.objects.get()
     assert (row.state, row.obtained_for, row.pair) == ("logged_out", {}, TokenPair(""))
     assert (upstream.seen, elsewhere.seen) == ([], [])
