@@ -32,6 +32,7 @@ def by_backend() -> Iterator[str]:
     """Yield for each backend the options that it adds, and the defaults that differ from those of Backend."""
     for cls in classes():
         yield from ("", cls.__name__, "-" * len(cls.__name__), "")
+        yield from (f":doc:`backends/{cls.__module__.rpartition('.')[2]}` has its servers, and what they need.", "")
         own = [name for name in cls.option_types() if _is_own(cls, name)]
         if own:
             yield from table(
