@@ -41,7 +41,7 @@ class UpstreamCommand(BaseCommand):
     for_programs: Sequence[str] = ("json",)
     # Marked by gettext_noop, like ``help``, and translated when the parser is made.
     examples: Sequence[str] = ()
-    #: What each exit code means; docs/reference/commands.rst has the same in one table.
+    #: What each exit code means; docs/reference/commands.rst is made of it.
     exit_codes: Mapping[int, str] = {0: "done"}
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:

@@ -1,4 +1,4 @@
-"""Which HTTP status an error is answered by, and which are left to Django, as in docs/reference/errors.rst."""
+"""Which HTTP status an error is answered by, and which are left to Django; docs/reference/errors.rst is made of it."""
 
 from __future__ import annotations
 
