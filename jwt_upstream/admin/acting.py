@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -235,7 +235,7 @@ class Acting(AdminBase):
         """Show what settings name differently than tokens were obtained for, and bind them once that is confirmed."""
         moves = list(map(_move, queryset[: bulk.MOST]))
         # Of what was shown: settings may be others by now, or the tokens.
-        shown = sha256(repr([(str(move["credential"]), move["changes"]) for move in moves]).encode()).hexdigest()
+        shown = _digest((str(move["credential"]), move["changes"]) for move in moves)
         if request.POST.get("confirmed") != shown:
             context = {"title": _("Confirm a move"), "moves": moves, "shown": shown}
             return self.page(request, "rebind", {**context, **_selected(request, queryset)})
@@ -251,8 +251,12 @@ class Acting(AdminBase):
     @admin.action(description=gettext_lazy("Log out"), permissions=["log_out"])
     def log_out(self, request: HttpRequest, queryset: QuerySet[Credential]) -> HttpResponse | None:
         """Say what will be lost, and once that is confirmed forget the tokens and tell the upstream."""
-        if not request.POST.get("confirmed"):
-            return self._confirmation(request, queryset)
+        losses = list(map(_loss, queryset[: bulk.MOST]))
+        # Of what was shown: somebody may have logged in anew by now. A refresh changes nothing that matters here.
+        shown = _digest((str(row), row.state, row.username) for row in (loss["credential"] for loss in losses))
+        if not request.POST.get("confirmed") or request.POST.get("shown", shown) != shown:
+            context = {"title": _("Log out"), "losses": losses, "shown": shown}
+            return self.page(request, "log_out", {**context, **_selected(request, queryset)})
 
         untold: list[str] = []
 
@@ -275,11 +279,6 @@ class Acting(AdminBase):
 
         return self._each(request, queryset, work, done)
 
-    def _confirmation(self, request: HttpRequest, queryset: QuerySet[Credential]) -> HttpResponse:
-        losses = list(map(_loss, queryset[: bulk.MOST]))
-        context = {"title": _("Log out"), "losses": losses, **_selected(request, queryset)}
-        return self.page(request, "log_out", context)
-
     def _each(
         self, request: HttpRequest, queryset: QuerySet[Credential], work: bulk.Work, done: Callable[[int], str]
     ) -> HttpResponse | None:
@@ -291,6 +290,10 @@ class Acting(AdminBase):
         # The buttons on a credential's own page lead back to it.
         page = request.POST.get("back_to")
         return HttpResponseRedirect(self.url("credential_change", quote(page))) if page else None
+
+
+def _digest(shown: Iterable[object]) -> str:
+    return sha256(repr(sorted(map(repr, shown))).encode()).hexdigest()
 
 
 def _selected(request: HttpRequest, queryset: QuerySet[Credential]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ def taken(request: HttpRequest) -> QueryDict | None:
     if request.method != "POST":
         return None
     posted, request.POST = request.POST, QueryDict()
+    setattr(request, "_body", b"")  # noqa: B010 -- what request.body returns; Django has kept what it parsed
     return posted
 
 

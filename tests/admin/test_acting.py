@@ -14,6 +14,7 @@ from django.utils import timezone
 from jwt_upstream.admin import acting, bulk
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential, Event
+from jwt_upstream.refresh import mark_rejected
 from jwt_upstream.testing import logged_in
 from tests.support.admin_pages import LIST, act, act_url, messages_of, own_page, page, staff
 from tests.support.rows import kinds, put, unbind
@@ -111,6 +112,19 @@ def test_log_out(browser: Client, client: UpstreamClient, credential: Credential
     row = Credential.objects.get()
     assert (row.state, bool(row.access_token), bool(row.refresh_token)) == ("logged_out", False, False)
     assert Event.objects.get(kind="logged_out").by.startswith("admin by root (")
+
+
+def test_log_out_of_what_was_shown(browser: Client, client: UpstreamClient, credential: Credential) -> None:
+    """Of two tabs the older one logs nobody out who has logged in since, but shows its page again."""
+    mark_rejected(credential, "stolen")
+    html = act(browser, "log_out", credential)[0].rendered_content
+    given = dict(re.findall('type="hidden" name="(confirmed|shown)" value="([^"]+)"', html))
+    client.login(username="bob", password="correct horse")
+    response, messages = act(browser, "log_out", credential, **given)
+    assert ("Access token:" in response.rendered_content, messages) == (True, [])
+    given = dict(re.findall('type="hidden" name="(confirmed|shown)" value="([^"]+)"', response.rendered_content))
+    client.refresh()
+    assert act(browser, "log_out", credential, **given)[1][0][0] == "success"
 
 
 def test_log_out_many(browser: Client, client: UpstreamClient, credential: Credential) -> None:
@@ -246,7 +260,8 @@ def test_reports_of_errors(browser: Client, client: UpstreamClient, monkeypatch:
         browser.post(act_url("log-in", "up"), data)
     frames = [frame for frame in caught.traceback if "jwt_upstream/" in str(frame.path)]
     assert len(frames) > 2
-    shown = [repr(value) + repr(getattr(value, "POST", "")) for frame in frames for value in frame.locals.values()]
+    values = [value for frame in frames for value in frame.locals.values()]
+    shown = [repr(value) + repr(getattr(value, "POST", "")) + repr(getattr(value, "body", "")) for value in values]
     assert "hunter2" not in "".join(shown)
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import time_machine
 from django.contrib.auth.models import User
-from django.test import AsyncRequestFactory, Client
+from django.contrib.sessions.backends.db import SessionStore
+from django.test import AsyncRequestFactory, Client, RequestFactory
 from django.utils import timezone
 
 from jwt_upstream.admin.browser_login import session
 from jwt_upstream.client import UpstreamClient
+from jwt_upstream.exceptions import LoginRejected
+from jwt_upstream.login import BrowserLogin
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.testing import logged_in
 from tests.support.admin_pages import LIST, act_url, messages_of, own_page, page, staff
@@ -123,6 +128,32 @@ def test_redirect_that_comes_again(browser: Client, drive: AuthorizationServer, 
     browser.get(url)
     assert "it was completed already" in refusal(browser, url)
     assert len(drive.exchanges) == 1
+
+
+@pytest.mark.parametrize("engine", ["db", "cache"])
+def test_redirect_that_comes_twice_at_once(drive: AuthorizationServer, db: None, engine: str, settings: Any) -> None:
+    """Of two requests that have both read the session by now, one completes the login."""
+    store = import_module(f"django.contrib.sessions.backends.{engine}").SessionStore
+    first, second = RequestFactory().get("/"), RequestFactory().get("/")
+    first.session = store()
+    session.remember(first, BrowserLogin.begin("drive", "acme", "http://testserver/"))
+    first.session.save()
+    second.session = store(first.session.session_key)
+    assert second.session.get("jwt_upstream_logins")
+    assert session.recall(first, "drive").account == "acme"
+    with pytest.raises(LoginRejected, match="it was completed already"):
+        session.recall(second, "drive")
+
+
+def test_logout_meanwhile(drive: AuthorizationServer, db: None) -> None:
+    """Nor is one completed whose session somebody has ended by now."""
+    request = RequestFactory().get("/")
+    request.session = SessionStore()
+    session.remember(request, BrowserLogin.begin("drive", "acme", "http://testserver/"))
+    request.session.save()
+    SessionStore(request.session.session_key).delete()
+    with pytest.raises(LoginRejected, match="no login was begun here"):
+        session.recall(request, "drive")
 
 
 def test_redirect_that_nobody_asked_for(browser: Client, drive: AuthorizationServer, credential: Credential) -> None:
@@ -241,6 +272,15 @@ def test_reports_of_errors(
     shown = [repr(value) + repr(getattr(value, "META", "")) for frame in frames for value in frame.locals.values()]
     assert "code-1" not in "".join(shown)
     assert "it was completed already" in refusal(browser, url)
+
+
+def test_request_of_a_wsgi_server() -> None:
+    """Nor where a server has the whole address besides, as gunicorn, uWSGI and mod_wsgi do."""
+    whole = "/back/?code=c0de&state=st4te"
+    request = RequestFactory().get(whole, RAW_URI=whole, REQUEST_URI=f"https://ops.example.com{whole}")
+    assert session.redirected(request) == whole
+    assert not {"c0de", "st4te"} & set(re.findall("c0de|st4te", f"{request.META} {request.get_full_path()}"))
+    assert request.META["RAW_URI"] == "/back/?"
 
 
 def test_request_of_an_asgi_server() -> None:
