@@ -14,6 +14,7 @@ RAISED = set(exceptions.__all__) - {"UpstreamError", "CredentialError"}
 #: Those that are not answered by 503: somebody else's mistake, or ours.
 OTHERS = {
     "UpstreamMisconfigured": 502,
+    "AccountMisconfigured": 502,
     "BodyNotReplayable": None,
     "ForeignOrigin": None,
     "UpstreamNotConfigured": None,
