@@ -6,7 +6,7 @@ import getpass
 import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -40,6 +40,13 @@ def credentials(alias: str, asks: Iterable[str], options: Mapping[str, Any]) -> 
     read = _secrets_from_stdin(name for name in asks if name != "username") if options["password_stdin"] else {}
     given = Secrets(read, username=options["username"] or "")
     return Secrets({name: given.get(name) or _value(name) for name in asks})
+
+
+def secrets(names: Sequence[str], options: Mapping[str, Any]) -> Secrets:
+    """Return an account's own secrets of these names, from where a password comes from; raises CommandError."""
+    if names and options["password_stdin"]:
+        return _secrets_from_stdin(names)
+    return Secrets({name: _value(name) for name in names})
 
 
 def by(command: str) -> str:

@@ -20,11 +20,11 @@ from jwt_upstream.backends.core import masked
 from jwt_upstream.clock import host_now
 from jwt_upstream.formatting import time_left, timestamp
 from jwt_upstream.login import adopt, login
-from jwt_upstream.management import browser_login, prompts
+from jwt_upstream.management import browser_login, prompts, registration
 from jwt_upstream.management.arguments import UpstreamCommand, add_account, add_alias, add_json, told_in_a_line
 from jwt_upstream.management.device_login import device_login
 from jwt_upstream.models import Credential
-from jwt_upstream.names import harmless
+from jwt_upstream.names import full_name, harmless
 from jwt_upstream.recorded import translated
 from jwt_upstream.refresh import is_renewable
 from jwt_upstream.tokens import TokenPair, expiry_at, fingerprint
@@ -48,16 +48,21 @@ upstream's own page. With --device a person confirms the login in a browser
 anywhere: the command shows a code, and waits. With --tokens-stdin nothing is
 sent: tokens that were obtained elsewhere are stored.
 
-On any failure what was stored before is kept.""")
+What ACCOUNTS in settings names is stored first: --set gives the parameters, and
+secrets that are missing are asked for as a password is. With --password-stdin
+their lines come before the password's. If the login fails, they stay stored.
+
+On any failure the tokens that were stored before are kept.""")
     examples = (
         "manage.py upstream_login crm",
         "manage.py upstream_login crm --account acme --username bob --password-stdin < password.txt",
         "manage.py upstream_login drive --browser",
         "manage.py upstream_login drive --device",
         "manage.py upstream_login crm --tokens-stdin < tokens.json",
+        "manage.py upstream_login shop --account acme --set subdomain=acme --set region=eu",
     )
     exit_codes = {
-        0: gettext_noop("the tokens are stored"),
+        0: gettext_noop("the tokens are stored, or with --no-login what the account has of its own"),
         1: gettext_noop("nothing was stored: the login was refused, or an argument or a setting is wrong"),
         2: gettext_noop("nothing was stored: the upstream or the database is away, try later; or a wrong argument"),
     }
@@ -71,6 +76,7 @@ On any failure what was stored before is kept.""")
         how = parser.add_mutually_exclusive_group()
         prompts.add_password_stdin(how)
         browser_login.add_arguments(parser, how)
+        registration.add_arguments(parser)
         how.add_argument(
             "--tokens-stdin",
             action="store_true",
@@ -92,6 +98,11 @@ On any failure what was stored before is kept.""")
     def handle(self, *args: Any, alias: str, account: str, **options: Any) -> None:
         """Log in or adopt tokens, and print a summary."""
         browser_login.check(options)
+        with told_in_a_line(_("%(problem)s; nothing was stored.")):
+            registration.store_values(alias, account, options)
+        if options["no_login"]:
+            self.stdout.write(_("%(account)s: stored. Nothing was sent.") % {"account": full_name(alias, account)})
+            return
         if options["print_url"]:
             with told_in_a_line():
                 self.stdout.write(browser_login.print_url(alias, account, options, self._shown(options)))
@@ -109,6 +120,8 @@ On any failure what was stored before is kept.""")
 
     def _log_in(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
         backend = get_backend(alias)
+        if (own := registration.own_login(alias, account)) is not None:
+            return login(alias, account, own, by=prompts.by("upstream_login"))
         if backend.has_browser_login and not options["password_stdin"] and "JWT_UPSTREAM_CODE" not in os.environ:
             raise CommandError(
                 _("A login of %(alias)s takes a person in a browser: give --browser.") % {"alias": alias}

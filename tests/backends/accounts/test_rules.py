@@ -121,6 +121,27 @@ def test_hosts(settings: Any, base_url: str, accounts: Any, good: list[str], bad
             get_backend("shop", AccountValues("acme", {"host": host}))
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"login_path": "https://{host}/token"},
+        {"login_path": "https://{audience}/token", "audience": "{host}"},
+        {"login_steps": [{"path": "https://{host}/token", "keep": {"a": "b"}}]},
+        {"origins": ["https://{host}"]},
+    ],
+    ids=str,
+)
+def test_hosts_of_options(settings: Any, place: dict[str, Any]) -> None:
+    """Where tokens and passwords go besides BASE_URL is held to the same domains."""
+    accounts = {"parameters": ["host"], "hosts": [".example.com"]}
+    written = {"BASE_URL": "https://api.example.com/", "OPTIONS": place, "ACCOUNTS": accounts}
+    settings.JWT_UPSTREAM = {"shop": {"BACKEND": "jwt_upstream.backends.Auth0Backend", **written}}
+    assert get_backend("shop", AccountValues("acme", {"host": "a.example.com"}))
+    for host in ("a.example.net", "localhost", "a.example.com.evil.net"):
+        with pytest.raises(AccountMisconfigured, match=r"must lead to a host that is at \.example\.com"):
+            get_backend("shop", AccountValues("acme", {"host": host}))
+
+
 @pytest.mark.parametrize("port", ["0", "65536", "080", "80@evil", "80/", "8a", "-1", "８０", ""])
 def test_port(settings: Any, port: str) -> None:
     """A port, which needs a pattern, is a number and nothing else."""
