@@ -144,7 +144,7 @@ class Authorization(Requests):
         if self.requires_iss and not self.issuer:
             yield "requires_iss needs issuer, with which iss is compared"
         for name in ("authorize_path", "issuer"):
-            if all(getattr(self, option) for option in self._located_by(name)):
+            if all(self._texts[option] for option in self._located_by(name)):
                 yield from self._check_path(name, getattr(self, name))
 
 
