@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 #: By the name of the directive; what takes an argument or content is told so by its parameters.
 DIRECTIVES: dict[str, Callable[..., Iterable[str]]] = {
     "upstream-settings": settings.lines,
+    "upstream-keys": settings.keys,
     "upstream-options": options.lines,
     "upstream-backends": options.by_backend,
     "upstream-commands": commands.lines,

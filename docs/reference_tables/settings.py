@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_type_hints
+
+from sphinx.pycode import ModuleAnalyzer
 
 from jwt_upstream import fields
 from jwt_upstream.conf import DEFAULTS, Conf
+from jwt_upstream.typing import settings as typed
 
 from .rst import docstring, literal, split_example
 
@@ -36,6 +39,14 @@ def lines() -> Iterator[str]:
         text, example = described(name)
         yield from (f".. confval:: {name}", f"   :type: {_type(name)}", f"   :default: {literal(default)}", "")
         yield from (f"   {text}", "", f"   ``{name} = {example}``", "")
+
+
+def keys() -> Iterator[str]:
+    """Yield an entry for each key of an upstream."""
+    comments = ModuleAnalyzer.for_module(typed.__name__).find_attr_docs()
+    for name in get_type_hints(typed.UpstreamSettings):
+        text, example = split_example(" ".join(comments[typed.UpstreamSettings.__name__, name]))
+        yield from (f".. confval:: {name}", "", f"   {text}", "", f'   ``"{name}": {example}``', "")
 
 
 def described(name: str) -> tuple[str, str]:

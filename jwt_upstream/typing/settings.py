@@ -25,12 +25,22 @@ class AccountsSettings(TypedDict, total=False):
 class UpstreamSettings(TypedDict, total=False):
     """One upstream in JWT_UPSTREAM: ``JWT_UPSTREAM: dict[str, UpstreamSettings] = {"crm": {…}}``.
 
-    A backend of your own may have other options; its settings are a plain dict then.
+    A backend of your own may have other options; its settings are a plain dict then. The reference is made of the
+    comments.
     """
 
+    #: The class that speaks to the server. Example: ``"jwt_upstream.backends.KeycloakBackend"``
     BACKEND: Required[str]
+    #: Where the API is. Relative paths of calls are joined to it, and the token goes to its origin only.
+    #: Example: ``"https://crm.example.com/api/"``
     BASE_URL: Required[str]
+    #: What differs from the class's defaults. Example: ``{"login_path": "login_check"}``
     OPTIONS: Options
+    #: What an automatic login is given; off without it.
+    #: Example: ``{"username": "shop", "password": "file:/run/secrets/crm"}``
     LOGIN: Mapping[str, Secret]
+    #: Who gets the mails about this upstream in place of ``ADMINS``. Example: ``["crm-team@example.com"]``
     NOTIFY: Sequence[str]
+    #: Which values each account has of its own, such as a subdomain or a client.
+    #: Example: ``{"parameters": ["subdomain"]}``
     ACCOUNTS: AccountsSettings
