@@ -10,7 +10,6 @@ import re
 import sqlite3
 import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,9 +28,9 @@ from jwt_upstream.exceptions import RefreshUnavailable
 from jwt_upstream.login import device
 from jwt_upstream.monitoring.metrics import COUNTERS, GAUGES, HISTOGRAMS
 from tests.support.metadata import KEYCLOAK
+from tests.support.pages import DOCS, blocks
 from tests.support.upstream import Answer, Upstream
 
-DOCS = Path(__file__).parent.parent / "docs"
 RULE = {
     "verdict": "LOCKED",
     "where": ["api", "refresh"],
@@ -44,13 +43,6 @@ CRM = {
     "BASE_URL": "https://crm.example.com/api/",
     "OPTIONS": {"rules": [RULE]},
 }
-
-
-def blocks(page: str, language: str) -> Iterator[str]:
-    """Yield a page's code blocks in a language, dedented."""
-    pattern = rf"\.\. code-block:: {language}\n\n((?:    .*\n|\n)+)"
-    for block in re.findall(pattern, (DOCS / page).read_text() + "\n"):
-        yield textwrap.dedent(block).strip() + "\n"
 
 
 OWN_BACKEND = """
@@ -236,7 +228,8 @@ def test_alert_rules_and_dashboard() -> None:
 
 def test_notifiers(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, upstream: Any) -> None:
     """The notifiers of the page tell, the receiver of the page takes what the webhook posts, and its settings pass."""
-    configured, recipients, receiver, slack, sentry = blocks("howto/notifiers.rst", "python")
+    configured, recipients, receiver = blocks("howto/notifiers.rst", "python")
+    slack, sentry, _ = blocks("howto/slack_and_sentry.rst", "python")
     events: list[Any] = []
     monkeypatch.setitem(sys.modules, "sentry_sdk", _sentry(events))
     found: dict[str, Any] = {}

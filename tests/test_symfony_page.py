@@ -18,7 +18,8 @@ import time_machine
 from django.test import Client
 from django.urls import path
 
-from tests.test_docs import blocks, run
+from tests.support.pages import blocks
+from tests.test_docs import run
 
 PAGE = "tutorials/symfony.rst"
 API = "https://crm.example.com/api/"

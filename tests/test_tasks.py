@@ -20,6 +20,7 @@ from jwt_upstream import tasks
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.testing import logged_in
 from tests.support import workers
+from tests.support.pages import blocks
 from tests.support.upstream import Answer, Upstream
 
 BROKERS = {
@@ -53,6 +54,14 @@ def test_django_tasks(due: Credential) -> None:
     """Tasks of django.tasks are enqueued; the backend that is configured by default does them at once."""
     assert tasks.django_refresh_due.enqueue(ahead=30).return_value == DONE
     assert tasks.django_prune.enqueue().return_value == {"events": 1, "refreshes": 0, "incidents": 0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lines_of_the_page(due: Credential) -> None:
+    """The lines of howto/timers.rst enqueue both."""
+    exec(next(blocks("howto/timers.rst", "python")), {})
+    assert Credential.objects.get().pair.access == "new"
+    assert not Event.objects.filter(account="x").exists()
 
 
 def test_without_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:

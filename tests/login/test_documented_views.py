@@ -15,7 +15,7 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential, Event
 from tests.support.admin_pages import messages_of
 from tests.support.authorization_server import AuthorizationServer
-from tests.test_docs import blocks
+from tests.support.pages import blocks
 
 
 @pytest.fixture

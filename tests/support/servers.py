@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.support import workers
+from tests.support.pages import blocks
 from tests.support.upstream import Seen, Upstream
 from tests.support.workers import FOREVER
 
@@ -57,8 +58,8 @@ def gunicorn(*options: str, home: Path) -> Iterator[str]:
 def gunicorn_with_gevent(*options: str, home: Path) -> Iterator[str]:
     """Serve the site by gunicorn and greenlets; gevent replaces the threads before the site is loaded, as it must."""
     settings = home / "gunicorn.conf.py"
-    settings.write_text("from gevent import monkey\nmonkey.patch_all()\n")
-    with gunicorn("--worker-class", "gevent", "--config", str(settings), *options, home=home) as url:
+    settings.write_text(next(blocks("howto/servers.rst", "python")))
+    with gunicorn("--config", str(settings), *options, home=home) as url:
         yield url
 
 

@@ -31,9 +31,9 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.tokens import TokenPair
 from tests.support.interruptions import interrupted, places
 from tests.support.leaky_site import FAULTS, GIVEN, OPERATIONS, Site
+from tests.support.pages import blocks
 from tests.support.reporters import REPORTERS, everything, searcher
 from tests.support.upstream import Answer, Upstream
-from tests.test_docs import blocks
 
 found = searcher(GIVEN.secrets)
 #: What the default run does; the slow one does everything.

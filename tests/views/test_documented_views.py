@@ -13,8 +13,7 @@ from django.utils.module_loading import import_string
 from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.testing import logged_in
 from jwt_upstream.views import UpstreamErrorMiddleware
-from jwt_upstream.views.rest_framework import exception_handler
-from tests.test_docs import blocks
+from tests.support.pages import blocks
 
 from .conftest import Site
 
@@ -51,6 +50,5 @@ def test_errors_of_requests(db: None, site: Site, code: dict[str, Any]) -> None:
 def test_names(code: dict[str, Any]) -> None:
     """The settings of the page name what there is."""
     assert import_string(code["MIDDLEWARE"][0]) is UpstreamErrorMiddleware
-    assert import_string(code["REST_FRAMEWORK"]["EXCEPTION_HANDLER"]) is exception_handler
     assert issubclass(code["GatewayMiddleware"], UpstreamErrorMiddleware)
     assert code["GatewayMiddleware"].errors[0] is UpstreamError

@@ -14,9 +14,9 @@ from django.test import RequestFactory
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.tokens import TokenPair
+from tests.support.pages import blocks
 from tests.support.proxy import Proxy
 from tests.support.upstream import Upstream
-from tests.test_docs import blocks
 
 
 @pytest.fixture

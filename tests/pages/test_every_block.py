@@ -1,0 +1,163 @@
+"""No Python in the documentation or the README is left unrun: settings are checked here, the rest by others."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from requests_cache import CacheMixin
+
+from jwt_upstream.backends import make_backend
+from jwt_upstream.checks import check_settings
+from jwt_upstream.signals import credential_rejected
+from tests.pages.test_project import FILE
+from tests.support.pages import DOCS, blocks
+
+TESTS = DOCS.parent / "tests"
+PAGES = ["../README.rst", *sorted(page.relative_to(DOCS).as_posix() for page in DOCS.glob("*/*.rst"))]
+#: Who runs the blocks of a page that are neither settings nor files of the pages' project.
+BY_OTHERS = {
+    "../README.rst": "pages/test_project.py",
+    "explanation/guarantees.rst": "test_docs.py",
+    "explanation/security.rst": "system/test_reporters.py",
+    "howto/browser_login.rst": "login/test_documented_views.py",
+    "howto/device_login.rst": "test_docs.py",
+    "howto/error_pages.rst": "views/test_documented_views.py",
+    "howto/httpx.rst": "client/over_httpx/test_documented_code.py",
+    "howto/notifiers.rst": "test_docs.py",
+    "howto/own_backend.rst": "test_docs.py",
+    "howto/sdks.rst": "sdks/page.py",
+    "howto/servers.rst": "support/servers.py",
+    "howto/timers.rst": "test_tasks.py",
+    "reference/client.rst": "pages/test_every_block.py",
+    "reference/monitoring.rst": "test_docs.py",
+    "reference/signals.rst": "pages/test_every_block.py",
+    "tutorials/symfony.rst": "test_symfony_page.py",
+}
+KEY = "c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBieXRlcyE="
+
+
+def is_settings(block: str) -> bool:
+    """Tell whether a block is for the settings: assignments to names in capitals, or a part of such a value."""
+    return bool(written(block)) or block.startswith('"') or '\n"OPTIONS": {' in block
+
+
+def written(block: str) -> list[str]:
+    """Return the settings that a block assigns, if it does nothing else."""
+    try:
+        statements = ast.parse(block).body
+    except SyntaxError:
+        return []
+    targets = [each.targets[0] for each in statements if isinstance(each, ast.Assign)]
+    names = [target.id for target in targets if isinstance(target, ast.Name) and target.id.isupper()]
+    return names if len(names) == len(statements) else []
+
+
+def parts(block: str) -> list[tuple[str, Any]]:
+    """Return the items of a part of JWT_UPSTREAM, several of which may have the same key."""
+    tree = ast.parse(f"{{{block}\n}}", mode="eval").body
+    assert isinstance(tree, ast.Dict)
+    values = [(key, value) for key, value in zip(tree.keys, tree.values, strict=True) if key]
+    return [tuple(eval(ast.unparse(each), {"env": str}) for each in pair) for pair in values]
+
+
+# A backend of the reader's own has a test of its own.
+SETTINGS = [
+    (page, block)
+    for page in PAGES
+    for block in blocks(page, "python")
+    if is_settings(block) and page != "howto/own_backend.rst"
+]
+
+
+@pytest.mark.parametrize(("page", "block"), SETTINGS, ids=[page for page, _ in SETTINGS])
+def test_settings(page: str, block: str, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The settings that a page shows have no errors."""
+    if not written(block):
+        for key, value in parts(block):
+            configured = {"BASE_URL": "https://x.example.com/", key: value} if key == "OPTIONS" else value
+            assert list(make_backend("x", configured).check()) == []
+        return
+    (tmp_path / "encryption.key").write_text(KEY)
+    monkeypatch.setenv("UPSTREAM_KEY", KEY)
+    monkeypatch.setenv("SLACK_URL", "https://hooks.example.com/x")
+    settings.JWT_UPSTREAM_WEBHOOK_URL, settings.JWT_UPSTREAM_WEBHOOK_SECRET = "https://hooks.example.com/y", "s3cret"
+    found: dict[str, Any] = {"os": os, "BASE_DIR": tmp_path, "DATABASES": {}}
+    exec(block, found)
+    for name in written(block):
+        if name == "JWT_UPSTREAM_NOTIFIERS":  # test_project imports those of the pages
+            found[name] = [each for each in found[name] if not each.startswith("shop.")]
+        if name.startswith("JWT_UPSTREAM"):
+            setattr(settings, name, found[name])
+    assert [error for error in check_settings() if error.is_serious()] == []
+
+
+def _none(block: str) -> None:
+    """No block of a tutorial is of the how-tos' project."""
+
+
+def test_every_block() -> None:
+    """Each block is settings, a file of the project, code that a tutorial writes, or run by the test named here."""
+    for page in PAGES:
+        is_of_project = FILE.match if page.startswith("howto/") else _none
+        rest = [block for block in blocks(page, "python") if not is_settings(block) and not is_of_project(block)]
+        assert bool(rest) == (page in BY_OTHERS), page
+    for page, test in BY_OTHERS.items():
+        text = (TESTS / test).read_text()
+        assert page.removeprefix("../") in text or Path(page).stem in text, (page, test)
+
+
+def test_before() -> None:
+    """What a page shows as it was before is Python."""
+    shown = [block for page in PAGES for block in blocks(page, "python") if block.startswith("# before: ")]
+    assert len(shown) == 2
+    for block in shown:
+        compile(block, "before", "exec")
+
+
+class _Sdk:
+    """Any SDK, and whatever it gives."""
+
+    def __getattr__(self, name: str) -> _Sdk:
+        return self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> _Sdk:
+        return self
+
+
+def test_lines_of_the_client(db: None, fake_upstream: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines of the page on the client follow each other; an SDK and a WebSocket are stood in for."""
+    monkeypatch.chdir(tmp_path)
+    crm = fake_upstream("crm")
+    crm.logged_in("tenant-42")
+    crm.answer("POST", "orders/", json={"id": 1})
+    names: dict[str, Any] = {"CacheMixin": CacheMixin, "gitlab": _Sdk(), "websockets": _Sdk(), "url": "wss://x"}
+
+    for block in blocks("reference/client.rst", "python"):
+        code = compile(block, "client.rst", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        done = eval(code, names)
+        if inspect.iscoroutine(done):
+            asyncio.run(done)
+    assert names["response"].json() == {"id": 1}
+    assert (names["client"].alias, names["client"].account) == ("crm", "tenant-42")
+    assert names["token"].access
+
+
+def test_receiver() -> None:
+    """The receiver of the page on signals is called with what it takes."""
+    paused: list[Any] = []
+    pause = SimpleNamespace(delay=lambda *names: paused.append(names))
+    receiving: dict[str, Any] = {"pause": pause}
+    exec(next(blocks("reference/signals.rst", "python")), receiving)
+    try:
+        event = SimpleNamespace(reason="HTTP 401")
+        credential_rejected.send(None, credential=SimpleNamespace(upstream="crm", account="acme"), event=event)
+    finally:
+        credential_rejected.disconnect(receiving["pause_imports"])
+    assert paused == [("crm", "acme", "HTTP 401")]

@@ -1,0 +1,12 @@
+"""The how-tos' code that needs Channels or social-auth-app-django, in the project of all how-tos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.pages.test_project import outcome
+
+
+def test_project(tmp_path: Path) -> None:
+    """With these libraries no test of the project is passed over."""
+    assert "33 passed" in outcome(tmp_path)
