@@ -6,16 +6,22 @@ import ast
 import asyncio
 import inspect
 import os
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import responses
 from requests_cache import CacheMixin
 
 from jwt_upstream.backends import make_backend
 from jwt_upstream.checks import check_settings
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.exceptions import NotLoggedIn
 from jwt_upstream.signals import credential_rejected
+from jwt_upstream.tokens import TokenPair
 from tests.pages.test_project import FILE
 from tests.support.pages import DOCS, blocks
 
@@ -26,6 +32,7 @@ BY_OTHERS = {
     "../README.rst": "pages/test_project.py",
     "explanation/guarantees.rst": "test_docs.py",
     "explanation/security.rst": "system/test_reporters.py",
+    "howto/accounts.rst": "pages/test_every_block.py",
     "howto/browser_login.rst": "login/test_documented_views.py",
     "howto/device_login.rst": "test_docs.py",
     "howto/error_pages.rst": "views/test_documented_views.py",
@@ -45,7 +52,7 @@ KEY = "c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBieXRlcyE="
 
 def is_settings(block: str) -> bool:
     """Tell whether a block is for the settings: assignments to names in capitals, or a part of such a value."""
-    return bool(written(block)) or block.startswith('"') or '\n"OPTIONS": {' in block
+    return bool(written(block)) or block.startswith('"') or '\n"OPTIONS": ' in block
 
 
 def written(block: str) -> list[str]:
@@ -59,12 +66,10 @@ def written(block: str) -> list[str]:
     return names if len(names) == len(statements) else []
 
 
-def parts(block: str) -> list[tuple[str, Any]]:
-    """Return the items of a part of JWT_UPSTREAM, several of which may have the same key."""
-    tree = ast.parse(f"{{{block}\n}}", mode="eval").body
-    assert isinstance(tree, ast.Dict)
-    values = [(key, value) for key, value in zip(tree.keys, tree.values, strict=True) if key]
-    return [tuple(eval(ast.unparse(each), {"env": str}) for each in pair) for pair in values]
+def upstreams(block: str) -> Iterable[Any]:
+    """Return the upstreams that a part of JWT_UPSTREAM describes, or the one of which it says some of the settings."""
+    found = eval(f"{{{block}\n}}", {"env": str})
+    return [{"BASE_URL": "https://x.example.com/", **found}] if next(iter(found)).isupper() else found.values()
 
 
 # A backend of the reader's own has a test of its own.
@@ -80,8 +85,7 @@ SETTINGS = [
 def test_settings(page: str, block: str, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The settings that a page shows have no errors."""
     if not written(block):
-        for key, value in parts(block):
-            configured = {"BASE_URL": "https://x.example.com/", key: value} if key == "OPTIONS" else value
+        for configured in upstreams(block):
             assert list(make_backend("x", configured).check()) == []
         return
     (tmp_path / "encryption.key").write_text(KEY)
@@ -147,6 +151,23 @@ def test_lines_of_the_client(db: None, fake_upstream: Any, tmp_path: Path, monke
     assert names["response"].json() == {"id": 1}
     assert (names["client"].alias, names["client"].account) == ("crm", "tenant-42")
     assert names["token"].access
+
+
+@pytest.mark.django_db
+def test_registered_account(settings: Any) -> None:
+    """The account of the page is stored, and its calls go where the page says."""
+    configured, registered, _ = blocks("howto/accounts.rst", "python")
+    names: dict[str, Any] = {"secret": "s3cret"}
+    exec(configured, names)
+    settings.JWT_UPSTREAM = names["JWT_UPSTREAM"]
+    with pytest.raises(NotLoggedIn):  # nobody has, and a password is needed
+        exec(registered, names)
+    client = UpstreamClient("shop", "acme")
+    client.adopt(TokenPair(access="a1", refresh="r1"))
+    (address,) = re.findall(r"# (https://\S+)", registered)
+    with responses.RequestsMock() as shop:
+        shop.get(address, json=[])
+        assert client.get("orders/").json() == []
 
 
 def test_receiver() -> None:
