@@ -15,7 +15,7 @@ ifneq ($(filter mysql%,$(DATABASE_URL)),)
 DRIVER = requirements/mysql.txt
 endif
 
-.PHONY: help environments demo screenshots test-browser test test-lowest tox test-races chaos test-live test-sdks test-requests lint types migrations package smoke docs diagrams bench bench-resilience bench-smoke clean python
+.PHONY: help environments demo screenshots test-browser test test-lowest tox test-races chaos test-live test-sdks test-requests lint types migrations translations messages package smoke docs diagrams bench bench-resilience bench-smoke clean python
 
 help:
 	@echo "make demo          see it work, on SQLite (DEMO_ARGS=--exit: the story only; --page: the page only)"
@@ -28,7 +28,8 @@ help:
 	@echo "make test-live     run the tests against servers that others wrote (Python, Node.js; Ruby where it is)"
 	@echo "make test-sdks     run the SDKs of docs/howto/sdks.rst with the client and its tokens"
 	@echo "make test-requests run requests' own tests with the client in the place of its Session"
-	@echo "make lint types migrations package smoke docs    what CI checks besides"
+	@echo "make lint types migrations translations package smoke docs    what CI checks besides"
+	@echo "make messages      bring the message files up to date with the code, and compile them (needs GNU gettext)"
 	@echo "make diagrams      draw the pictures of docs/explanation (needs Graphviz)"
 	@echo "make bench         measure speed and scale side by side with others (BENCH_ARGS=--quick)"
 	@echo "make bench-resilience   measure what the race tests show"
@@ -141,6 +142,13 @@ types: .venv-dev/ready
 
 migrations: .venv-dev/ready
 	$(CLEAN) -u DATABASE_URL .venv-dev/bin/python -m django makemigrations --check --dry-run --settings tests.settings
+
+# Both need GNU gettext (Debian: apt-get install gettext). Its files are committed, compiled as well.
+translations: .venv-dev/ready
+	$(CLEAN) .venv-dev/bin/python -m release.translations
+
+messages: .venv-dev/ready
+	$(CLEAN) .venv-dev/bin/python -m release.translations --update
 
 # Twice, to see that it gives the same bytes; with the tools of .venv-dev, which build would install anew each time.
 package: .venv-dev/ready

@@ -137,10 +137,10 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
         if credential.failing_since is None:
             return str(_("ok"))
         since = cells.moment(credential.failing_since, credential.now())
-        text = ngettext("failing since {when}, once", "failing since {when}, {number} times", credential.failures)
+        text = ngettext("failed once, {when}", "failed {number} times, first {when}", credential.failures)
         return format_html(text, when=since, number=credential.failures)
 
-    @admin.display(description=_("what now"), empty_value="")
+    @admin.display(description=_("what to do"), empty_value="")
     def what_now(self, credential: Credential) -> str:
         """Return what a person should do, if anything."""
         if needs_rebinding(credential):

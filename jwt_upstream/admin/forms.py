@@ -41,7 +41,7 @@ class AccountForm(forms.Form):
         super().__init__(data)
         self._account = account
         if account is None:
-            help_text = _("Which of several at the upstream; leave it if there is only one.")
+            help_text = _("Which of several at the upstream; leave it as it is if there is only one.")
             self.fields["account"] = forms.CharField(
                 label=_("Account"), initial="default", validators=[_named], help_text=help_text
             )

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from jwt_upstream.clock import host_now
 from jwt_upstream.models import Credential, Event, Incident
@@ -84,7 +85,7 @@ class EventAdmin(ReadOnly, EventBase):
         """Return why it happened."""
         return translated(event.reason)
 
-    @admin.display(description=_("took"), empty_value="")
+    @admin.display(description=_("duration"), empty_value="")
     def took(self, event: Event) -> str:
         """Return how long the upstream took."""
         return cells.milliseconds(event.seconds)
@@ -116,7 +117,7 @@ class IncidentAdmin(ReadOnly, IncidentBase):
         """Return a badge with what is wrong, or was."""
         return cells.of_incident(incident)
 
-    @admin.display(description=_("whose"))
+    @admin.display(description=pgettext_lazy("incident", "about"))
     def whose(self, incident: Incident) -> str:
         """Return the credential as a link, or the upstream as one to its credentials."""
         if not incident.account:
@@ -135,7 +136,7 @@ class IncidentAdmin(ReadOnly, IncidentBase):
         """Return whom it concerned when it was told."""
         return translated(incident.concerns)
 
-    @admin.display(description=_("what now"))
+    @admin.display(description=_("what to do"))
     def what_now(self, incident: Incident) -> str:
         """Return what a person should do while it lasts."""
         if not incident.is_open:

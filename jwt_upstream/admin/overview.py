@@ -140,7 +140,7 @@ def _condition(card: Card, rows: QuerySet[Credential]) -> tuple[str, str]:
         return cells.badge("bad", _("misconfigured") if card.is_configured else _("not configured")), ""
     whole = Incident.objects.filter(upstream=card.alias, account="", is_open=True).first()
     if whole:
-        return cells.of_incident(whole), format_html(_("since {when}"), when=cells.moment(whole.since, now))
+        return cells.of_incident(whole), format_html(_("began {when}"), when=cells.moment(whole.since, now))
     if not card.states:
         return cells.badge("off", _("never logged in")), ""
     worked_at = rows.exclude(worked_at=None).order_by("-worked_at").values_list("worked_at", flat=True).first()

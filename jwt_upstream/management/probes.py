@@ -64,7 +64,7 @@ def logged_in(alias: str, options: Options) -> Probe:
     credentials = prompts.credentials(alias, backend.login_asks, options)
     message, is_done = _log_in(backend, options["account"], credentials, is_stored=options["store"])
     if is_done and not answers:
-        message = f"{_('It works, and sends nothing.')} {message}"
+        message = " ".join([_("It works, and sends nothing."), message])
     return _explained(backend, answers, message, credentials.values())._replace(needs_no_answer=is_done)
 
 

@@ -222,7 +222,7 @@ def test_log_in_with_nothing_to_type(
     upstream.answers["/login"] = lambda _: Answer(200, upstream.issue())
     logged_in("up")
     html = page(browser, act_url("log-in", "up"))
-    assert "Nothing needs to be typed" in html
+    assert "There is nothing to fill in" in html
     assert "squid" not in html
     assert messages_of(browser.post(act_url("log-in", "up"))) == [("success", "Logged in: up/default.")]
 

@@ -111,7 +111,7 @@ def test_page_of_an_unreadable_credential(browser: Client, settings: Any) -> Non
     [
         ({}, "ok"),
         ({"lease": "x", "lease_expires_at": timezone.now() + timedelta(hours=1)}, "in progress"),
-        ({"failing_since": timezone.now(), "failures": 3}, "failing since "),
+        ({"failing_since": timezone.now(), "failures": 3}, "failed 3 times, first "),
     ],
 )
 def test_refreshing(browser: Client, columns: Any, text: str) -> None:

@@ -37,7 +37,7 @@ def test_upstream_that_works(browser: Client) -> None:
     assert "First refresh token expires in 9 days" in card
     assert f'href="{LIST}?upstream=crm&amp;state__exact=locked"' in html
     assert f'href="{LIST}?upstream=crm&amp;trouble=failing"' in html
-    assert "Log in another account" in card
+    assert "Log in with another account" in card
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(300, "in 4 minutes"), (90_000, "in 24 hours")])

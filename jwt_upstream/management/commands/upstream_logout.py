@@ -113,5 +113,6 @@ def _losses(row: Credential, backend: Backend | None, local_only: bool) -> Itera
         if token:
             yield f"  {what:<14} {time_left(expiry, now)}"
     is_told = backend and backend.revoke_path and not local_only and not mismatched(row)
-    yield f"  {_('upstream'):<14} {_('is told that they are no longer used') if is_told else _('is not told')}"
+    label, told = _("upstream"), _("is told that they are no longer used") if is_told else _("is not told")
+    yield f"  {label:<14} {told}"
     yield _("Calls with this account fail until somebody logs in again.")

@@ -34,7 +34,9 @@ the same by and by.""")
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add what to do and how to say it."""
-        parser.add_argument("--dry-run", action="store_true", help=_("Delete nothing, and count what would be."))
+        parser.add_argument(
+            "--dry-run", action="store_true", help=_("Delete nothing, only count what would be deleted.")
+        )
         add_json(parser)
 
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:

@@ -59,12 +59,18 @@ command; upstream_status --check is for monitoring.""")
         """Add the limits of a round, and how often and by how many it is made."""
         parser.add_argument("aliases", nargs="*", help=_("Only these upstreams."))
         add = partial(parser.add_argument, type=_positive)
-        add("--every", metavar="SECONDS", help=_("Don't end, but begin a round every so many seconds."))
-        parser.add_argument("--workers", type=int, default=1, help=_("So many processes (%(default)s)."))
-        parser.add_argument("--threads", type=int, default=8, help=_("So many threads in each (%(default)s)."))
-        parser.add_argument("--limit", type=int, help=_("Make at most so many attempts in a round."))
-        add("--seconds", default=50.0, help=_("Begin no attempt after so many seconds (%(default)s)."))
-        add("--ahead", default=60.0, help=_("Refresh what calls would refresh within so many seconds (%(default)s)."))
+        add("--every", metavar="SECONDS", help=_("Keep running, and begin a round every SECONDS seconds."))
+        parser.add_argument("--workers", type=int, default=1, help=_("Number of processes (default: %(default)s)."))
+        parser.add_argument(
+            "--threads", type=int, default=8, help=_("Number of threads in each process (default: %(default)s).")
+        )
+        parser.add_argument("--limit", type=int, help=_("Attempt at most this many refreshes in a round."))
+        add("--seconds", default=50.0, help=_("Begin no attempt after this many seconds (default: %(default)s)."))
+        add(
+            "--ahead",
+            default=60.0,
+            help=_("Refresh what calls would refresh within this many seconds (default: %(default)s)."),
+        )
         add_json(parser)
 
     def handle(self, *args: Any, aliases: Sequence[str], workers: int, every: float | None, **options: Any) -> None:

@@ -38,7 +38,7 @@ interrupted, run it again: what is done is passed over.""")
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add what to do and how to say it."""
         parser.add_argument(
-            "--check", action="store_true", help=_("Change nothing, and count the credentials by key.")
+            "--check", action="store_true", help=_("Change nothing, only count the credentials by key.")
         )
         add_json(parser)
 

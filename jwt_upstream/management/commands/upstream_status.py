@@ -102,14 +102,14 @@ exit code says how bad it is. Without it, only that a human is needed counts."""
             type=float,
             default=0.0,
             metavar="SECONDS",
-            help=_("With --check: leave out trouble that is younger (%(default)s)."),
+            help=_("With --check: leave out trouble that is younger than this (default: %(default)s)."),
         )
         parser.add_argument("--all", action="store_true", help=_("Show every credential, however many there are."))
         parser.add_argument(
             "--limit",
             type=int,
             default=100,
-            help=_("If there are more credentials, show so many of those in trouble (%(default)s)."),
+            help=_("If there are more credentials, show this many of those in trouble (default: %(default)s)."),
         )
 
     @without_variables
