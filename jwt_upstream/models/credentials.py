@@ -84,43 +84,52 @@ class Credential(models.Model):
         LOCKED = "locked", _("locked")
         UNREADABLE = "unreadable", _("unreadable")
 
-    upstream = ExactCharField(max_length=100, help_text=_("Alias in JWT_UPSTREAM."))
+    upstream = ExactCharField(_("upstream"), max_length=100, help_text=_("Alias in JWT_UPSTREAM."))
     account = ExactCharField(
-        max_length=255, default="default", help_text=_("Name of the account, if there are several at the upstream.")
+        _("account"),
+        max_length=255,
+        default="default",
+        help_text=_("Name of the account, if there are several at the upstream."),
     )
     #: What the account has of its own, as far as ACCOUNTS in settings names it; the secrets are JSON as well.
-    parameters = models.JSONField(default=dict, blank=True, editable=False)
-    secrets = EncryptedTextField(bound_to=["upstream", "account"], blank=True, editable=False)
-    username = models.CharField(max_length=255, blank=True, editable=False)
-    access_token = EncryptedTextField(bound_to=["upstream", "account"], blank=True, editable=False)
-    refresh_token = EncryptedTextField(bound_to=["upstream", "account"], blank=True, editable=False)
-    answer = EncryptedTextField(bound_to=["upstream", "account"], blank=True, editable=False)
-    access_expires_at = AwareDateTimeField(null=True, editable=False)
-    refresh_expires_at = AwareDateTimeField(null=True, editable=False)
-    obtained_at = AwareDateTimeField(null=True, editable=False)
-    worked_at = AwareDateTimeField(null=True, editable=False, help_text=_("When a refresh or a login last worked."))
-    keep_alive_at = AwareDateTimeField(null=True, editable=False)
-    generation = models.PositiveBigIntegerField(default=0, editable=False)
+    parameters = models.JSONField(_("parameters"), default=dict, blank=True, editable=False)
+    secrets = EncryptedTextField(_("secrets"), bound_to=["upstream", "account"], blank=True, editable=False)
+    username = models.CharField(_("username"), max_length=255, blank=True, editable=False)
+    access_token = EncryptedTextField(_("access token"), bound_to=["upstream", "account"], blank=True, editable=False)
+    refresh_token = EncryptedTextField(
+        _("refresh token"), bound_to=["upstream", "account"], blank=True, editable=False
+    )
+    answer = EncryptedTextField(_("answer"), bound_to=["upstream", "account"], blank=True, editable=False)
+    access_expires_at = AwareDateTimeField(_("access token expires at"), null=True, editable=False)
+    refresh_expires_at = AwareDateTimeField(_("refresh token expires at"), null=True, editable=False)
+    obtained_at = AwareDateTimeField(_("obtained at"), null=True, editable=False)
+    worked_at = AwareDateTimeField(
+        _("last worked at"), null=True, editable=False, help_text=_("When a refresh or a login last worked.")
+    )
+    keep_alive_at = AwareDateTimeField(_("to be kept alive at"), null=True, editable=False)
+    generation = models.PositiveBigIntegerField(_("generation"), default=0, editable=False)
     #: The binding of the tokens (see ``jwt_upstream.binding``); empty for those that fit any settings.
-    obtained_for = models.JSONField(default=dict, editable=False)
+    obtained_for = models.JSONField(_("obtained for"), default=dict, editable=False)
 
-    state = models.CharField(max_length=20, choices=State, default=State.LOGGED_OUT, editable=False)
-    reason = models.CharField(max_length=500, blank=True, editable=False)
-    since = AwareDateTimeField(default=host_now, editable=False)
-    failed_fingerprint = models.CharField(max_length=12, blank=True, editable=False)
-    failed_login = models.CharField(max_length=12, blank=True, editable=False)
-    unreadable_since = AwareDateTimeField(null=True, editable=False)
+    state = models.CharField(_("state"), max_length=20, choices=State, default=State.LOGGED_OUT, editable=False)
+    reason = models.CharField(_("reason"), max_length=500, blank=True, editable=False)
+    since = AwareDateTimeField(_("since"), default=host_now, editable=False)
+    failed_fingerprint = models.CharField(_("fingerprint of what failed"), max_length=12, blank=True, editable=False)
+    failed_login = models.CharField(
+        _("fingerprint of the login that failed"), max_length=12, blank=True, editable=False
+    )
+    unreadable_since = AwareDateTimeField(_("unreadable since"), null=True, editable=False)
 
-    failures = models.PositiveIntegerField(default=0, editable=False)
-    failing_since = AwareDateTimeField(null=True, editable=False)
-    failure = models.CharField(max_length=500, blank=True, editable=False)
-    failure_verdict = models.CharField(max_length=20, blank=True, editable=False)
-    next_attempt_at = AwareDateTimeField(null=True, editable=False)
-    interrupted_at = AwareDateTimeField(null=True, editable=False)
-    refresh_suppressed_until = AwareDateTimeField(null=True, editable=False)
+    failures = models.PositiveIntegerField(_("failures"), default=0, editable=False)
+    failing_since = AwareDateTimeField(_("failing since"), null=True, editable=False)
+    failure = models.CharField(_("failure"), max_length=500, blank=True, editable=False)
+    failure_verdict = models.CharField(_("verdict of the failure"), max_length=20, blank=True, editable=False)
+    next_attempt_at = AwareDateTimeField(_("next attempt at"), null=True, editable=False)
+    interrupted_at = AwareDateTimeField(_("interrupted at"), null=True, editable=False)
+    refresh_suppressed_until = AwareDateTimeField(_("not refreshed until"), null=True, editable=False)
 
-    lease = models.CharField(max_length=100, blank=True, editable=False)
-    lease_expires_at = AwareDateTimeField(null=True, editable=False)
+    lease = models.CharField(_("lease"), max_length=100, blank=True, editable=False)
+    lease_expires_at = AwareDateTimeField(_("lease expires at"), null=True, editable=False)
 
     objects = CredentialQuerySet.as_manager()
 
@@ -130,6 +139,7 @@ class Credential(models.Model):
     has_incident: bool | None = None
 
     class Meta:
+        verbose_name, verbose_name_plural = _("credential"), _("credentials")
         ordering = ["upstream", "account"]
         # What the admin lets people do; rows are added and changed by what upstreams answer.
         default_permissions = ["view", "delete"]

@@ -31,25 +31,28 @@ class Event(models.Model):
         REBOUND = "rebound", _("bound to other settings")
         CONFIGURED = "configured", _("configured")
 
-    credential = models.ForeignKey(Credential, models.SET_NULL, null=True, related_name="events")
-    upstream = ExactCharField(max_length=100)
-    account = ExactCharField(max_length=255)
-    at = AwareDateTimeField(default=host_now)
-    kind = models.CharField(max_length=20, choices=Kind)
-    state_before = models.CharField(max_length=20, blank=True)
-    state = models.CharField(max_length=20, blank=True)
-    verdict = models.CharField(max_length=20, blank=True)
-    status_code = models.PositiveSmallIntegerField(null=True)
-    seconds = models.FloatField(null=True, help_text=_("How long the upstream took."))
-    access_fingerprint = models.CharField(max_length=12, blank=True)
-    refresh_fingerprint = models.CharField(max_length=12, blank=True)
-    reason = models.CharField(max_length=500, blank=True)
-    by = models.CharField(max_length=255, blank=True, help_text=_("Who asked for it, and in which process."))
+    credential = models.ForeignKey(
+        Credential, models.SET_NULL, verbose_name=_("credential"), null=True, related_name="events"
+    )
+    upstream = ExactCharField(_("upstream"), max_length=100)
+    account = ExactCharField(_("account"), max_length=255)
+    at = AwareDateTimeField(_("time"), default=host_now)
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind)
+    state_before = models.CharField(_("state before"), max_length=20, blank=True)
+    state = models.CharField(_("state"), max_length=20, blank=True)
+    verdict = models.CharField(_("verdict"), max_length=20, blank=True)
+    status_code = models.PositiveSmallIntegerField(_("status code"), null=True)
+    seconds = models.FloatField(_("seconds"), null=True, help_text=_("How long the upstream took."))
+    access_fingerprint = models.CharField(_("fingerprint of the access token"), max_length=12, blank=True)
+    refresh_fingerprint = models.CharField(_("fingerprint of the refresh token"), max_length=12, blank=True)
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
+    by = models.CharField(_("by"), max_length=255, blank=True, help_text=_("Who asked for it, and in which process."))
 
     #: The incident that this event opened or closed if that is to be told, once for all workers; not stored.
     incident: Incident | None = None
 
     class Meta:
+        verbose_name, verbose_name_plural = _("event"), _("events")
         ordering = ["-at", "-pk"]
         indexes = [
             models.Index(fields=["upstream", "account", "-at"], name="jwt_upstream_event_history"),

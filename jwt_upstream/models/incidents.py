@@ -36,25 +36,39 @@ class Incident(models.Model):
     #: The kinds that admins are reminded of while they last; the others may end by themselves.
     REMINDED = NEEDS_HUMAN | {Kind.MISCONFIGURED}
 
-    upstream = ExactCharField(max_length=100)
-    account = ExactCharField(max_length=255, blank=True, help_text=_("Empty if it is the whole upstream's."))
-    credential = models.ForeignKey(
-        Credential, models.SET_NULL, null=True, related_name="incidents", help_text=_("The only one concerned, if so.")
+    upstream = ExactCharField(_("upstream"), max_length=100)
+    account = ExactCharField(
+        _("account"), max_length=255, blank=True, help_text=_("Empty if it concerns the whole upstream.")
     )
-    kind = models.CharField(max_length=20, choices=Kind)
-    reason = models.CharField(max_length=500, blank=True)
+    credential = models.ForeignKey(
+        Credential,
+        models.SET_NULL,
+        verbose_name=_("credential"),
+        null=True,
+        related_name="incidents",
+        help_text=_("The only credential concerned, if it is one."),
+    )
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind)
+    reason = models.CharField(_("reason"), max_length=500, blank=True)
     url = models.CharField(_("URL"), max_length=500, blank=True, help_text=_("What was asked, if it is known."))
-    concerns = models.CharField(max_length=500, blank=True, help_text=_("Whom it concerned when it was told."))
-    generation = models.PositiveBigIntegerField(default=0, help_text=_("Of the tokens that failed last."))
-    since = AwareDateTimeField(default=host_now, help_text=_("When the trouble began."))
-    opened_at = AwareDateTimeField(default=host_now)
-    notified_at = AwareDateTimeField(null=True, help_text=_("When it was due to be told."))
-    closed_at = AwareDateTimeField(null=True)
-    recovery_notified_at = AwareDateTimeField(null=True, help_text=_("When it was due to be told that it is over."))
+    concerns = models.CharField(
+        _("concerns"), max_length=500, blank=True, help_text=_("Whom it concerned when it was told.")
+    )
+    generation = models.PositiveBigIntegerField(
+        _("generation"), default=0, help_text=_("Of the tokens that failed last.")
+    )
+    since = AwareDateTimeField(_("since"), default=host_now, help_text=_("When the trouble began."))
+    opened_at = AwareDateTimeField(_("opened at"), default=host_now)
+    notified_at = AwareDateTimeField(_("told at"), null=True, help_text=_("When it was due to be told."))
+    closed_at = AwareDateTimeField(_("closed at"), null=True)
+    recovery_notified_at = AwareDateTimeField(
+        _("end told at"), null=True, help_text=_("When it was due to be told that it is over.")
+    )
     # NULL rather than False, since NULLs are all different: MariaDB has no unique constraint for some of the rows.
-    is_open = models.BooleanField(null=True, default=True)
+    is_open = models.BooleanField(_("open"), null=True, default=True)
 
     class Meta:
+        verbose_name, verbose_name_plural = _("incident"), _("incidents")
         ordering = [F("is_open").desc(nulls_last=True), "-opened_at", "-pk"]
         constraints = [
             models.UniqueConstraint(fields=["upstream", "account", "is_open"], name="jwt_upstream_one_open_incident")
@@ -86,18 +100,33 @@ class Notice(models.Model):
         RECOVERED = "recovered", _("recovered")
         EXPIRING = "expiring", _("expiring")
 
-    notifier = models.CharField(max_length=200)
-    upstream = ExactCharField(max_length=100)
-    account = ExactCharField(max_length=255, blank=True, help_text=_("Empty if it is the whole upstream's."))
-    kind = models.CharField(max_length=20, choices=Kind)
-    incident = models.ForeignKey(Incident, models.CASCADE, null=True, related_name="notices")
-    expires_at = AwareDateTimeField(null=True, help_text=_("Of a refresh token, or of the upstream's client secret."))
-    due_at = AwareDateTimeField(null=True, help_text=_("Not to be told before; empty if nothing is to be told."))
-    teller = models.CharField(max_length=50, blank=True, help_text=_("Whoever is telling it until it is due again."))
-    attempts = models.PositiveIntegerField(default=0, help_text=_("How often it could not be told."))
-    error = models.CharField(max_length=200, blank=True, help_text=_("Why it could not be told the last time."))
+    notifier = models.CharField(_("notifier"), max_length=200)
+    upstream = ExactCharField(_("upstream"), max_length=100)
+    account = ExactCharField(
+        _("account"), max_length=255, blank=True, help_text=_("Empty if it concerns the whole upstream.")
+    )
+    kind = models.CharField(_("kind"), max_length=20, choices=Kind)
+    incident = models.ForeignKey(
+        Incident, models.CASCADE, verbose_name=_("incident"), null=True, related_name="notices"
+    )
+    expires_at = AwareDateTimeField(
+        _("expires at"), null=True, help_text=_("Of a refresh token, or of the upstream's client secret.")
+    )
+    due_at = AwareDateTimeField(
+        _("due at"), null=True, help_text=_("Not to be told before; empty if nothing is to be told.")
+    )
+    teller = models.CharField(
+        _("teller"), max_length=50, blank=True, help_text=_("Whoever is telling it until it is due again.")
+    )
+    attempts = models.PositiveIntegerField(
+        _("failed attempts"), default=0, help_text=_("How often it could not be told.")
+    )
+    error = models.CharField(
+        _("error"), max_length=200, blank=True, help_text=_("Why it could not be told the last time.")
+    )
 
     class Meta:
+        verbose_name, verbose_name_plural = _("notice"), _("notices")
         ordering = ["pk"]
         constraints = [
             # Where one column is NULL, as it is in each kind's own way, the rows are all different.

@@ -71,7 +71,7 @@ def test_upstream_that_is_down(browser: Client) -> None:
     whole = Incident.objects.create(upstream="erp", kind="down", reason="HTTP 503", since=since)
     found = cards(html := page(browser, UPSTREAMS))
     assert list(found) == ["erp", "crm"]
-    assert found["erp"].startswith("down since 5 hours ago erp: down HTTP 503")
+    assert found["erp"].startswith("down began 5 hours ago erp: down HTTP 503")
     assert f'href="{INCIDENTS}{whole.pk}/change/"' in html
 
 
