@@ -15,7 +15,7 @@ ifneq ($(filter mysql%,$(DATABASE_URL)),)
 DRIVER = requirements/mysql.txt
 endif
 
-.PHONY: help environments demo screenshots test-browser test test-lowest tox test-races chaos test-live test-sdks test-requests lint types migrations translations messages package smoke docs diagrams bench bench-resilience bench-smoke clean python
+.PHONY: help environments demo screenshots test-browser test test-lowest tox test-races chaos test-live test-sdks test-requests lint types migrations translations messages package smoke extras docs diagrams bench bench-resilience bench-smoke clean python
 
 help:
 	@echo "make demo          see it work, on SQLite (DEMO_ARGS=--exit: the story only; --page: the page only)"
@@ -28,7 +28,7 @@ help:
 	@echo "make test-live     run the tests against servers that others wrote (Python, Node.js; Ruby where it is)"
 	@echo "make test-sdks     run the SDKs of docs/howto/sdks.rst with the client and its tokens"
 	@echo "make test-requests run requests' own tests with the client in the place of its Session"
-	@echo "make lint types migrations translations package smoke docs    what CI checks besides"
+	@echo "make lint types migrations translations package smoke extras docs    what CI checks besides"
 	@echo "make messages      bring the message files up to date with the code, and compile them (needs GNU gettext)"
 	@echo "make diagrams      draw the pictures of docs/explanation (needs Graphviz)"
 	@echo "make bench         measure speed and scale side by side with others (BENCH_ARGS=--quick)"
@@ -159,6 +159,10 @@ package: .venv-dev/ready
 smoke: package
 	$(CLEAN) .venv-dev/bin/python -m release.smoke
 	$(CLEAN) .venv-dev/bin/python -m release.tutorials
+
+# The wheel without any extra, and with each alone; mysqlclient needs a C compiler and the client's headers.
+extras: package
+	$(CLEAN) .venv-dev/bin/python -m release.extras
 
 # What the pictures and pages say of the tree must still be so; links lead somewhere, and searches find their page.
 docs: .venv-dev/ready

@@ -34,20 +34,28 @@ def check_site(**_: Any) -> list[CheckMessage]:
 
 
 def check_mail(**_: Any) -> list[CheckMessage]:
-    """Warn, at deployment, that messages about incidents are mailed by a backend that sends nothing."""
-    backend = _mail_backend()
-    if settings.DEBUG or not conf.upstreams or _MAIL not in _notifiers() or backend not in _SENDS_NOTHING:
+    """Warn, at deployment, that messages about incidents are mailed by a backend that sends nothing, or by none."""
+    if settings.DEBUG or not conf.upstreams or _MAIL not in _notifiers():
         return []
-    text = f"Messages about incidents are mailed, but {backend} sends nothing, so no one is told."
-    hint = "Set up a mail backend that sends, or have JWT_UPSTREAM_NOTIFIERS name another channel."
-    return [Warning(text, hint=hint, id="jwt_upstream.W011")]
+    backend = _mail_backend()
+    if backend is None:
+        problem, hint = "MAILERS has no entry 'default'", "Add it"
+    elif backend in _SENDS_NOTHING:
+        problem, hint = f"{backend} sends nothing", "Set up a mail backend that sends"
+    else:
+        return []
+    text = f"Messages about incidents are mailed, but {problem}, so no one is told."
+    return [
+        Warning(text, hint=f"{hint}, or have JWT_UPSTREAM_NOTIFIERS name another channel.", id="jwt_upstream.W011")
+    ]
 
 
-def _mail_backend() -> str:
+def _mail_backend() -> str | None:
     # Since Django 6.1, MAILERS takes the place of EMAIL_BACKEND, which then can't even be read.
-    if hasattr(settings, "MAILERS"):
-        return str(settings.MAILERS.get("default", {}).get("BACKEND", ""))
-    return str(settings.EMAIL_BACKEND)
+    if not hasattr(settings, "MAILERS"):
+        return str(settings.EMAIL_BACKEND)
+    mailer = settings.MAILERS.get("default")
+    return None if mailer is None else str(mailer.get("BACKEND", ""))  # which stands for SMTP
 
 
 def _notifiers() -> Collection[str]:

@@ -124,3 +124,8 @@ def test_mailers(settings: Any) -> None:
     assert found(checks.check_mail()) == ["W011"]
     settings.MAILERS = {"default": {}}
     assert checks.check_mail() == []
+    settings.MAILERS = {"newsletter": {}}
+    (warning,) = checks.check_mail()
+    assert warning.msg == (
+        "Messages about incidents are mailed, but MAILERS has no entry 'default', so no one is told."
+    )
