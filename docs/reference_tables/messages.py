@@ -10,7 +10,10 @@ from jwt_upstream import exceptions
 
 from . import source
 
-_OTHERS = {"CommandError", "InvalidHeader", "InvalidURL", "UnusableAnswer", "NotDiscovered"}
+_OTHERS = {"CommandError", "InvalidHeader", "InvalidURL", "UnusableAnswer", "NotDiscovered", "ForbiddenAddress"}
+_OTHERS |= {"DecryptionError", "Misplaced", "Unbound", "NoSuchState", "ServiceUnavailable", "ServiceWarning"}
+_OTHERS |= {"ArgumentTypeError", "FieldError", "ImportError", "ImproperlyConfigured", "RuntimeError", "TypeError"}
+_OTHERS |= {"ValidationError", "ValueError"}
 #: So many letters make a message that can be looked for; what has fewer passes on what somebody else says.
 _FEWEST_LETTERS = 8
 
@@ -43,4 +46,4 @@ def _is_error(annotation: ast.expr) -> bool:
 
 
 def _shortened(text: str) -> str:
-    return re.sub(r"…[… ]*…", "…", text).strip()
+    return re.sub(r"…[… ]*…", "…", re.sub(r"%\(\w+\)[a-z]", "…", text)).strip()
