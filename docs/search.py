@@ -26,6 +26,11 @@ def found(query: str) -> list[str]:
     return list(dict.fromkeys(page for _, _, page in results))
 
 
+def pages() -> list[str]:
+    """Return all pages."""
+    return list(_index()["docnames"])
+
+
 @cache
 def _index() -> dict[str, Any]:
     written = INDEX.read_text().removeprefix("Search.setIndex(").rstrip().removesuffix(")")
