@@ -7,6 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from release.extras import PARTS
+
 FOLDER = Path(__file__).parent.parent / "requirements"
 
 
@@ -43,3 +45,8 @@ def test_extras() -> None:
     for extra, requirements in project()["optional-dependencies"].items():
         for requirement in requirements:
             assert requirement.replace("opentelemetry-api", "opentelemetry-sdk") in tested, extra
+
+
+def test_extras_are_tried() -> None:
+    """``make extras`` tries each extra alone."""
+    assert {part.extra for part in PARTS} - {""} == {*project()["optional-dependencies"]}
