@@ -68,7 +68,8 @@ def wrong_options() -> Iterator[str]:
     """Yield the options that the reference lacks, and the examples that no backend takes."""
     told = [name for group in options.groups() for name in options.names(group)]
     known: dict[str, Any] = {}
-    for cls in (Backend, *options.classes()):
+    classes: list[type[Backend]] = [Backend, *options.classes()]
+    for cls in classes:
         known |= cls.option_types()
     yield from (f"options.rst: {name}" for name in sorted(set(told) ^ known.keys()))
     for name in told:
