@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Collection
 from enum import StrEnum
 
@@ -15,8 +16,8 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _MOST_HOST_CHARACTERS = 253
 _HEADER = re.compile(r"(?! )[\x20-\x7e]*(?<! )", re.ASCII)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
-#: What ends a segment of a path, or what servers undo to something that does.
-_NOT_IN_PATH = frozenset("/\\%?#;")
+#: What ends a segment of a path, or what servers undo to something that does; some take three more for slashes.
+_NOT_IN_PATH = frozenset("/\\%?#;\N{FRACTION SLASH}\N{DIVISION SLASH}\N{SET MINUS}")
 #: What a text in settings begins with that names a file or a function.
 _REFERENCES = ("file:", "call:")
 
@@ -53,7 +54,9 @@ def _is_port(text: str) -> bool:
 
 
 def _is_segment(text: str) -> bool:
-    return text not in {".", ".."} and not _NOT_IN_PATH & set(text)
+    # Some servers normalize what they have decoded, such as dots and slashes of full width, or drop spaces at its end.
+    spellings = {each.strip(" ") for each in (text, unicodedata.normalize("NFKC", text))}
+    return not spellings & {".", ".."} and not _NOT_IN_PATH & set("".join(spellings))
 
 
 def _is_header(text: str) -> bool:
@@ -75,7 +78,7 @@ def parameter_problem(value: object, places: Collection[Place]) -> str:
     """Return what a parameter must be that goes to these places, and isn't; "" if it may go there."""
     if not isinstance(value, str) or not 0 < len(value) <= MOST_CHARACTERS or not value.isprintable():
         return f"1 to {MOST_CHARACTERS} printable characters"
-    if set("{}") & set(value) or value.startswith(_REFERENCES):
+    if set("{}") & set(value) or is_reference(value):
         return "without braces, and not begin with file: or call:"
     return _problem_there(value, places)
 
@@ -84,11 +87,16 @@ def secret_problem(value: object, places: Collection[Place], *, has_lines: bool 
     """Return what a secret must be that goes to these places, and isn't; "" if it may go there."""
     if not isinstance(value, str) or not 0 < len(value) <= MOST_SECRET_CHARACTERS or "\0" in value:
         return f"1 to {MOST_SECRET_CHARACTERS} characters, none of them NUL"
-    if value.startswith(_REFERENCES):
+    if is_reference(value):
         return "a secret itself, and not begin with file: or call:"
     if not has_lines and not value.isprintable():
         return "printable characters on one line"
     return _problem_there(value, places)
+
+
+def is_reference(text: object) -> bool:
+    """Tell whether a text names a file or a function, as those of secrets in settings may."""
+    return isinstance(text, str) and text.startswith(_REFERENCES)
 
 
 def _problem_there(value: str, places: Collection[Place]) -> str:
@@ -97,9 +105,10 @@ def _problem_there(value: str, places: Collection[Place]) -> str:
 
 
 def is_allowed_host(host: str, hosts: Collection[str]) -> bool:
-    """Tell whether a host is one of these: itself, or below one that begins with a dot."""
-    host = host.lower()
-    return any(host.endswith(each.lower()) if each.startswith(".") else host == each.lower() for each in hosts)
+    """Tell whether a host is one of these: itself, or the name of one below a domain that begins with a dot."""
+    host, domains = host.lower(), tuple(each.lower() for each in hosts)
+    is_below = host.endswith(tuple(each for each in domains if each.startswith(".")))
+    return host in domains or (is_below and is_host(host))
 
 
 def is_host_rule(text: object) -> bool:

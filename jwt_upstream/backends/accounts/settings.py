@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -16,7 +17,7 @@ from jwt_upstream.tokens import NOTHING, Secrets
 
 from .declaration import Declared
 from .places import FIXED, MIXED, SECRETS, TEMPLATES, Use, uses
-from .rules import Place, is_allowed_host, is_host, parameter_problem, secret_problem
+from .rules import Place, is_allowed_host, is_host, is_reference, parameter_problem, secret_problem
 
 _IN_URL = {Place.LABEL, Place.HOST, Place.PORT, Place.PATH}
 
@@ -60,6 +61,11 @@ class Accounts:
         return str(self._written["BASE_URL"])
 
     @property
+    def _login(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._written.get("LOGIN", {})
+        return found
+
+    @property
     def has_login(self) -> bool:
         """Whether LOGIN in settings is made of what each account has of its own."""
         return any(use.where == "LOGIN" for use in self._uses)
@@ -76,6 +82,7 @@ class Accounts:
                 yield f"ACCOUNTS names {name!r}, which no setting uses as {{{name}}}"
         yield from self._check_collisions()
         yield from self._check_places()
+        yield from self._check_references()
 
     def _check_collisions(self) -> Iterator[str]:
         options = self._written.get("OPTIONS", {})
@@ -92,6 +99,12 @@ class Accounts:
                 problem = "which is the same for all accounts"
             if problem:
                 yield f"{use.where} has {{{use.name}}}, {problem}"
+
+    def _check_references(self) -> Iterator[str]:
+        for where, text in self._login.items():
+            own = [name for name in placeholders(text) if name in self.declared.names]
+            if own and is_reference(text):
+                yield f"LOGIN[{where!r}] has {{{own[0]}}} in the name of a file or function, which is the same for all"
 
     def _secret_misplaced(self, use: Use) -> str:
         text = self._written.get("OPTIONS", {}).get(use.where)
@@ -167,7 +180,7 @@ class Accounts:
             raise self._misconfigured(values.account, problem)
         parameters = Secrets({name: given[name] for name in self.parameters})
         settings = self._filled(parameters, Secrets({name: secrets[name] for name in self.secrets}))
-        if problem := next(self._astray(settings), ""):
+        if problem := next(chain(self._astray(settings), self._referring(settings)), ""):
             raise self._misconfigured(values.account, problem)
         return settings
 
@@ -196,7 +209,7 @@ class Accounts:
             name: value if name in TEMPLATES else _filled_text(value, values)
             for name, value in self._written.get("OPTIONS", {}).items()
         }
-        login = {name: _filled_text(value, values) for name, value in self._written.get("LOGIN", {}).items()}
+        login = {name: _filled_text(value, values) for name, value in self._login.items()}
         base_url = filled_within(self.base_url, parameters, partial(quote, safe=""))
         return AccountSettings(base_url, options, login, parameters, secrets)
 
@@ -213,6 +226,12 @@ class Accounts:
         if not is_web_address(url) or (origin(url).host or "") != host or not is_ours:
             allowed = f"at {', '.join(hosts)}" if hosts else "the name of a host"
             yield f"parameter {use.name!r} must lead to a host that is {allowed}"
+
+    def _referring(self, settings: AccountSettings) -> Iterator[str]:
+        """Yield which values of a login name a file or a function by what several values make together."""
+        for name, text in settings.login.items():
+            if text != self._login[name] and is_reference(text):
+                yield f"LOGIN[{name!r}] must not begin with file: or call: once values are filled in"
 
     def _url(self, use: Use, settings: AccountSettings) -> str:
         if use.where == "BASE_URL":

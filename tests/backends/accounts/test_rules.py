@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import responses
@@ -12,51 +14,7 @@ from jwt_upstream.accounts import AccountValues
 from jwt_upstream.backends import get_backend
 from jwt_upstream.exceptions import AccountMisconfigured
 from jwt_upstream.tokens import Secrets, TokenPair
-from tests.support.accounts import ACME, SECRETS, shop
-
-#: What turns a label into another host, as the URL standard parses it and OWASP's cheat sheet on SSRF lists it.
-BAD_LABELS = [
-    # another host, and what parsers take for its end
-    *("evil.example.net/", "evil.example.net#", "evil.example.net?", "evil.example.net\\", "evil.example.net:443"),
-    *("user@evil.example.net", "user:word@evil.example.net", "@evil.example.net", "evil.example.net;", "evil.com,a"),
-    *("//evil.example.net", "https://evil.example.net/", "\\\\evil.example.net", "/..//evil.example.net", "a/../b"),
-    # dots, and what normalizes to them
-    *(".", "..", "evil.net.", "a..b", "acme。", "acme．evil", "acme｡evil", "%2e", "a%2eb", "a%00b", "%65vil"),
-    # addresses
-    *("127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1", "169.254.169.254", "①②⑦", "::1"),
-    # characters that are invisible, end a line, or stand for others
-    *("acme\r\nHost: evil", "acme\n", "acme\t", " acme", "acme ", "ac\0me", "ac\u00adme", "ac\u200dme", "acme\u202e"),
-    *(
-        "fa\u00df",
-        "ex\uff41mple",
-        "\u0430cme",
-        "xn--80ak6aa92e",
-        "XN--80ak6aa92e",
-        "ac_me",
-        "ac me",
-        "a<b",
-        "a|b",
-        "a^b",
-    ),
-    *(
-        "-acme",
-        "acme-",
-        "a" * 64,
-        "",
-        "a" * 300,
-        "{access}",
-        "{subdomain}",
-        "file:a",
-        "call:os.getcwd",
-        None,
-        5,
-        ["a"],
-    ),
-]
-BAD_SEGMENTS = [
-    *(".", "..", "../admin", "a/b", "a\\b", "%2f", "%2e%2e", "a%5cb", "eu?x=1", "eu#x", "..;x", "eu;a=1", "/", "\\"),
-    *("eu\r\nX: 1", "eu\0", "\u202eeu", "", "{refresh}", "e\u00fc"),
-]
+from tests.support.accounts import ACME, BAD_HOSTS, BAD_IN_HEADER, BAD_LABELS, BAD_SEGMENTS, SECRETS, SHOP, shop
 
 
 def resolve(**parameters: Any) -> Any:
@@ -66,18 +24,23 @@ def resolve(**parameters: Any) -> Any:
 
 @responses.activate
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [*(("subdomain", value) for value in BAD_LABELS), *(("region", value) for value in BAD_SEGMENTS)],
-    ids=ascii,
+    ("name", "values", "headers"),
+    [
+        ("subdomain", BAD_LABELS, {}),
+        ("region", BAD_SEGMENTS, {}),
+        ("region", [*BAD_SEGMENTS, *BAD_IN_HEADER], {"X-Region": "{region}"}),
+    ],
+    ids=["host", "path", "header"],
 )
-def test_bad_parameter(settings: Any, name: str, value: Any) -> None:
+def test_bad_parameter(settings: Any, name: str, values: list[Any], headers: dict[str, str]) -> None:
     """A parameter that could lead elsewhere is refused with what is allowed, and nothing is sent."""
-    settings.JWT_UPSTREAM = shop()
-    with pytest.raises(
-        AccountMisconfigured, match=f"^shop/acme: nothing was sent: parameter '{name}' must be "
-    ) as got:
-        resolve(**{name: value})
-    assert "client secret" not in str(got.value)
+    settings.JWT_UPSTREAM = shop(OPTIONS={**SHOP["OPTIONS"], "api_headers": headers})
+    said = rf"^shop/acme: nothing was sent: parameter '{name}' must be "
+    for value in values:
+        with pytest.raises(AccountMisconfigured, match=said) as got:
+            resolve(**{name: value})
+            pytest.fail(f"{value!a} is not refused")
+        assert "client secret" not in str(got.value)
     assert not responses.calls
 
 
@@ -104,6 +67,7 @@ def test_good_parameter(settings: Any, name: str, value: str, base_url: str) -> 
             "example.com", "a.example.com.evil.net", "localhost", "10.0.0.1", "a.example.com.", "a@b.example.com",
             "evilexample.com", "1.2.3.4.example.com:80", "a..example.com", "[::1]", "a%2eexample.com",
         ]),
+        ("https://{host}/", {"hosts": [".example.com"]}, ["a" * 63 + ".example.com"], BAD_HOSTS),
         ("https://{host}.com/", {"hosts": ["good.com"]}, ["good", "GOOD"], ["evil", "notgood"]),
         ("https://api-{host}.example.com/", {}, ["eu"], ["eu.evil.net/", "a" * 60]),
         ("http://127.0.0.{host}/", {"hosts": ["127.0.0.2"]}, ["2"], ["1", "02"]),
@@ -142,7 +106,22 @@ def test_hosts_of_options(settings: Any, place: dict[str, Any]) -> None:
             get_backend("shop", AccountValues("acme", {"host": host}))
 
 
-@pytest.mark.parametrize("port", ["0", "65536", "080", "80@evil", "80/", "8a", "-1", "８０", ""])
+def test_hosts_of_several(settings: Any) -> None:
+    """What several parameters make together is the name of a host as well: no "xn--", and not too long a one."""
+    accounts = {"parameters": ["a", "b"]}
+    written = {"BACKEND": "jwt_upstream.backends.Backend", "BASE_URL": "https://{a}{b}.x.{a}.{a}.{a}.example.com/"}
+    for hosts in ({}, {"hosts": [".example.com"]}):
+        settings.JWT_UPSTREAM = {"shop": {**written, "ACCOUNTS": {**accounts, **hosts}}}
+        assert get_backend("shop", AccountValues("acme", {"a": "x", "b": "y"}))
+        for a, b in (("x", "n--80ak6aa92e"), ("a" * 60, "b"), ("a" * 63, "b")):
+            with pytest.raises(AccountMisconfigured, match="parameter 'a' must lead to a host"):
+                get_backend("shop", AccountValues("acme", {"a": a, "b": b}))
+
+
+@pytest.mark.parametrize(
+    "port",
+    ["0", "65536", "080", "80@evil", "80/", "8a", "-1", "８０", "", "443 ", "+80", "8_0", "1e3", "80#", "80\\", 80],
+)
 def test_port(settings: Any, port: str) -> None:
     """A port, which needs a pattern, is a number and nothing else."""
     accounts = {"parameters": {"port": {"pattern": ".*"}}}
@@ -187,3 +166,45 @@ def test_secret_with_braces(settings: Any) -> None:
     request.prepare("GET", backend.base_url)
     backend.authorize(request, TokenPair("an-access-token"))
     assert (request.headers["X-Key"], request.headers["Authorization"]) == ("{access}{now}", "Bearer an-access-token")
+
+
+def test_reference_of_several(settings: Any) -> None:
+    """Values that make up the name of a file together, in a login which may be kept in one, are refused."""
+    accounts = {"parameters": ["a"], "secrets": ["own"]}
+    settings.JWT_UPSTREAM = shop(
+        BASE_URL="https://shop.example.com/", LOGIN={"username": "{a}:{own}", "password": "{own}"}, ACCOUNTS=accounts
+    )
+    settings.JWT_UPSTREAM["shop"]["OPTIONS"] = {}
+    backend = get_backend("shop", AccountValues("acme", {"a": "x"}, Secrets(own="/etc/hostname")))
+    assert backend.automatic_login.read()["username"] == "x:/etc/hostname"
+    for kind in ("file", "call"):
+        with pytest.raises(
+            AccountMisconfigured, match=r"LOGIN\['username'\] must not begin with file: or call:"
+        ) as got:
+            get_backend("shop", AccountValues("acme", {"a": kind}, Secrets(own="/etc/hostname")))
+        assert "/etc/hostname" not in str(got.value)
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("body_format", "parse"), [("json", json.loads), ("form", lambda body: dict(parse_qsl(body)))]
+)
+def test_value_in_fields(settings: Any, body_format: str, parse: Any) -> None:
+    """In fields a value is the text that it is, in JSON as in a form, and makes no other field."""
+    options = {"login_fields": {"tenant": "{own}"}, "body_format": body_format}
+    written = {"BASE_URL": "https://shop.example.com/", "OPTIONS": options, "ACCOUNTS": {"parameters": ["own"]}}
+    settings.JWT_UPSTREAM = {"shop": {"BACKEND": "jwt_upstream.backends.Backend", **written}}
+    responses.post("https://shop.example.com/login", json={"access": "access-1"})
+    for text in (
+        '","admin":true,"x":"',
+        "&admin=1",
+        "a=b;c",
+        "'--",
+        "<!--",
+        "%22%26",
+        "$(id)",
+        "a\\u0022",
+        "\U0001f600",
+    ):
+        get_backend("shop", AccountValues("acme", {"own": text})).login({})
+        assert parse(responses.calls[-1].request.body) == {"tenant": text}

@@ -90,6 +90,14 @@ def test_url_without_host(settings: Any) -> None:
         ({"login_path": "https://{client_id}.com/"}, "which may lead anywhere"),
         ({"login_steps": [{"path": "https://{region}.org/"}]}, "login_steps[0] has {region}, which may lead anywhere"),
         ({"origins": ["https://{region}.org"]}, "origins[0] has {region}, which may lead anywhere"),
+        (
+            {"LOGIN": {"username": "file:/run/{region}", "password": "x"}},
+            "LOGIN['username'] has {region} in the name of",
+        ),
+        (
+            {"LOGIN": {"username": "{region}", "password": "call:own.{client_secret}"}},
+            "in the name of a file or function",
+        ),
         ({"login_fields": {"x": "{regoin}"}}, None),
     ],
 )

@@ -1,0 +1,57 @@
+"""Registering an account: bad values stop at the door, and those that came past it are sent nowhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import responses
+from django.db import connection
+
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.exceptions import AccountMisconfigured
+from jwt_upstream.models import Credential, Event
+from jwt_upstream.tokens import TokenPair
+from tests.support.accounts import ACME, BAD_LABELS, BAD_SEGMENTS, SECRETS, shop
+
+BAD = [*({"subdomain": value} for value in BAD_LABELS), *({"region": value} for value in BAD_SEGMENTS)]
+
+REFUSED = r"^shop/acme: nothing was sent: parameter '"
+
+
+@responses.activate
+def test_bad_values(settings: Any, db: None) -> None:
+    """A bad value is refused by registration, which stores nothing; no row, no event, no request."""
+    settings.JWT_UPSTREAM = shop()
+    for bad in BAD:
+        with pytest.raises(AccountMisconfigured, match=REFUSED):
+            UpstreamClient.register("shop", "acme", parameters={**ACME, **bad}, secrets=SECRETS)
+            pytest.fail(f"{bad!a} is not refused")
+    for secret in ("a\r\nX-Admin: 1", "", "file:/etc/passwd", "call:os.getcwd", "a\0", None, 5, ["a"]):
+        with pytest.raises(AccountMisconfigured, match="secret 'client_secret' must be"):
+            UpstreamClient.register("shop", "acme", parameters=ACME, secrets={"client_secret": secret})  # type: ignore[dict-item]
+    for other in ("BASE_URL", "subdomain ", "__class__", "client_secret", 5):
+        with pytest.raises(AccountMisconfigured, match="there is no parameter"):
+            UpstreamClient.register("shop", "acme", parameters={**ACME, other: "x"}, secrets=SECRETS)  # type: ignore[dict-item]
+    assert not Credential.objects.exists()
+    assert not Event.objects.exists()
+    assert not responses.calls
+
+
+@responses.activate
+def test_bad_values_in_the_database(settings: Any, db: None) -> None:
+    """A bad value that somebody wrote to the row of an account that works is refused by calls, and nothing is sent."""
+    settings.JWT_UPSTREAM = shop()
+    UpstreamClient.register("shop", "acme", parameters=ACME, secrets=SECRETS)
+    client = UpstreamClient("shop", "acme")
+    client.adopt(TokenPair("access-1"))
+    for bad in [*BAD, "acme", 5, []]:
+        if connection.vendor != "sqlite" and {"\\u0000", "\\ud800"} & set(re.findall(r"\\u....", json.dumps(bad))):
+            continue  # which no other database stores
+        Credential.objects.update(parameters={**ACME, **bad} if isinstance(bad, dict) else bad)
+        with pytest.raises(AccountMisconfigured, match=REFUSED):
+            client.get("orders/")
+            pytest.fail(f"{bad!a} is not refused")
+    assert not responses.calls
