@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.core.paginator import Page, Paginator
+from django.core.paginator import InvalidPage, Page, Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.functional import cached_property
@@ -80,9 +81,12 @@ class CredentialList(ChangeList):
         return super().get_ordering_field_columns() if "o" in self.params else {}
 
     def get_results(self, request: HttpRequest) -> None:
-        """Take the rows of the page."""
+        """Take the rows of the page; one that there is no more, since the list is shorter now, leads to the first."""
         super().get_results(request)
-        self.result_list = self.paginator.page(self.page_num).object_list
+        try:
+            self.result_list = self.paginator.page(self.page_num).object_list
+        except InvalidPage:  # which Django only looks for where there are several pages
+            raise IncorrectLookupParameters from None
 
 
 def found(rows: QuerySet[Any], text: str, columns: Sequence[str]) -> QuerySet[Any]:

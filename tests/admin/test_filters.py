@@ -89,3 +89,12 @@ def test_links_to_the_history(browser: Client, query: str) -> None:
     """The filters by date and kind, and the link from a credential to its history, go on working."""
     logged_in("crm")
     assert "crm/default" in page(browser, f"{EVENTS}?{query}")
+
+
+@pytest.mark.parametrize("query", ["?p=2", "?p=2&o=1", "?p=-1", "?p=x"])
+def test_page_that_there_is_no_more(browser: Client, query: str) -> None:
+    """A page of a list that has become shorter since leads to the beginning of the list."""
+    put("crm")
+    response = browser.get(f"{LIST}{query}")
+    assert (response.status_code, response.get("Location", "")) in {(200, ""), (302, f"{LIST}?e=1")}
+    assert "crm" in page(browser, response.get("Location") or LIST)
