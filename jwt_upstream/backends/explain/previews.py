@@ -22,6 +22,7 @@ _SECRET_NAME = re.compile(
 )
 _HARMLESS_NAME = re.compile(r"(type|hint|flow|method|format|algorithm|authentication|path|url|uri)$", re.I)
 _HARMLESS_HEADERS = {"accept", "accept-language", "content-type", "user-agent", "x-amz-target"}
+USER_IN_URL = re.compile(r"(?<=://)[^/@\s]*@")
 _QUERY_FIELD = re.compile(r"(?<=[?&])([^=&#]*)=([^&#]*)")
 _PLACEHOLDER_OR_SCHEME = re.compile(r"\{\w+\}|\b(?:Basic|Bearer|JWT|Token)\b", re.I)
 
@@ -105,7 +106,7 @@ def _preview(build: Callable[[], Request | None]) -> Preview | None:
     text = body.decode() if isinstance(body, bytes) else str(body)
     return Preview(
         str(prepared.method),
-        _QUERY_FIELD.sub(_redacted_query_field, _readable(str(prepared.url))),
+        _redacted_url(_readable(str(prepared.url))),
         headers,
         _readable(text),
     )
@@ -128,12 +129,16 @@ def _is_secret(name: str) -> bool:
 
 def _redacted(name: str, value: Any) -> Any:
     """Return fields with "[…]" in place of values that may be secret by their name or by their form."""
+    if isinstance(value, Mapping) and name.endswith("headers"):
+        return {header: redacted_header(str(header), str(text)) for header, text in value.items()}
     if isinstance(value, Mapping):
         return {inner: _redacted(str(inner), each) for inner, each in value.items()}
     if isinstance(value, list | tuple):
         return [_redacted(name, each) for each in value]
     if not isinstance(value, str):
         return value
+    if name.endswith("path"):
+        return _redacted_url(value)
     if _is_secret(name):
         return _redacted_text(value)
     return value if value.startswith(("http://", "https://", "urn:")) or name == "client_id" else masked(value)
@@ -142,6 +147,11 @@ def _redacted(name: str, value: Any) -> Any:
 def redacted_option(name: str, value: Any) -> Any:
     """Return the value of an option as it may be shown."""
     return _redacted(name, value)
+
+
+def _redacted_url(url: str) -> str:
+    """Return a URL or path without a user's password, and without values of its query that may be secret."""
+    return _QUERY_FIELD.sub(_redacted_query_field, USER_IN_URL.sub("[…]@", url))
 
 
 def _redacted_query_field(field: re.Match[str]) -> str:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from jwt_upstream.backends.base import Backend
 from jwt_upstream.backends.core import shown_url
 
-from .previews import redacted_header, redacted_option
-
-_USER_IN_URL = re.compile(r"(?<=://)[^/@\s]*@")
+from .previews import USER_IN_URL, redacted_option
 
 
 def shown_settings(backend: Backend) -> Iterator[tuple[str, str]]:
@@ -30,10 +27,7 @@ def shown_settings(backend: Backend) -> Iterator[tuple[str, str]]:
 
 
 def _shown(name: str, value: Any) -> str:
-    if isinstance(value, Mapping) and name.endswith("headers"):
-        value = {header: redacted_header(header, str(text)) for header, text in value.items()}
-    else:
-        value = redacted_option(name, value)
+    value = redacted_option(name, value)
     # What is neither may be a function, say, that knows a secret.
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=lambda _: "[…]")
-    return _USER_IN_URL.sub("[…]@", text)
+    return USER_IN_URL.sub("[…]@", text)

@@ -84,6 +84,8 @@ def test_secret_in_a_path() -> None:
     """A key that is part of a configured path is redacted; the rest of the URL stays readable."""
     login = previews(Backend("up", URL, login_path="login?lang=en&api_key=s3cret"))["login"]
     assert login.url == f"{URL}login?lang=en&api_key=[…]"
+    login = previews(Backend("up", URL, login_path="http://bob:hunter2@sso.example.com/"))["login"]
+    assert login.url == "http://[…]@sso.example.com/"
 
 
 def test_values_of_headers() -> None:

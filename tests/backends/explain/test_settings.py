@@ -33,6 +33,11 @@ def test_addresses_are_whole() -> None:
         ({"api_headers": {"X-Shop": SECRETS[0], "Accept": "text/plain"}}, '{"X-Shop": "[…]", "Accept": "text/plain"}'),
         ({"proxies": {"https": f"http://bob:{SECRETS[1]}@proxy:3128"}}, '{"https": "http://[…]@proxy:3128"}'),
         ({"login_fields": {"pin": SECRETS[2], "user": "{username}"}}, '{"pin": "[…]", "user": "{username}"}'),
+        ({"login_path": f"token?key={SECRETS[0]}&v=1"}, "token?key=[…]&v=1"),
+        (
+            {"login_steps": [{"path": "a?pin=4711", "headers": {"X": SECRETS[0]}}]},
+            '[{"path": "a?pin=[…]", "headers": {"X": "[…]"}}]',
+        ),
         ({"timeout": (3.05, 20)}, "[3.05, 20]"),
         ({"verify": False}, "false"),
         ({"scope": "read write"}, "read write"),
