@@ -27,7 +27,7 @@ from jwt_upstream.backends.explain import consequence
 from jwt_upstream.binding import Change, described
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamError
-from jwt_upstream.login import adopt, log_out, login
+from jwt_upstream.login import adopt, known_secrets, log_out, login, register
 from jwt_upstream.models import Credential
 from jwt_upstream.refresh import changed_settings, mark_rejected, mismatched, rebind, try_again
 from jwt_upstream.store import queries
@@ -71,8 +71,11 @@ class Page(NamedTuple):
     explanation: str
 
 
-def asked_about(request: HttpRequest, action: str) -> About:
-    """Return what the query names; raises PermissionDenied, and Http404 for an unknown upstream or account."""
+def asked_about(request: HttpRequest, action: str, *, as_written: bool = False) -> About:
+    """Return what the query names; raises PermissionDenied, and Http404 for an unknown upstream or account.
+
+    The backend has what the account has of its own, unless it is wanted ``as_written`` in settings.
+    """
     if not may(request, action):
         raise PermissionDenied
     upstream, account = request.GET.get("upstream", ""), request.GET.get("account")
@@ -80,7 +83,7 @@ def asked_about(request: HttpRequest, action: str) -> About:
     if account is not None and row is None:
         raise Http404
     try:
-        return About(upstream, account, row, get_backend(upstream), "")
+        return About(upstream, account, row, get_backend(upstream, None if as_written else row), "")
     except ImproperlyConfigured as error:
         if row is None and upstream not in conf.upstreams:
             raise Http404 from None
@@ -94,6 +97,7 @@ class Acting(AdminBase):
         """Add a page for each thing that can be done to one account."""
         views = {
             "log_in": self.log_in_view,
+            "register": self.register_view,
             "adopt": self.adopt_view,
             "mark_rejected": self.mark_rejected_view,
             "test": self.test_view,
@@ -131,6 +135,32 @@ class Acting(AdminBase):
             _("Log in"), _("Logged in: %(credential)s."), _("What you type is sent to the upstream, and not stored.")
         )
         return self._asked(request, form, about, do, page)
+
+    @method_decorator(sensitive_post_parameters())
+    @without_variables
+    def register_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for what the account has of its own, and store it; nothing is sent."""
+        about = asked_about(request, "log_in", as_written=True)
+        if about.backend is None or about.backend.accounts is None:
+            raise Http404
+        accounts, row = about.backend.accounts, about.credential
+        stored = row.parameters if row and isinstance(row.parameters, dict) else {}
+        parameters = {name: str(stored.get(name, "")) for name in accounts.parameters}
+        form = forms.OwnValuesForm(
+            parameters, accounts.secrets, known_secrets(row).keys(), about.account, forms.taken(request)
+        )
+
+        def do() -> Credential:
+            return register(
+                about.upstream, form.account, parameters=form.parameters(), secrets=form.secrets(), by=by(request)
+            )
+
+        explanation = _(
+            "Secrets are stored encrypted. Nothing is sent. With another parameter the stored tokens are sent nowhere "
+            "until somebody logs in, or confirms that they are for it too."
+        )
+        title = _("Change the account") if row else _("Add account")
+        return self._asked(request, form, about, do, Page(title, _("Stored: %(credential)s."), explanation))
 
     @method_decorator(sensitive_post_parameters())
     @without_variables

@@ -18,8 +18,9 @@ from django.utils.translation import ngettext
 from jwt_upstream.backends import get_backend
 from jwt_upstream.binding import BASE_PATH
 from jwt_upstream.exceptions import UpstreamNotConfigured
+from jwt_upstream.login import known_secrets
 from jwt_upstream.models import Credential, Incident
-from jwt_upstream.names import command
+from jwt_upstream.names import command, harmless
 from jwt_upstream.recorded import translated
 from jwt_upstream.refresh import (
     NOT_RENEWABLE,
@@ -65,7 +66,7 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
     show_full_result_count = False
     actions = ["try_again", "rebind", "log_out"]
     fieldsets = [
-        (None, {"fields": ["upstream", "account", "username"]}),
+        (None, {"fields": ["upstream", "account", "username", "own_values"]}),
         (_("State"), {"fields": ["badge", "from_when", "why", "what_now", "incidents"]}),
         (_("Tokens"), {"fields": ["access", "refresh", "obtained", "bound_to", "generation"]}),
         (_("Refresh"), {"fields": ["worked", "refreshing", "failure", "next_attempt", "interrupted", "suppressed"]}),
@@ -173,6 +174,13 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
         """Return the refresh token's fingerprint and expiry."""
         return cells.token(credential.refresh_token, credential.refresh_expires_at)
 
+    @admin.display(description=_("of its own"), empty_value="")
+    def own_values(self, credential: Credential) -> str:
+        """Return the parameters of the account, and which secrets it has."""
+        stored = credential.parameters if isinstance(credential.parameters, dict) else {}
+        said = [f"{name} {harmless(str(value))}" for name, value in stored.items()]
+        return ", ".join([*said, *(f"{name} […]" for name in known_secrets(credential))])
+
     @admin.display(description=_("obtained for"), empty_value="")
     def bound_to(self, credential: Credential) -> str:
         """Return what the tokens are used for, and for nothing else."""
@@ -190,11 +198,12 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
         return super().change_view(request, object_id, form_url, context)
 
     def _actions(self, request: HttpRequest, credential: Credential) -> dict[str, Any]:
-        names = ("log_in", "adopt", "mark_rejected", "test")
+        names = ("log_in", "adopt", "mark_rejected", "test", "register")
         urls = {f"{name}_url": self.act_url(name, credential.upstream, credential.account) for name in names}
         has_tokens = bool(credential.access_token or credential.refresh_token)
         allowed = {
             "can_log_in": may(request, "log_in") and _is_configured(credential.upstream),
+            "has_own_values": _has_own_values(credential.upstream),
             "can_refresh": may(request, "refresh") and has_tokens,
             "can_rebind": may(request, "rebind") and mismatched(credential) is not None,
             "can_log_out": may(request, "log_out") and has_tokens,
@@ -216,6 +225,10 @@ def _is_configured(upstream: str) -> bool:
         return bool(get_backend(upstream))
     except UpstreamNotConfigured:
         return False
+
+
+def _has_own_values(upstream: str) -> bool:
+    return _is_configured(upstream) and get_backend(upstream).accounts is not None
 
 
 def _has_test(upstream: str) -> bool:

@@ -1,8 +1,8 @@
-"""The forms of the actions. What is typed into them is sent to the upstream, and neither stored nor shown again."""
+"""The forms of the actions. No secret that is typed into them is shown again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -64,6 +64,37 @@ class LoginForm(AccountForm):
     def secrets(self) -> Secrets:
         """Return what was typed."""
         return Secrets({name: self.cleaned_data[f"login_{name}"] for name in self._asks})
+
+
+class OwnValuesForm(AccountForm):
+    """Asks for the parameters and secrets of an account; secrets that are ``kept`` may be left empty."""
+
+    def __init__(
+        self,
+        parameters: Mapping[str, str],
+        secrets: Iterable[str],
+        kept: Container[str],
+        account: str | None,
+        data: QueryDict | None,
+    ) -> None:
+        super().__init__(account, data)
+        self._parameters, self._secrets = tuple(parameters), tuple(secrets)
+        for name, value in parameters.items():
+            self.fields[f"parameter_{name}"] = forms.CharField(
+                label=label(name), initial=value, max_length=MAX_NAME_CHARACTERS, widget=forms.TextInput(_OFF)
+            )
+        for name in self._secrets:
+            self.fields[f"secret_{name}"] = field = _secret(name, required=name not in kept)
+            field.help_text = _("Leave it empty to keep the one that is stored.") if name in kept else ""
+
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters."""
+        return {name: self.cleaned_data[f"parameter_{name}"] for name in self._parameters}
+
+    def secrets(self) -> Secrets:
+        """Return the secrets that were typed."""
+        typed = {name: self.cleaned_data[f"secret_{name}"] for name in self._secrets}
+        return Secrets({name: secret for name, secret in typed.items() if secret})
 
 
 class AdoptForm(AccountForm):

@@ -52,6 +52,7 @@ class Card:
     chart: str = ""
     settings: list[tuple[str, str]] = field(default_factory=list)
     log_in_url: str = ""
+    register_url: str = ""
     note: str = ""
 
 
@@ -87,6 +88,7 @@ class Overview(Acting):
             card.chart = of_upstream(alias)
         if backend and may(request, "log_in"):
             card.log_in_url = self.act_url("log_in", alias)
+            card.register_url = self.act_url("register", alias) if backend.accounts else ""
         if mismatched := mismatch_among(rows):
             differs = {"credential": mismatched, "reason": what_differs(mismatched)}
             card.note = _("%(credential)s: %(reason)s.") % differs

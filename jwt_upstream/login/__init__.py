@@ -7,7 +7,7 @@ from .device import DeviceLogin, begin_device_login
 from .first_pair import adopt, login
 from .labels import label
 from .logout import Logout, log_out
-from .registration import register
+from .registration import known_secrets, register
 
 __all__ = [
     "BrowserLogin",
@@ -15,6 +15,7 @@ __all__ = [
     "Logout",
     "adopt",
     "begin_device_login",
+    "known_secrets",
     "label",
     "log_out",
     "login",

@@ -63,13 +63,14 @@ def _merged(template: Backend, row: Credential | None, given: AccountValues) -> 
         **{name: stored[name] for name in template.accounts.parameters if name in stored},
         **given.parameters,
     }
-    known = _readable_secrets(row)
+    known = known_secrets(row)
     secrets = {**{name: known[name] for name in template.accounts.secrets if name in known}, **given.secrets}
     return AccountValues(given.account, parameters, Secrets(secrets))
 
 
-def _readable_secrets(row: Credential | None) -> Secrets:
-    with suppress(DecryptionError):  # they are missing, then
+def known_secrets(row: Credential | None) -> Secrets:
+    """Return the secrets that an account has of its own; none where there is no row, or no key decrypts them."""
+    with suppress(DecryptionError):
         return values_of(row.upstream, row).secrets if row else NOTHING
     return NOTHING
 
@@ -84,7 +85,7 @@ def _changed_parameters(row: Credential, values: AccountValues) -> list[str]:
 
 
 def _changed_secrets(row: Credential, values: AccountValues) -> list[str]:
-    known = _readable_secrets(row)
+    known = known_secrets(row)
     return [name for name in values.secrets if known.get(name) != values.secrets[name]]
 
 

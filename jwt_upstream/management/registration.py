@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 
-from jwt_upstream.accounts import values_of
 from jwt_upstream.backends import Backend, get_backend
-from jwt_upstream.fields import DecryptionError
-from jwt_upstream.login import register
+from jwt_upstream.login import known_secrets, register
+from jwt_upstream.store import queries
 from jwt_upstream.tokens import NOTHING, Secrets
 
 from . import prompts
@@ -75,14 +73,9 @@ def store_values(alias: str, account: str, options: Mapping[str, Any]) -> None:
 
 def _secrets(backend: Backend, account: str, options: Mapping[str, Any]) -> Secrets:
     assert backend.accounts is not None
-    known = NOTHING if options["new_secrets"] else _stored(backend.alias, account)
+    row = queries.find(backend.alias, account, queries.database())
+    known = NOTHING if options["new_secrets"] else known_secrets(row)
     return prompts.secrets([name for name in backend.accounts.secrets if name not in known], options)
-
-
-def _stored(alias: str, account: str) -> Secrets:
-    with suppress(DecryptionError):  # they are asked for anew
-        return values_of(alias, account).secrets
-    return NOTHING
 
 
 def own_login(alias: str, account: str) -> Secrets | None:
