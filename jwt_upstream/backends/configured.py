@@ -6,7 +6,7 @@ import threading
 from collections.abc import Hashable, Mapping
 from copy import deepcopy
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeGuard
 from weakref import WeakValueDictionary
 
 from django.utils.module_loading import import_string
@@ -162,7 +162,7 @@ def _backend_class(where: str, path: Any) -> type[Backend]:
         cls = import_string(path)
     except (ImportError, AttributeError) as error:
         raise UpstreamNotConfigured(f"{where}: BACKEND can't be imported: {error}{_meant(path)}") from error
-    if not (isinstance(cls, type) and issubclass(cls, Backend)):
+    if not _is_backend(cls):
         raise UpstreamNotConfigured(f"{where}: BACKEND {path} is not a subclass of Backend")
     return cls
 
@@ -170,12 +170,18 @@ def _backend_class(where: str, path: Any) -> type[Backend]:
 def _meant(path: Any) -> str:
     module, _, name = str(path).rpartition(".")
     try:
-        found = vars(import_module(module))
+        found = import_module(module)
     except (ImportError, ValueError):
-        module, found = __package__, vars(import_module(__package__))
-    classes = [each for each, cls in found.items() if isinstance(cls, type) and issubclass(cls, Backend)]
+        module, found = __package__, import_module(__package__)
+    # Of ours, a family that nobody has named yet isn't imported.
+    names = getattr(found, "__all__", vars(found))
+    classes = [each for each in names if _is_backend(getattr(found, each, None))]
     closest = closest_name(name, classes)
     return f"; did you mean '{module}.{closest}'?" if closest else ""
+
+
+def _is_backend(cls: Any) -> TypeGuard[type[Backend]]:
+    return isinstance(cls, type) and issubclass(cls, Backend)
 
 
 def _unknown(alias: str) -> str:
