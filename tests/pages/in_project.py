@@ -145,6 +145,17 @@ def test_migrating(crm: FakeUpstream) -> None:
     assert Credential.objects.get(account="user-3").pair.access == "a3"
 
 
+@pytest.mark.django_db
+def test_cache(crm: FakeUpstream) -> None:
+    """The second call is answered by the cache, and that of another account is not."""
+    for account, calls in (("acme", 1), ("acme", 1), ("globex", 2)):
+        crm.logged_in(account)
+        client = shop("cached").cached(account)
+        assert client.get("orders/").json() == [{"id": 7}]
+        assert len(crm.calls) == calls
+        client.cache.close()
+
+
 def test_vault(monkeypatch: pytest.MonkeyPatch) -> None:
     """The function that reads a password returns what the vault's client gives."""
     answer = {"data": {"data": {"password": "s3cret"}}}
