@@ -30,6 +30,16 @@ _CHANGED = {
 PARAMETER = "parameter "
 
 
+_LABELS = {
+    "origin": gettext_lazy("origin"),
+    ORIGINS: gettext_lazy("origins"),
+    _ENDPOINT: gettext_lazy("token endpoint"),
+    "client": gettext_lazy("client"),
+    "audience": gettext_lazy("audience"),
+    "scope": gettext_lazy("scope"),
+}
+
+
 class Change(NamedTuple):
     """Something that tokens were obtained for and that settings name differently now."""
 
@@ -92,6 +102,12 @@ def refreshed(obtained_for: Mapping[str, str], now: Mapping[str, str]) -> dict[s
 def _relative_endpoint(binding: Mapping[str, str]) -> str:
     base = f"{binding.get('origin', '')}{binding.get(BASE_PATH, '')}/"
     return binding.get(_ENDPOINT, "").removeprefix(base)
+
+
+def shown(binding: Mapping[str, str]) -> str:
+    """Return what tokens are bound to, as people read it."""
+    bound = {name: value for name, value in binding.items() if value and name != BASE_PATH}
+    return ", ".join(f"{_LABELS.get(name) or name.replace('_', ' ')} {value}" for name, value in bound.items())
 
 
 def described(found: Iterable[Change]) -> str:

@@ -21,7 +21,7 @@ from django.db.models import Lookup
 from django.db.models.lookups import Exact
 from django.db.models.query_utils import DeferredAttribute
 from django.utils import timezone
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext, gettext_noop
 
 __all__ = [
     "AwareDateTimeField",
@@ -115,9 +115,10 @@ def keys() -> tuple[str, ...]:
 
 def key_names() -> list[str]:
     """Return where each of the keys in use comes from."""
-    configured = [f"key {number} of JWT_UPSTREAM_ENCRYPTION_KEYS" for number in range(1, len(configured_keys()) + 1)]
+    numbers = range(1, len(configured_keys()) + 1)
+    configured = [gettext("key %(number)d of JWT_UPSTREAM_ENCRYPTION_KEYS") % {"number": each} for each in numbers]
     fallbacks = [f"SECRET_KEY_FALLBACKS[{number}]" for number in range(len(settings.SECRET_KEY_FALLBACKS))]
-    derived = [f"the key derived from {name}" for name in ("SECRET_KEY", *fallbacks)]
+    derived = [gettext("the key derived from %(name)s") % {"name": name} for name in ("SECRET_KEY", *fallbacks)]
     return (configured + derived)[: len(keys())]
 
 

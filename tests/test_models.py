@@ -222,7 +222,7 @@ def test_names() -> None:
     assert str(Credential(upstream="crm", account="ann")) == "crm/ann"
     moment = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
     assert str(Event(upstream="crm", account="ann", kind="locked", at=moment)) == "crm/ann locked 2030-01-02 03:04:05"
-    assert str(Incident(upstream="crm", kind="down", since=moment)) == "crm down since 2030-01-02 03:04:05"
+    assert str(Incident(upstream="crm", kind="down", since=moment)) == "crm: down since 2030-01-02 03:04:05"
 
 
 @pytest.mark.parametrize(

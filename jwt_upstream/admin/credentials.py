@@ -15,8 +15,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from jwt_upstream import binding
 from jwt_upstream.backends import get_backend
-from jwt_upstream.binding import BASE_PATH
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.login import known_secrets
 from jwt_upstream.models import Credential, Incident
@@ -184,8 +184,7 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
     @admin.display(description=_("obtained for"), empty_value="")
     def bound_to(self, credential: Credential) -> str:
         """Return what the tokens are used for, and for nothing else."""
-        bound = {name: value for name, value in credential.obtained_for.items() if value and name != BASE_PATH}
-        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in bound.items())
+        return binding.shown(credential.obtained_for)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

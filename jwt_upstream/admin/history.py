@@ -112,6 +112,11 @@ class IncidentAdmin(ReadOnly, IncidentBase):
         """Search by an index and within bounds; see ``queries.search``."""
         return filters.found(queryset, search_term, self.search_fields), False
 
+    @admin.display(description=_("incident"))
+    def subject(self, incident: Incident) -> str:
+        """Return the upstream and account, or the upstream alone."""
+        return incident.subject
+
     @admin.display(description=_("problem"), ordering="kind")
     def badge(self, incident: Incident) -> str:
         """Return a badge with what is wrong, or was."""

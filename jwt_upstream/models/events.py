@@ -61,4 +61,5 @@ class Event(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{full_name(self.upstream, self.account)} {self.kind} {self.at:%Y-%m-%d %H:%M:%S}"
+        name = full_name(self.upstream, self.account)
+        return f"{name} {self.get_kind_display()} {self.at:%Y-%m-%d %H:%M:%S}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import F
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from jwt_upstream.clock import host_now
@@ -76,7 +77,9 @@ class Incident(models.Model):
         indexes = [models.Index(fields=["closed_at"], name="jwt_upstream_closed")]
 
     def __str__(self) -> str:
-        return f"{self.subject} {self.kind} since {self.since:%Y-%m-%d %H:%M:%S}"
+        text = gettext("%(subject)s: %(kind)s since %(when)s")
+        about = {"subject": self.subject, "kind": self.get_kind_display()}
+        return text % {**about, "when": f"{self.since:%Y-%m-%d %H:%M:%S}"}
 
     @property
     def subject(self) -> str:
@@ -141,4 +144,5 @@ class Notice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{full_name(self.upstream, self.account)} {self.kind} by {self.notifier}"
+        about = {"subject": full_name(self.upstream, self.account), "kind": self.get_kind_display()}
+        return gettext("%(subject)s: %(kind)s by %(notifier)s") % {**about, "notifier": self.notifier}

@@ -294,4 +294,4 @@ def test_tidying(settings: Any) -> None:
     assert kinds() == ["opened", "opened"]
     pass_time(8 * DAY)
     outbox.tidy(USING)
-    assert [str(notice) for notice in Notice.objects.all()] == ["up/cid opened by jwt_upstream.alerts.mail"]
+    assert [str(notice) for notice in Notice.objects.all()] == ["up/cid: opened by jwt_upstream.alerts.mail"]

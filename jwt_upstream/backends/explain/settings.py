@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from jwt_upstream.backends.base import Backend
 from jwt_upstream.backends.core import shown_url
 
@@ -16,10 +18,10 @@ def shown_settings(backend: Backend) -> Iterator[tuple[str, str]]:
     """Yield what a backend was made of, by name: its class, its addresses, and the options that are set."""
     yield "BACKEND", type(backend).__name__
     yield "BASE_URL", backend.base_url
-    paths = ("login_path", "refresh_path", "test_path") if backend.has_token_endpoint else ("test_path",)
-    for name in paths:
-        if path := getattr(backend, name):
-            yield name.replace("_path", " URL"), shown_url(backend.url(path), backend.own_secrets)
+    labels = {"login_path": _("login URL"), "refresh_path": _("refresh URL"), "test_path": _("test URL")}
+    for name, label in labels.items():
+        if (path := getattr(backend, name)) and (backend.has_token_endpoint or name == "test_path"):
+            yield label, shown_url(backend.url(path), backend.own_secrets)
     for name, value in sorted(backend._options.items()):
         yield name, _shown(name, value)
     if backend.automatic_login:
