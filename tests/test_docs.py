@@ -241,13 +241,13 @@ def test_notifiers(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatc
     settings.JWT_UPSTREAM, settings.JWT_UPSTREAM_SITE_URL = found["JWT_UPSTREAM"], found["JWT_UPSTREAM_SITE_URL"]
     upstream.answers["/hook"] = Answer(200, {})
     assert check_settings() == []
-    trouble = Trouble("crm", "acme", "locked", datetime.now(UTC), reason="Account is disabled.", link="https://x/1")
+    trouble = Trouble("crm", "acme", "locked", datetime.now(UTC), reason="<!channel> is disabled.", link="https://x/1")
     alert = Alert("crm", "opened", (trouble,), {"locked": 1})
     for name in ("slack", "sentry"):
         found[name](alert)
     webhook(alert)
     by_slack, by_webhook = upstream.seen
-    assert by_slack.json() == {"text": "*crm/acme is locked*\nAccount is disabled.\nhttps://x/1"}
+    assert by_slack.json() == {"text": "*crm/acme is locked*\n&lt;!channel&gt; is disabled.\nhttps://x/1"}
     assert found["is_genuine"]("s3cret", by_webhook.headers, by_webhook.body)
     assert not found["is_genuine"]("s3cret", by_webhook.headers, by_webhook.body + b" ")
     assert not found["is_genuine"]("other", by_webhook.headers, by_webhook.body)
@@ -270,7 +270,7 @@ def _sentry(events: list[Any]) -> Any:
             assert (name, value) == ("upstream", "crm")
 
         def set_context(self, name: str, value: dict[str, str]) -> None:
-            assert (name, value) == ("incidents", {"crm/acme": "Account is disabled."})
+            assert (name, value) == ("incidents", {"crm/acme": "<!channel> is disabled."})
 
     def capture_message(text: str, level: str) -> None:
         assert level == "error"
