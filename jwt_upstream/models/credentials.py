@@ -11,6 +11,7 @@ from django.db import models, router, transaction
 from django.db.models import F
 from django.dispatch import Signal
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from jwt_upstream import remedies
 from jwt_upstream.clock import Clock, host_now
@@ -78,7 +79,7 @@ class Credential(models.Model):
     class State(models.TextChoices):
         """Active, or the reason why a human must act."""
 
-        ACTIVE = "active", _("active")
+        ACTIVE = "active", pgettext_lazy("state", "active")  # not as Django says it of a user
         LOGGED_OUT = "logged_out", _("logged out")
         REJECTED = "rejected", _("rejected")
         LOCKED = "locked", _("locked")
