@@ -7,7 +7,6 @@ import asyncio
 import inspect
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +24,7 @@ from tests.pages.test_project import FILE
 from tests.support.pages import DOCS, blocks
 
 TESTS = DOCS.parent / "tests"
-PAGES = ["../README.rst", *sorted(page.relative_to(DOCS).as_posix() for page in DOCS.glob("*/*.rst"))]
+PAGES = ["../README.rst", *sorted(page.relative_to(DOCS).as_posix() for page in DOCS.glob("*/**/*.rst"))]
 #: Who runs the blocks of a page that are neither settings nor files of the pages' project.
 BY_OTHERS = {
     "../README.rst": "pages/test_project.py",
@@ -41,6 +40,7 @@ BY_OTHERS = {
     "howto/sdks.rst": "sdks/page.py",
     "howto/servers.rst": "support/servers.py",
     "howto/timers.rst": "test_tasks.py",
+    "reference/backends/lexik.rst": "backends/test_lexik.py",
     "reference/client.rst": "pages/test_every_block.py",
     "reference/monitoring.rst": "test_docs.py",
     "reference/signals.rst": "pages/test_every_block.py",
@@ -65,18 +65,23 @@ def written(block: str) -> list[str]:
     return names if len(names) == len(statements) else []
 
 
-def upstreams(block: str) -> Iterable[Any]:
-    """Return the upstreams that a part of JWT_UPSTREAM describes, or the one of which it says some of the settings."""
-    found = eval(f"{{{block}\n}}", {"env": str})
-    return [{"BASE_URL": "https://x.example.com/", **found}] if next(iter(found)).isupper() else found.values()
+def upstreams(page: str, block: str) -> list[Any]:
+    """Return the upstreams that a part of JWT_UPSTREAM describes, or one that has the settings or options it shows."""
+    found: dict[str, Any] = eval(f"{{{block}\n}}", {"env": str})
+    if all(isinstance(each, dict) and "BASE_URL" in each for each in found.values()):
+        return list(found.values())
+    described = re.search(r"autoclass:: (jwt_upstream\.backends\.\w+Backend)", (DOCS / page).read_text())
+    given = {"BACKEND": described[1]} if described else {}
+    told = found if next(iter(found)).isupper() else {"OPTIONS": found}
+    return [{**given, "BASE_URL": "https://x.example.com/", **told}]
 
 
-# A backend of the reader's own has a test of its own.
+# A backend of the reader's own has a test of its own, and so have all settings that name one of ours.
 SETTINGS = [
     (page, block)
     for page in PAGES
     for block in blocks(page, "python")
-    if is_settings(block) and page != "howto/own_backend.rst"
+    if is_settings(block) and page != "howto/own_backend.rst" and not ("/backends/" in page and '"BACKEND"' in block)
 ]
 
 
@@ -84,7 +89,7 @@ SETTINGS = [
 def test_settings(page: str, block: str, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The settings that a page shows have no errors."""
     if not written(block):
-        for configured in upstreams(block):
+        for configured in upstreams(page, block):
             assert list(make_backend("x", configured).check()) == []
         return
     (tmp_path / "encryption.key").write_text(KEY)
