@@ -80,8 +80,9 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
     suppressed = _time("refresh_suppressed_until", _("not refreshed after a 401 until"))
 
     def get_paginator(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any) -> Any:
-        """Put trouble first, unless the user asks for another order."""
-        kind = filters.BoundedPaginator if request.GET.get("o") else filters.TroubleFirst
+        """Put trouble first, unless the user asks for another order; the admin's own history has pages, too."""
+        is_sorted = request.GET.get("o") or queryset.model is not Credential
+        kind = filters.BoundedPaginator if is_sorted else filters.TroubleFirst
         return kind(queryset, *args, **kwargs)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[filters.CredentialList]:

@@ -98,3 +98,8 @@ def test_page_that_there_is_no_more(browser: Client, query: str) -> None:
     response = browser.get(f"{LIST}{query}")
     assert (response.status_code, response.get("Location", "")) in {(200, ""), (302, f"{LIST}?e=1")}
     assert "crm" in page(browser, response.get("Location") or LIST)
+
+
+def test_history_of_the_admin(browser: Client) -> None:
+    """The admin's own history of a credential, to which no page leads, can be opened."""
+    assert "crm/default" in page(browser, f"{LIST}{put('crm').pk}/history/")
