@@ -13,7 +13,7 @@ from jwt_upstream.clock import host_now
 from jwt_upstream.fields import DecryptionError, Encrypted, Misplaced
 from jwt_upstream.formatting import relative
 from jwt_upstream.models import Credential, Event, Incident
-from jwt_upstream.refresh import needs_rebinding
+from jwt_upstream.refresh import needs_rebinding, values_problem
 from jwt_upstream.tokens import fingerprint
 from jwt_upstream.tracebacks import without_variables
 
@@ -27,8 +27,11 @@ _COLOURS = {
 def of_credential(credential: Credential) -> str:
     """Return a badge with the state, "degraded" or "failing" (once the token has expired) if refreshes fail.
 
-    "mismatched" if the tokens were obtained for other settings.
+    "mismatched" if the tokens were obtained for other settings, "misconfigured" if what the account has of its own is
+    not what settings allow.
     """
+    if values_problem(credential):
+        return badge("bad", _("misconfigured"))
     if needs_rebinding(credential):
         return badge("bad", _("mismatched"))
     if credential.state == Credential.State.ACTIVE and credential.failures:

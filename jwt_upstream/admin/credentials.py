@@ -29,6 +29,7 @@ from jwt_upstream.refresh import (
     needs_rebinding,
     never_expires,
     rebinding,
+    values_problem,
     what_differs,
 )
 
@@ -121,6 +122,8 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
     @admin.display(description=_("reason"), empty_value="")
     def problem(self, credential: Credential) -> str:
         """Return why it needs a human, why its refresh fails, or that it can't be refreshed."""
+        if wrong := values_problem(credential):
+            return wrong
         if credential.needs_human:
             return translated(credential.reason)
         if needs_rebinding(credential):
@@ -145,6 +148,9 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
     @admin.display(description=_("what to do"), empty_value="")
     def what_now(self, credential: Credential) -> str:
         """Return what a person should do, if anything."""
+        if wrong := values_problem(credential):
+            text = _("Change the account: %(problem)s")
+            return text % {"problem": wrong}
         if needs_rebinding(credential):
             return capfirst(f"{what_differs(credential)}: {rebinding(credential)}")
         if credential.needs_human or (needs_login_soon(credential) and not credential.failures):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from typing import Any, NamedTuple
 
 from django.core.management.base import CommandError
@@ -51,16 +52,18 @@ class _RecordingClient(UpstreamClient):
         return self._backend
 
 
-def _recording(alias: str) -> tuple[Backend, Answers]:
+def _recording(alias: str, account: str) -> tuple[Backend, Answers]:
     """Return a backend of our own, and the list in which it records the answers that it gets."""
     backend, answers = make_backend(alias, written_settings(alias)), Answers()
+    if backend.accounts:
+        backend = copy(get_backend(alias, account))
     backend.recorder = lambda where, response: answers.append((where, response))
     return backend, answers
 
 
 def logged_in(alias: str, options: Options) -> Probe:
     """Log in; the pair is stored only with ``--store``, since the user may not be the account's."""
-    backend, answers = _recording(alias)
+    backend, answers = _recording(alias, options["account"])
     credentials = prompts.credentials(alias, backend.login_asks, options)
     message, is_done = _log_in(backend, options["account"], credentials, is_stored=options["store"])
     if is_done and not answers:
@@ -85,8 +88,8 @@ def _log_in(backend: Backend, account: str, credentials: Mapping[str, str], *, i
 
 def refreshed(alias: str, options: Options) -> Probe:
     """Refresh as the app does, under a lease, so that the new pair is stored whatever happens to the command."""
-    backend, answers = _recording(alias)
     account = options["account"]
+    backend, answers = _recording(alias, account)
     secrets = _stored_secrets(alias, account)
     try:
         refresh(find(alias, account), backend=backend)
@@ -112,7 +115,7 @@ def _instead(alias: str, account: str) -> str:
 
 def called(alias: str, options: Options) -> Probe:
     """GET a path as a view would, including a refresh and a second attempt."""
-    backend, answers = _recording(alias)
+    backend, answers = _recording(alias, options["account"])
     secrets = _stored_secrets(alias, options["account"])
     with _RecordingClient(backend, options["account"]) as client:
         try:

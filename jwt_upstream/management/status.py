@@ -18,7 +18,14 @@ from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential, Incident
 from jwt_upstream.recorded import translated
-from jwt_upstream.refresh import needs_login_soon, needs_rebinding, never_expires, rebinding, what_differs
+from jwt_upstream.refresh import (
+    needs_login_soon,
+    needs_rebinding,
+    never_expires,
+    rebinding,
+    values_problem,
+    what_differs,
+)
 from jwt_upstream.store import queries
 from jwt_upstream.tokens import fingerprint
 
@@ -28,6 +35,8 @@ State = Credential.State
 NEVER = gettext_noop("not logged in")
 #: The state of one whose tokens were obtained for other settings than this process has; it is stored nowhere.
 MISMATCHED = gettext_noop("mismatched")
+#: The state of one whose own parameters or secrets are not what settings allow; likewise.
+MISCONFIGURED = gettext_noop("misconfigured")
 INACTIVE_STATES = [state for state in State.values if state != State.ACTIVE]
 #: How many active credentials of an upstream are decrypted to see whether a key is lost, if not all are shown.
 _SAMPLE_ROWS = 10
@@ -54,7 +63,7 @@ class Status:
     """The state of one credential, or of a configured upstream that has none; no field holds a secret.
 
     ``can_be_renewed`` is false for one that works now, but will need a human once its access token has expired.
-    ``never_expires`` is true for keys.
+    ``never_expires`` is true for keys. ``parameters`` are those that the account has of its own, None if it has none.
     """
 
     upstream: str
@@ -76,6 +85,7 @@ class Status:
     next_attempt_at: datetime | None = None
     can_be_renewed: bool = True
     never_expires: bool = False
+    parameters: Any = None
 
     @property
     def label(self) -> str:
@@ -170,9 +180,18 @@ def _missing(alias: str | None, tallies: Sequence[Tally]) -> list[Status]:
 
 
 def _never_logged_in(alias: str) -> Status:
+    if _has_accounts(alias):
+        return Status(alias, None, NEVER, needs_human=False, reason=_("no account is registered yet"))
     if _logs_in_by_itself(alias):
         return Status(alias, None, NEVER, needs_human=False, reason=_("logs in by itself at the first call"))
     return Status(alias, None, NEVER, needs_human=True, remedy=Credential(upstream=alias).remedy)
+
+
+def _has_accounts(alias: str) -> bool:
+    try:
+        return get_backend(alias).accounts is not None
+    except UpstreamNotConfigured:
+        return False
 
 
 def _logs_in_by_itself(alias: str) -> bool:
@@ -228,10 +247,15 @@ def _status(row: Credential) -> Status:
     except DecryptionError as error:
         if row.state == State.ACTIVE:  # there was no call since the key was lost
             row.state, row.reason = State.UNREADABLE, error.reason
-    if needs_rebinding(row):
+    problem = values_problem(row)
+    if problem:
+        row.state, row.reason = MISCONFIGURED, problem
+    elif needs_rebinding(row):
         row.state, row.reason = MISMATCHED, what_differs(row)
     fields |= {name: getattr(row, name) for name in _COLUMNS}
-    fields["reason"] = translated(row.reason)
+    fields |= {"reason": translated(row.reason), "parameters": row.parameters or None}
+    if problem:
+        return Status(needs_human=True, remedy=f"{row.log_in_command} --set NAME=VALUE", **fields)
     if row.state == MISMATCHED:
         return Status(needs_human=True, remedy=rebinding(row), **fields)
     ends = needs_login_soon(row)

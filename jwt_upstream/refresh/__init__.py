@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .by_hand import Rekeyed, mark_rejected, rebind, rekey, try_again
-from .call import NOT_RENEWABLE, is_renewable, needs_login_soon, never_expires
+from .call import NOT_RENEWABLE, is_renewable, needs_login_soon, never_expires, values_problem
 from .due import DueCredentials, Leased, in_threads
 from .leader import is_suppressed, mismatch_among, needs_rebinding, stored
 from .protocol import current, refresh
@@ -41,6 +41,7 @@ __all__ = [
     "release_token",
     "stored",
     "try_again",
+    "values_problem",
     "what_differs",
     "write_or_raise",
 ]

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
 from jwt_upstream.clock import elapsed
-from jwt_upstream.exceptions import UpstreamMisconfigured, UpstreamNotConfigured
+from jwt_upstream.exceptions import AccountMisconfigured, UpstreamMisconfigured, UpstreamNotConfigured
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import Secrets, TokenPair, fingerprints
 
@@ -88,6 +88,17 @@ def needs_login_soon(row: Credential) -> bool:
         return not row.needs_human and not is_renewable(get_backend(row.upstream, row), row)
     except UpstreamNotConfigured:
         return False
+
+
+def values_problem(row: Credential) -> str:
+    """Return what is wrong with what an account has of its own, "" for nothing; settings that are wrong tell it."""
+    try:
+        get_backend(row.upstream, row)
+    except AccountMisconfigured as error:
+        return error.reason
+    except UpstreamNotConfigured:
+        return ""
+    return ""
 
 
 def never_expires(row: Credential) -> bool:

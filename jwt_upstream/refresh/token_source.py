@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from contextlib import suppress
+from copy import copy
 from functools import partial
 
 from requests import Response
@@ -168,7 +169,13 @@ def _fits(token: Token, backend: Backend) -> bool:
 
 
 def _own_backend(backend: Backend, row: Credential) -> Backend:
-    return backend if backend.accounts is None else get_backend(backend.alias, row)
+    if backend.accounts is None:
+        return backend
+    own = get_backend(backend.alias, row)
+    if backend.recorder:
+        own = copy(own)
+        own.recorder = backend.recorder
+    return own
 
 
 def _stored_account(alias: str, account: str) -> Credential | AccountValues:

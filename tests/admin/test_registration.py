@@ -11,7 +11,7 @@ from django.test import Client
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential, Event
 from tests.support.accounts import ACME, SECRETS, shop
-from tests.support.admin_pages import UPSTREAMS, act_url, messages_of, own_page, page, staff
+from tests.support.admin_pages import LIST, UPSTREAMS, act_url, messages_of, own_page, page, staff
 
 ADD = act_url("register", "shop", None)
 GIVEN = {"account": "acme", "parameter_subdomain": "acme", "parameter_region": "eu", "secret_client_secret": "hush-1"}
@@ -83,3 +83,16 @@ def test_permission(db: None, permissions: list[str], status: int) -> None:
 def test_upstream_without_accounts(browser: Client) -> None:
     """Where accounts have nothing of their own there is no form."""
     assert browser.get(act_url("register", "crm", None)).status_code == 404
+
+
+def test_what_accounts_have(browser: Client) -> None:
+    """The card of an upstream lists what accounts have of their own, and the list what is wrong with one."""
+    UpstreamClient.register("shop", "acme", parameters=ACME, secrets=SECRETS)
+    card = page(browser, UPSTREAMS)
+    assert "parameters subdomain, region; secrets client_secret" in card
+    assert "https://{subdomain}.shop.example.com/{region}/" in card
+    Credential.objects.update(parameters={**ACME, "subdomain": "evil.net/"})
+    for url in (LIST, own_page(Credential.objects.get())):
+        shown = page(browser, url)
+        assert "misconfigured" in shown
+        assert "must be one label of a host" in shown

@@ -66,6 +66,12 @@ class Accounts:
         return found
 
     @property
+    def summary(self) -> str:
+        """What each account has of its own, in a line."""
+        kinds = {"parameters": self.parameters, "secrets": self.secrets, "hosts": self.declared.hosts}
+        return "; ".join(f"{kind} {', '.join(names)}" for kind, names in kinds.items() if names)
+
+    @property
     def has_login(self) -> bool:
         """Whether LOGIN in settings is made of what each account has of its own."""
         return any(use.where == "LOGIN" for use in self._uses)

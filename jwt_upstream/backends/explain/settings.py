@@ -17,9 +17,11 @@ from .previews import USER_IN_URL, redacted_option
 def shown_settings(backend: Backend) -> Iterator[tuple[str, str]]:
     """Yield what a backend was made of, by name: its class, its addresses, and the options that are set."""
     yield "BACKEND", type(backend).__name__
-    yield "BASE_URL", backend.base_url
+    yield "BASE_URL", backend.base_url if backend.accounts is None else backend.accounts.base_url
+    if backend.accounts:
+        yield "ACCOUNTS", backend.accounts.summary
     labels = {"login_path": _("login URL"), "refresh_path": _("refresh URL"), "test_path": _("test URL")}
-    for name, label in labels.items():
+    for name, label in labels.items() if not backend.is_of_no_account else ():
         if (path := getattr(backend, name)) and (backend.has_token_endpoint or name == "test_path"):
             yield label, shown_url(backend.url(path), backend.own_secrets)
     for name, value in sorted(backend._options.items()):

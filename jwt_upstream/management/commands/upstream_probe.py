@@ -26,6 +26,7 @@ from jwt_upstream.management.arguments import TRY_LATER, UpstreamCommand, add_ac
 from jwt_upstream.management.discoveries import discovery_data, discovery_lines
 from jwt_upstream.management.probe_pages import as_data, preview_lines, reading_lines
 from jwt_upstream.management.probes import PROBES, Probe
+from jwt_upstream.store import queries
 
 _REQUESTS = {
     "login": gettext_lazy("A login would send:"),
@@ -133,6 +134,8 @@ entry for JWT_UPSTREAM is printed; an alias, if there is one, is its name.""")
     def _preview(self, alias: str, options: Mapping[str, Any]) -> None:
         written = written_settings(alias)
         problems, backend = list(check_upstream(alias, written)), make_backend(alias, written)
+        if backend.accounts and not problems and queries.find(alias, options["account"], queries.database()):
+            backend = get_backend(alias, options["account"])
         requests = previews(backend)
         if options["json"]:
             messages = [{"id": each.id, "message": each.msg, "hint": each.hint} for each in problems]
