@@ -209,14 +209,15 @@ class Alert:
     def _of_many(self) -> str:
         name = harmless(self.upstream)
         if self.kind == "recovered":
-            said = ngettext("%(number)d incident is over", "%(number)d incidents are over", self.total)
+            text = ngettext("%(number)d incident is over", "%(number)d incidents are over", self.total)
+            said = text % {"number": self.total}
         elif self.kind == "expiring":
-            said = ngettext("%(number)d login ends within days", "%(number)d logins end within days", self.total)
+            text = ngettext("%(number)d login ends within days", "%(number)d logins end within days", self.total)
+            said = text % {"number": self.total}
         else:
             is_still = self.kind == "reminder"
             said = ", ".join(_counted(kind, number, is_still) for kind, number in sorted(self.counts.items()))
-            return f"{name}: {said}"
-        return f"{name}: {said % {'number': self.total}}"
+        return gettext("%(upstream)s: %(said)s") % {"upstream": name, "said": said}
 
 
 def _counted(kind: str, number: int, is_still: bool) -> str:

@@ -125,7 +125,7 @@ def test_many_at_once(mail_server: MailServer, lock: Lock) -> None:
     assert mail_server.subjects == ["up: 23 accounts are locked"]
     (message,) = mail_server.mails
     text = str(message.get_body(("plain",)).get_content())  # type: ignore[union-attr]  # it has one
-    assert text.count(" is locked since ") == 20
+    assert text.count(" has been locked since ") == 20
     assert "\n… and 3 more. All of them: /admin/jwt_upstream/credential/?upstream=up\n" in text
     assert text.count("manage.py upstream_login") == 1
 
