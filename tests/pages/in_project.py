@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import responses
 from asgiref.testing import ApplicationCommunicator
 from celery import signals
 from django.contrib.auth.models import User
@@ -17,7 +18,7 @@ from django.core.cache import cache
 from django.test import AsyncClient, Client, RequestFactory
 
 from jwt_upstream import tasks
-from jwt_upstream.exceptions import RefreshUnavailable
+from jwt_upstream.exceptions import AccountLocked, RefreshUnavailable
 from jwt_upstream.models import Credential
 from jwt_upstream.testing import FakeUpstream
 
@@ -143,6 +144,20 @@ def test_migrating(crm: FakeUpstream) -> None:
     shop("pipeline").adopt_tokens(backend, user, {"access_token": "a3", "refresh_token": "r3"})
     shop("pipeline").adopt_tokens(backend, user, {"access_token": "a4"})
     assert Credential.objects.get(account="user-3").pair.access == "a3"
+
+
+@pytest.mark.django_db
+def test_ticket(crm: FakeUpstream, settings: Any) -> None:
+    """A program is told in English on a site that speaks German."""
+    settings.LANGUAGE_CODE = "de"
+    settings.JWT_UPSTREAM_NOTIFIERS = ["shop.tickets.ticket"]
+    settings.TICKETS_URL = "https://tickets.example.com/"
+    crm.locked()
+    with responses.RequestsMock() as tickets:
+        title = responses.matchers.json_params_matcher({"title": "crm/default is locked"})
+        tickets.post(settings.TICKETS_URL, match=[title])
+        with pytest.raises(AccountLocked):
+            shop("crm").get("orders/")
 
 
 @pytest.mark.django_db
