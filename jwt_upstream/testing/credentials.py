@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from django.core import mail
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import Error, connections
 
+from jwt_upstream.accounts import AccountValues, values_of
+from jwt_upstream.backends import get_backend
 from jwt_upstream.clock import host_now
-from jwt_upstream.login import adopt
+from jwt_upstream.login import adopt, known_secrets, register
 from jwt_upstream.models import Credential
 from jwt_upstream.store import queries
-from jwt_upstream.tokens import TokenPair
+from jwt_upstream.tokens import Secrets, TokenPair
 
 #: What says that a test may not use the database: Django's ``SimpleTestCase`` (an AssertionError) and pytest-django,
 #: an event loop, and a database that isn't there.
@@ -55,3 +58,19 @@ def has_database() -> bool:
             return True
     except _NO_DATABASE:
         return False
+
+
+def own_values(alias: str, account: str, parameters: Mapping[str, str], secrets: Mapping[str, str]) -> AccountValues:
+    """Return what an account has of its own in a test, which is stored if the test has a database.
+
+    Secrets that are neither given nor stored are "test-NAME".
+    """
+    accounts = get_backend(alias).accounts
+    names = accounts.secrets if accounts else []
+    if not has_database():
+        return AccountValues(
+            account, dict(parameters), Secrets({**{name: f"test-{name}" for name in names}, **secrets})
+        )
+    known = known_secrets(queries.find(alias, account, queries.database()))
+    made = {name: f"test-{name}" for name in names if name not in known}
+    return values_of(alias, register(alias, account, parameters=parameters, secrets={**made, **secrets}, by=BY))

@@ -24,7 +24,7 @@ from jwt_upstream.tokens import TokenPair
 
 from . import answers, over_httpx, over_requests
 from .calls import Answer, Call, Canned
-from .credentials import BY, has_database
+from .credentials import BY, has_database, own_values
 from .server import Refusal, Server
 from .wording import NoSuchState, read_pair, wording
 
@@ -36,7 +36,7 @@ class FakeUpstream:
 
     Calls, logins, refreshes and logouts by ``UpstreamClient`` (awaited ones as well) and by httpx2 and httpx are
     answered in this process, in the words that the upstream's backend reads. At the beginning the account "default"
-    is logged in; the methods that are named after a state put an account, or the upstream, into another one. States
+    is logged in, but none where accounts have parameters of their own: see ``logged_in``. The methods that are named after a state put an account, or the upstream, into another one. States
     of an account are in its row, so they need a test that may use the database; one that may not has a token all the
     same.
 
@@ -70,7 +70,8 @@ class FakeUpstream:
             setting_changed.connect(self._hold_all)
             stack.callback(setting_changed.disconnect, self._hold_all)
             stack.callback(self._release_all)
-            self.logged_in()
+            if not server.backend.accounts:
+                self.logged_in()
             self._stack = stack.pop_all()
         return self
 
@@ -123,12 +124,24 @@ class FakeUpstream:
 
     # -- states
 
-    def logged_in(self, account: str = "default", *, expires_in: float | None = 3600) -> None:
+    def logged_in(
+        self,
+        account: str = "default",
+        *,
+        expires_in: float | None = 3600,
+        parameters: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
         """Accept the account's tokens, which are stored; ends whatever trouble there was.
 
         ``expires_in`` is in seconds; with None the expiry is unknown, and with 0 or less calls begin with a refresh.
+
+        Where ACCOUNTS in settings names them, ``parameters`` and ``secrets`` are stored, secrets that are left out as
+        "test-NAME"; an account that is registered already keeps what it has.
         """
         self._server.accept_all()
+        if self._backend.accounts:
+            self._server.know(own_values(self.alias, account, parameters or {}, secrets or {}))
         self._store(account, Refusal(), expires_in)
 
     def expired(self, account: str = "default", said: Response | None = None) -> None:
@@ -283,7 +296,7 @@ class FakeUpstream:
 
     def _store(self, account: str, refusal: Refusal, expires_in: float | None = 3600) -> None:
         access, refresh = self._server.new_tokens(refusal)
-        pair = self._as_stored(access, refresh)
+        pair = self._as_stored(account, access, refresh)
         expiry = None if expires_in is None else host_now() + timedelta(seconds=expires_in)
         pair = replace(pair, access_expires_at=expiry)
         self._release(account)
@@ -291,10 +304,10 @@ class FakeUpstream:
             adopt(self.alias, account, pair, by=BY)
         else:
             self._held[account] = pair
-            hold_token(self._backend, account, pair)
+            hold_token(self._server.of_account(account), account, pair)
 
-    def _as_stored(self, access: str, refresh: str) -> TokenPair:
-        backend = self._backend
+    def _as_stored(self, account: str, access: str, refresh: str) -> TokenPair:
+        backend = self._server.of_account(account)
         if backend.has_token_endpoint:
             return read_pair(backend, access, refresh if backend.needs_refresh_token else "")
         # A key in OPTIONS is what it is, as the app compares it with the stored one.
@@ -303,7 +316,7 @@ class FakeUpstream:
 
     def _hold_all(self, **_: Any) -> None:
         for account, pair in self._held.items():
-            hold_token(self._backend, account, pair)
+            hold_token(self._server.of_account(account), account, pair)
 
     def _release(self, account: str) -> None:
         if self._held.pop(account, None):

@@ -69,7 +69,8 @@ def _server_of(url: str) -> Server | None:
     serving = [server for server in reversed(_active) if server.serves(url)]
 
     def common(server: Server) -> int:
-        return len(server.backend.base_url) if url.startswith(server.backend.base_url) else 0
+        base_url = server.at(url).base_url
+        return len(base_url) if url.startswith(base_url) else 0
 
     return max(serving, key=common, default=None)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import requests
 from requests import Response
 
+from jwt_upstream.accounts import AccountValues
 from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.backends.core import without_query
 from jwt_upstream.tokens import TokenPair
@@ -49,6 +51,7 @@ class Server:
         self.unexpected: list[str] = []
         self._canned: dict[str, Canned] = {}
         self._refusals: dict[str, Refusal] = {}
+        self._own: dict[str, AccountValues] = {}
         self._issued = self._steps_taken = 0
         self._name = _UNSAFE.sub("-", alias)
         self._token = re.compile(rf"\b{re.escape(self._name)}-(?:access|refresh)-\d+")
@@ -58,6 +61,24 @@ class Server:
     def backend(self) -> Backend:
         """The backend as settings are now."""
         return get_backend(self.alias)
+
+    def know(self, values: AccountValues) -> None:
+        """Answer at the address of an account that has one of its own."""
+        self._own[values.account] = values
+
+    def of_account(self, account: str) -> Backend:
+        """Return the backend of an account, with what it has of its own."""
+        return get_backend(self.alias, self._own[account]) if account in self._own else self.backend
+
+    @property
+    def backends(self) -> list[Backend]:
+        """The backends of the accounts that have an address of their own, or the one of all accounts."""
+        return list(map(self.of_account, self._own)) or [self.backend]
+
+    def at(self, url: str) -> Backend:
+        """Return the backend of the account whose address has most of a URL, or that of all accounts."""
+        there = [backend for backend in self.backends if url.startswith(backend.base_url)]
+        return max(there, key=lambda backend: len(backend.base_url), default=self.backend)
 
     # -- what the test says
 
@@ -87,12 +108,15 @@ class Server:
     def made(self, method: str | None, url: str, headers: Mapping[str, str], body: bytes) -> Call:
         """Return a request as a call."""
         url = without_query(url, self.backend.api_query)
-        return Call(str(method).upper(), url, url.removeprefix(self.backend.base_url), headers, body)
+        return Call(str(method).upper(), url, url.removeprefix(self.at(url).base_url), headers, body)
 
     def serves(self, url: str) -> bool:
         """Tell whether a URL is one of the upstream's, or one that the test has an answer for."""
         there = Call("", url, "", {}, b"").url.partition("?")[0]
-        return self.backend.may_call(url) or any(there in name for name in self._canned)
+        return self._is_ours(url) or any(there in name for name in self._canned)
+
+    def _is_ours(self, url: str) -> bool:
+        return any(backend.may_call(url) for backend in self.backends)
 
     def answer_call(self, call: Call, shown: str) -> Response:
         """Answer a call; ``shown`` has the token. Raises UnexpectedRequest, and what a canned answer raises."""
@@ -121,7 +145,7 @@ class Server:
             return self._logged_in()
 
     def _refused_call(self, call: Call, shown: str) -> Response | None:
-        if not self.backend.may_call(call.url):
+        if not self._is_ours(call.url):
             return None
         refused = self._refusal(shown).call  # compared with None, since a response that is an error is false
         return self.refused_calls if refused is None else refused
@@ -145,6 +169,9 @@ class Server:
         return next((refusal for refusal in found if refusal is not _NOTHING), _NOTHING)
 
     def _found(self, call: Call) -> Canned | None:
+        base_url = self.at(call.url).base_url
+        if call.url.startswith(base_url):  # a canned answer is for all accounts
+            call = replace(call, url=self.backend.base_url + call.url.removeprefix(base_url))
         fitting: Iterator[Canned] = (canned for canned in self._canned.values() if canned.is_for(call))
         return max(fitting, key=lambda canned: canned.has_query, default=None)
 
@@ -154,8 +181,9 @@ class Server:
         return UnexpectedRequest(f"{self.alias}: no canned answer for {call}; there is {known}")
 
     def _is_logout(self, call: Call) -> bool:
-        request = self.backend.revoke_request(TokenPair("access", "refresh"))
-        return request is not None and request.url == call.url.partition("?")[0] and request.method == call.method
+        pair, where = TokenPair("access", "refresh"), (call.method, call.url.partition("?")[0])
+        requests = (backend.revoke_request(pair) for backend in self.backends)
+        return any(request is not None and (request.method, request.url) == where for request in requests)
 
     def _fail(self) -> None:
         if self.failure is not None:
