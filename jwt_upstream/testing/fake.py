@@ -36,9 +36,9 @@ class FakeUpstream:
 
     Calls, logins, refreshes and logouts by ``UpstreamClient`` (awaited ones as well) and by httpx2 and httpx are
     answered in this process, in the words that the upstream's backend reads. At the beginning the account "default"
-    is logged in, but none where accounts have parameters of their own: see ``logged_in``. The methods that are named after a state put an account, or the upstream, into another one. States
-    of an account are in its row, so they need a test that may use the database; one that may not has a token all the
-    same.
+    is logged in, but none where accounts have parameters of their own: see ``logged_in``. The methods that are named
+    after a state put an account, or the upstream, into another one. States of an account are in its row, so they need
+    a test that may use the database; one that may not has a token all the same.
 
     A call for which there is no canned answer raises UnexpectedRequest, an AssertionError, and so does the end of the
     test, in case the code under test has caught that. With ``all_used=True`` a canned answer that no call has got is
