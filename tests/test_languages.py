@@ -25,6 +25,8 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import NotLoggedIn
 from jwt_upstream.models import Credential, Event, Incident
+from jwt_upstream.refresh import in_words, mismatched
+from jwt_upstream.refresh.states import by_state
 from jwt_upstream.views.responses import problem
 from tests.admin.conftest import browser as browser  # a superuser's
 from tests.support.admin_pages import EVENTS, INCIDENTS, LIST, UPSTREAMS, act, act_url, own_page
@@ -203,3 +205,19 @@ def test_recorded_words() -> None:
             recorded.translated("2 of 9 accounts at crm, among them a, b") == "2 von 9 Konten bei crm, darunter a, b"
         )
     assert recorded.translated(reason) == reason
+
+
+def test_errors_in_words(rows: Credential) -> None:
+    """What a person must do is said in their language, while the error itself is English."""
+    put("crm", "gone", state="logged_out", reason="")
+    moved = put("erp", obtained_for={"origin": "https://old.example.com"}, state="active")
+    with translation.override("de"):
+        assert run("upstream_try_again", "crm", "--account", "nobody")[2] == (
+            "crm/nobody wurde nie angemeldet; melden Sie sich an: manage.py upstream_login crm --account nobody"
+        )
+        assert " abgemeldet; melden Sie sich an: " in run("upstream_try_again", "crm", "--account", "gone")[1]
+        error = mismatched(moved)
+        assert error is not None
+        assert "der Ursprung war https://old.example.com und ist jetzt https://erp.example.com" in in_words(error)
+        assert "the origin was https://old.example.com and is https://erp.example.com now" in str(error)
+        assert in_words(by_state(rows)).startswith("crm/acme ist seit ")

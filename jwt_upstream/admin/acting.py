@@ -29,7 +29,7 @@ from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.login import adopt, known_secrets, log_out, login, register
 from jwt_upstream.models import Credential
-from jwt_upstream.refresh import changed_settings, mark_rejected, mismatched, rebind, try_again
+from jwt_upstream.refresh import changed_settings, in_words, mark_rejected, mismatched, rebind, try_again
 from jwt_upstream.store import queries
 from jwt_upstream.tracebacks import without_variables
 
@@ -206,7 +206,7 @@ class Acting(AdminBase):
             reading = try_call(row.upstream, row.account, backend.test_path)
             told = {"reading": reading, "verdict": reading.verdict.name, "consequence": consequence(reading, backend)}
         except ERRORS as error:
-            told = {"problem": str(error)}
+            told = {"problem": in_words(error)}
         return self.page(request, "test", {**vars(about), **found, **told})
 
     def _asked(
@@ -216,7 +216,7 @@ class Acting(AdminBase):
             try:
                 row = do()
             except (*ERRORS, ValueError) as error:
-                form.add_error(None, str(error))
+                form.add_error(None, in_words(error))
             else:
                 self.message_user(request, page.done % {"credential": row}, messages.SUCCESS)
                 return HttpResponseRedirect(self.page_of(request, row))

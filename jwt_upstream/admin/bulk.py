@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.models import Credential
+from jwt_upstream.refresh import in_words
 
 #: After how many seconds the page answers, and how many credentials are in work at a time.
 SECONDS = 5.0
@@ -86,7 +87,7 @@ def _outcome(work: Work, credential: Credential) -> _Outcome:
     try:
         return True, work(credential)
     except (UpstreamError, ImproperlyConfigured) as error:
-        return False, str(error)
+        return False, in_words(error)
 
 
 def _in_thread(work: Work, credential: Credential, language: str | None) -> _Outcome:

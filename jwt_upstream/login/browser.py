@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
 
+from django.utils.translation import gettext_noop
+
 from jwt_upstream.backends import AuthorizationRequest, Outcome, Verdict, get_backend
 from jwt_upstream.clock import host_now
 from jwt_upstream.exceptions import LoginRejected, UpstreamMisconfigured
@@ -78,13 +80,15 @@ class BrowserLogin:
     def unseal(cls, sealed: str) -> BrowserLogin:
         """Return the login that was sealed; raises LoginRejected for what is none, or of another key."""
         if not sealed:
-            text = "no login was begun here, or it was completed already: begin the login again"
+            text = gettext_noop("no login was begun here, or it was completed already: begin the login again")
             raise LoginRejected(text, reason=text)
         try:
             kept = json.loads(Encrypted(sealed, _PLACE).open())
             upstream, account, began, redirect_uri, state, verifier = kept
         except (DecryptionError, ValueError):
-            text = "the login can't be read, since it was begun with other encryption keys: begin the login again"
+            text = gettext_noop(
+                "the login can't be read, since it was begun with other encryption keys: begin the login again"
+            )
             raise LoginRejected(text, reason=text) from None
         request = AuthorizationRequest("", redirect_uri, state, verifier)
         return cls(upstream, account, request, datetime.fromtimestamp(began, UTC))

@@ -16,6 +16,7 @@ from jwt_upstream.formatting import sentence
 from jwt_upstream.languages import in_english
 from jwt_upstream.models import Credential
 from jwt_upstream.names import MAX_NAME_CHARACTERS, closest_name, is_name
+from jwt_upstream.refresh import in_words
 from jwt_upstream.store import queries
 from jwt_upstream.tracebacks import without_variables
 
@@ -107,9 +108,9 @@ def told_in_a_line(text: str = "%(problem)s") -> Iterator[None]:
     except UpstreamNotConfigured as error:
         raise CommandError(str(error), returncode=NEEDS_HUMAN) from error
     except RefreshUnavailable as error:
-        raise CommandError(_told(str(error), text), returncode=TRY_LATER) from error
+        raise CommandError(_told(in_words(error), text), returncode=TRY_LATER) from error
     except UpstreamError as error:
-        raise CommandError(_told(f"{error}{_meant(error)}", text), returncode=NEEDS_HUMAN) from error
+        raise CommandError(_told(f"{in_words(error)}{_meant(error)}", text), returncode=NEEDS_HUMAN) from error
     except Error as error:
         problem = _("The database failed (%(error)s): run manage.py migrate") % {"error": type(error).__name__}
         raise CommandError(sentence(_told(problem, text)), returncode=NEEDS_HUMAN) from error

@@ -20,7 +20,7 @@ from jwt_upstream.fields import DecryptionError
 from jwt_upstream.login import login
 from jwt_upstream.models import Credential
 from jwt_upstream.names import command, full_name
-from jwt_upstream.refresh import find, refresh
+from jwt_upstream.refresh import find, in_words, refresh
 
 from . import prompts
 
@@ -95,7 +95,7 @@ def refreshed(alias: str, options: Options) -> Probe:
         refresh(find(alias, account), backend=backend)
         message = _("%(credential)s: the new pair is stored.") % {"credential": full_name(alias, account)}
     except UpstreamError as error:
-        message = str(error)
+        message = in_words(error)
     if not answers:
         message = " ".join(filter(None, [message, _("This command sent nothing."), _instead(alias, account)]))
     return _explained(backend, answers, message, secrets)
@@ -131,7 +131,7 @@ def called(alias: str, options: Options) -> Probe:
 def _error_message(error: RequestException) -> str:
     # The messages of requests contain URLs and header values.
     if isinstance(error, UpstreamError):
-        return str(error)
+        return in_words(error)
     return _("No answer: %(problem)s.") % {"problem": type(error).__name__}
 
 

@@ -8,7 +8,7 @@ from .due import DueCredentials, Leased, in_threads
 from .leader import is_suppressed, mismatch_among, needs_rebinding, stored
 from .protocol import current, refresh
 from .record import write_or_raise
-from .states import changed_settings, check_bound, database_clock, find, mismatched, rebinding, what_differs
+from .states import changed_settings, check_bound, database_clock, find, in_words, mismatched, rebinding, what_differs
 from .token_cache import Token, hold_token, release_token
 from .token_source import TokenSource
 
@@ -26,6 +26,7 @@ __all__ = [
     "find",
     "hold_token",
     "in_threads",
+    "in_words",
     "is_renewable",
     "is_suppressed",
     "mark_rejected",

@@ -33,6 +33,7 @@ from jwt_upstream.languages import in_english
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.names import command
 from jwt_upstream.process import PerProcess
+from jwt_upstream.recorded import translated
 from jwt_upstream.store import EventDetails, connections, is_away, is_locked, queries, transitions
 from jwt_upstream.tokens import TokenPair
 
@@ -63,19 +64,31 @@ _ERRORS: dict[str, type[CredentialError]] = {
 @in_english()
 def by_state(credential: Credential, response: Response | None = None) -> CredentialError:
     """Return the error for a credential that needs a human."""
-    what = State(credential.state).label
-    said = f" ({credential.reason})" if credential.reason else ""
-    text = f"{credential} has been {what} since {credential.since:%Y-%m-%d %H:%M:%S %Z}{said}; {credential.remedy}"
-    error = _ERRORS[credential.state]
-    return error(text, credential=credential, since=credential.since, reason=credential.reason, response=response)
+    error, since = _ERRORS[credential.state], credential.since
+    return error(
+        _failed_text(credential), credential=credential, since=since, reason=credential.reason, response=response
+    )
+
+
+def _failed_text(credential: Credential) -> str:
+    text = _("%(credential)s has been %(state)s since %(when)s; %(remedy)s")
+    if credential.reason:
+        text = _("%(credential)s has been %(state)s since %(when)s (%(reason)s); %(remedy)s")
+    said = {"reason": translated(credential.reason), "remedy": credential.remedy}
+    when = f"{credential.since:%Y-%m-%d %H:%M:%S %Z}"
+    return text % {"credential": credential, "state": State(credential.state).label, "when": when, **said}
 
 
 @in_english()
 def not_logged_in(upstream: str, account: str) -> NotLoggedIn:
     """Return the error for an account of which there is no credential at all."""
     credential = Credential(upstream=upstream, account=account)
-    text, reason = f"{credential} was never logged in; {credential.remedy}", "never logged in"
-    return NotLoggedIn(text, credential=credential, reason=reason)
+    return NotLoggedIn(_never_text(credential), credential=credential, reason="never logged in")
+
+
+def _never_text(credential: Credential) -> str:
+    text = _("%(credential)s was never logged in; %(remedy)s")
+    return text % {"credential": credential, "remedy": credential.remedy}
 
 
 def changed_settings(row: Credential, backend: Backend) -> list[Change]:
@@ -87,8 +100,12 @@ def mismatch(row: Credential, found: Sequence[Change]) -> CredentialMismatch:
     """Return the error for tokens that were obtained for other settings, to be raised."""
     with in_english():
         reason = mismatch_reason(row, found)
-        text = f"{row}: nothing was sent, since its tokens were {reason}; {rebinding(row)}"
-    return CredentialMismatch(text, credential=row, reason=reason)
+        return CredentialMismatch(_mismatch_text(row, reason), credential=row, reason=reason)
+
+
+def _mismatch_text(row: Credential, reason: str) -> str:
+    text = _("%(credential)s: nothing was sent, since its tokens were %(reason)s; %(remedy)s")
+    return text % {"credential": row, "reason": reason, "remedy": rebinding(row)}
 
 
 def mismatch_reason(row: Credential, found: Sequence[Change]) -> str:
@@ -99,7 +116,17 @@ def mismatch_reason(row: Credential, found: Sequence[Change]) -> str:
 
 def what_differs(row: Credential) -> str:
     """Return the same of a row whose upstream is configured."""
-    return mismatch_reason(row, changed_settings(row, get_backend(row.upstream)))
+    return mismatch_reason(row, changed_settings(row, get_backend(row.upstream, row)))
+
+
+def in_words(error: Exception) -> str:
+    """Return what an error says, in the reader's language where a person must do something; the error is English."""
+    row = getattr(error, "credential", None)
+    if isinstance(error, CredentialMismatch) and isinstance(row, Credential):
+        return _mismatch_text(row, what_differs(row))
+    if isinstance(error, CredentialError) and isinstance(row, Credential) and row.needs_human:
+        return _failed_text(row) if row.pk else _never_text(row)
+    return _(str(error))  # which gettext_noop may have marked
 
 
 def rebinding(row: Credential) -> str:

@@ -15,6 +15,7 @@ from jwt_upstream.admin.access import by, may
 from jwt_upstream.admin.acting import ERRORS, About, Acting, asked_about
 from jwt_upstream.conf import conf
 from jwt_upstream.login import BrowserLogin
+from jwt_upstream.refresh import in_words
 from jwt_upstream.tracebacks import without_variables
 
 from .session import recall, redirected, remember
@@ -39,7 +40,7 @@ class BrowserLogins(Acting):
             try:
                 begun = BrowserLogin.begin(about.upstream, form.account, callback_url)
             except ERRORS as error:
-                form.add_error(None, str(error))
+                form.add_error(None, in_words(error))
             else:
                 remember(request, begun)
                 return HttpResponseRedirect(begun.url)
@@ -58,7 +59,9 @@ class BrowserLogins(Acting):
             row = recall(request, upstream).complete(url, by=by(request))
         except ERRORS as error:
             self.message_user(
-                request, _("Not logged in: %(problem)s; nothing was stored.") % {"problem": error}, messages.ERROR
+                request,
+                _("Not logged in: %(problem)s; nothing was stored.") % {"problem": in_words(error)},
+                messages.ERROR,
             )
             return HttpResponseRedirect(self.act_url("log_in", upstream))
         self.message_user(request, _("Logged in: %(credential)s.") % {"credential": row}, messages.SUCCESS)

@@ -28,7 +28,7 @@ from jwt_upstream.management.arguments import (
 )
 from jwt_upstream.models import Credential
 from jwt_upstream.names import full_name
-from jwt_upstream.refresh import find, try_again
+from jwt_upstream.refresh import find, in_words, try_again
 from jwt_upstream.store import queries
 
 State = Credential.State
@@ -120,7 +120,7 @@ def _attempt(row: Credential) -> Attempt:
     try:
         try_again(row, by=prompts.by("upstream_try_again"))
     except (UpstreamError, ImproperlyConfigured) as error:
-        return Attempt(row.upstream, row.account, False, isinstance(error, RefreshUnavailable), str(error))
+        return Attempt(row.upstream, row.account, False, isinstance(error, RefreshUnavailable), in_words(error))
     return Attempt(row.upstream, row.account, True)
 
 
