@@ -50,13 +50,19 @@ class Condition:
 
 
 def conditions(upstreams: Sequence[str] = ()) -> list[Condition]:
-    """Return the condition of these upstreams, or of all that are configured or have credentials."""
+    """Return the condition of these upstreams, or of all that are configured or have credentials.
+
+    Whoever may ask costs no more queries by names that there are not, nor by one that is repeated.
+    """
     using = queries.database()
     rows = Credential.objects.using(using)
-    names = upstreams or sorted({*conf.upstreams, *queries.upstreams(rows)})
+    known = {*conf.upstreams, *queries.upstreams(rows)}
     incidents = Incident.objects.using(using).filter(account="", is_open=True).values_list("upstream", "kind")
     kinds = dict(incidents)
-    return [_condition(name, rows.filter(upstream=name), kinds.get(name, "")) for name in names]
+    return [
+        _condition(name, rows.filter(upstream=name), kinds.get(name, "")) if name in known else Condition(name, {})
+        for name in dict.fromkeys(upstreams) or sorted(known)
+    ]
 
 
 def _condition(upstream: str, rows: QuerySet[Credential], incident: str) -> Condition:

@@ -10,6 +10,7 @@ from asgiref.sync import async_to_sync
 from django.db import connection
 from django.http import HttpResponse
 from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
 from health_check.exceptions import ServiceUnavailable, ServiceWarning
 
 from jwt_upstream.models import Credential
@@ -57,6 +58,21 @@ def test_a_person_has_to_act() -> None:
     assert "ann-of-acme" not in str(answer)
     status, answer = ask("?upstream=erp")
     assert (status, answer["status"], [*answer["upstreams"]]) == (200, "degraded", ["erp"])
+
+
+def test_names_of_whoever_asks(django_assert_max_num_queries: Any) -> None:
+    """The view may be public: names that there are not, or a thousand times the same, cost no further queries."""
+    put("crm", "ann")
+    with CaptureQueriesContext(connection) as one:
+        ask("?upstream=crm")
+    names = [f"upstream=no-{number}" for number in range(400)] + ["upstream=crm"] * 400
+    with django_assert_max_num_queries(len(one)):
+        status, answer = ask("?upstream=%00&" + "&".join(names))
+    assert (status, answer["upstreams"]["crm"]["status"], answer["upstreams"]["no-7"]["status"]) == (
+        503,
+        "ok",
+        "needs_human",
+    )
 
 
 def test_only_reading() -> None:
