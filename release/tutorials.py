@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from release.files import ROOT
 from release.pages import Block, blocks, pattern
+from release.project import wheel
 from release.terminals import Terminal, Timeout
 
 TUTORIALS = [ROOT / "docs" / "tutorials" / f"{name}.rst" for name in ("first_call", "simplejwt")]
@@ -38,8 +40,7 @@ class Reader:
         self._ports = ports
         self._ends = ExitStack()
         self._terminals: dict[str, Terminal] = {}
-        (wheel,) = (ROOT / "dist").glob("*.whl")
-        (folder.parent / "constraints.txt").write_text(f"django-jwt-upstream @ {wheel.as_uri()}\n")
+        (folder.parent / "constraints.txt").write_text(f"django-jwt-upstream @ {wheel().as_uri()}\n")
         own = {"PIP_CONSTRAINT": str(folder.parent / "constraints.txt"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         own["DJANGO_COLORS"] = "nocolor"
         foreign = ("DJANGO", "PYTHON", "VIRTUAL_ENV", "DATABASE")
@@ -109,6 +110,8 @@ def free_ports() -> Iterator[str]:
 
 def main() -> str | None:
     """Return what is wrong with the pages that are named, or with any, if anything is."""
+    if missing := [name for name in ("bash", "curl") if not shutil.which(name)]:
+        return f"To follow the tutorials {' and '.join(missing)} must be installed (Debian: apt-get install)."
     for page in [Path(name) for name in sys.argv[1:]] or TUTORIALS:
         with tempfile.TemporaryDirectory() as temporary:
             (folder := Path(temporary, "tutorial")).mkdir()

@@ -20,6 +20,8 @@ from importlib.util import find_spec
 INSTALLED_APPS = [*INSTALLED_APPS, "rest_framework", *(["social_django"] if find_spec("social_django") else [])]
 ROOT_URLCONF = "urls"
 TEMPLATES[0]["DIRS"] = ["templates"]
+if not DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # the suite that runs this has one as well
+    DATABASES["default"]["TEST"] = {"NAME": f"test_pages_{os.getpid()}"}
 """
 URLS = """
 from django.urls import path
