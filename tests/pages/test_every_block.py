@@ -159,7 +159,9 @@ def test_lines_of_the_client(db: None, fake_upstream: Any) -> None:
 @pytest.mark.django_db
 def test_registered_account(settings: Any) -> None:
     """The account of the page is stored, and its calls go where the page says."""
-    configured, registered, _ = blocks("howto/accounts.rst", "python")
+    shown = list(blocks("howto/accounts.rst", "python"))
+    configured = next(block for block in shown if block.startswith("JWT_UPSTREAM"))
+    registered = next(block for block in shown if "UpstreamClient.register(" in block)
     names: dict[str, Any] = {"secret": "s3cret"}
     exec(configured, names)
     settings.JWT_UPSTREAM = names["JWT_UPSTREAM"]
