@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -12,19 +13,19 @@ from typing import Any
 
 import pytest
 from django.core import mail
-from django.core.management import BaseCommand, load_command_class
+from django.core.management import BaseCommand, call_command, load_command_class
 from django.template import loader
 from django.test import Client
 from django.utils import timezone, translation
 
 from jwt_upstream import recorded
-from jwt_upstream.alerts import Alert, Trouble
+from jwt_upstream.alerts import Alert, Trouble, deliver
 from jwt_upstream.alerts.mails import mail as send
-from jwt_upstream.alerts.notifiers import in_language_of, notify
+from jwt_upstream.alerts.notifiers import in_language_of
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.conf import conf
-from jwt_upstream.exceptions import NotLoggedIn
-from jwt_upstream.models import Credential, Event, Incident
+from jwt_upstream.exceptions import NotLoggedIn, UpstreamError
+from jwt_upstream.models import Credential, Event, Incident, Notice
 from jwt_upstream.refresh import in_words, mismatched
 from jwt_upstream.refresh.states import by_state
 from jwt_upstream.views.responses import problem
@@ -58,7 +59,8 @@ def rows(db: None) -> Credential:
     now = timezone.now()
     locked = put("crm", "acme", username="bob", state="locked", reason="HTTP 401", since=now - timedelta(hours=3))
     put("erp", failures=2, failing_since=now - timedelta(hours=3), failure="maintenance", next_attempt_at=now)
-    Incident.objects.create(upstream="crm", account="acme", kind="locked", reason="HTTP 401", notified_at=now)
+    whose = {"upstream": "crm", "account": "acme", "credential": locked}
+    Incident.objects.create(kind="locked", reason="HTTP 401", notified_at=now, **whose)
     Incident.objects.create(
         upstream="erp", kind="down", reason="maintenance", concerns="the only account at erp (default)"
     )
@@ -167,16 +169,21 @@ def test_translations(language: str) -> None:
 def test_languages_of_readers(db: None, settings: Any, rows: Credential) -> None:
     """A person is answered in their language, and mails are in the project's; programs get English."""
     settings.LANGUAGE_CODE = "fr"
+    told = {"notifier": "jwt_upstream.alerts.mail", "incident": Incident.objects.get(upstream="crm")}
+    Notice.objects.create(upstream="crm", account="acme", kind="opened", due_at=timezone.now(), **told)
     with translation.override("de"):
         assert rows.remedy.startswith("lassen Sie das Konto beim Upstream entsperren")
         assert "gesperrt" in run("upstream_status")[1]
-        assert json.loads(run("upstream_status", "crm", "--json")[1])["credentials"][0]["state"] == "locked"
+        assert json.loads(run("upstream_status", "crm", "--json")[1])["credentials"][0]["remedy"].startswith(
+            "have the"
+        )
+        with pytest.raises(SystemExit):
+            call_command("upstream_status", "--check", stdout=(line := io.StringIO()))
+        assert "crm/acme locked" in line.getvalue()
         with pytest.raises(NotLoggedIn, match=r"crm/nobody was never logged in; log in: manage\.py"):
             UpstreamClient("crm", "nobody").get("orders/")
-        notify(
-            "jwt_upstream.alerts.mail",
-            Alert("crm", "opened", (Trouble("crm", "acme", "locked", timezone.now()),), {"locked": 1}),
-        )
+        deliver()
+    assert "Faites déverrouiller le compte auprès du service amont." in str(mail.outbox[0].body)
     assert "verrouillé" in mail.outbox[0].subject
 
 
@@ -216,8 +223,10 @@ def test_errors_in_words(rows: Credential) -> None:
             "crm/nobody wurde nie angemeldet; melden Sie sich an: manage.py upstream_login crm --account nobody"
         )
         assert " abgemeldet; melden Sie sich an: " in run("upstream_try_again", "crm", "--account", "gone")[1]
-        error = mismatched(moved)
+        error: UpstreamError | None = mismatched(moved)
         assert error is not None
         assert "der Ursprung war https://old.example.com und ist jetzt https://erp.example.com" in in_words(error)
         assert "the origin was https://old.example.com and is https://erp.example.com now" in str(error)
-        assert in_words(by_state(rows)).startswith("crm/acme ist seit ")
+        error = by_state(rows)
+        assert in_words(error).startswith("crm/acme ist seit ")
+        assert str(error).startswith("crm/acme has been locked since ")
