@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from datetime import UTC, datetime
 from importlib import import_module
@@ -15,12 +16,14 @@ from asgiref.testing import ApplicationCommunicator
 from celery import signals
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.core.management import call_command
 from django.test import AsyncClient, Client, RequestFactory
 
 from jwt_upstream import tasks
 from jwt_upstream.exceptions import AccountLocked, RefreshUnavailable
 from jwt_upstream.models import Credential
-from jwt_upstream.testing import FakeUpstream
+from jwt_upstream.testing import FakeUpstream, logged_in
+from tests.support.pages import blocks
 
 
 def shop(name: str) -> Any:
@@ -144,6 +147,26 @@ def test_migrating(crm: FakeUpstream) -> None:
     shop("pipeline").adopt_tokens(backend, user, {"access_token": "a3", "refresh_token": "r3"})
     shop("pipeline").adopt_tokens(backend, user, {"access_token": "a4"})
     assert Credential.objects.get(account="user-3").pair.access == "a3"
+
+
+@pytest.mark.django_db
+def test_moving_customers(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command makes an account of an alias, which keeps its tokens, and one of a customer who has none."""
+    own = {"login_path": "oauth/token", "refresh_path": "oauth/token", "client_id": "acme-app", "client_secret": "s"}
+    address = "https://acme.shop.example.com/eu/"
+    oauth = "jwt_upstream.backends.OAuth2Backend"
+    settings.JWT_UPSTREAM = {"shop-acme": {"BACKEND": oauth, "BASE_URL": address, "OPTIONS": own}}
+    logged_in("shop-acme")
+    shown: dict[str, Any] = {}
+    exec(next(blocks("howto/accounts.rst", "python")), shown)
+    settings.JWT_UPSTREAM = shown["JWT_UPSTREAM"]
+    monkeypatch.setenv("SHOP_ACME_SECRET", "s")
+    monkeypatch.setenv("SHOP_GLOBEX_SECRET", "s")
+    call_command(shop("management.commands.move_customers").Command(), stdout=(out := io.StringIO()))
+    assert out.getvalue().split("\n") == ["shop/acme: moved", "shop/globex: registered", ""]
+    with responses.RequestsMock() as upstream:
+        upstream.get(f"{address}orders/", json=[7])
+        assert shop("upstreams").UpstreamClient("shop", "acme").get("orders/").json() == [7]
 
 
 @pytest.mark.django_db

@@ -95,4 +95,4 @@ def test_project(tmp_path: Path) -> None:
 
     Two need libraries that ``tests/sdks`` has.
     """
-    assert re.search(r"\b(33 passed, 2 skipped|35 passed)\b", outcome(tmp_path))
+    assert re.search(r"\b(34 passed, 2 skipped|36 passed)\b", outcome(tmp_path))

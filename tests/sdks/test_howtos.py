@@ -9,4 +9,4 @@ from tests.pages.test_project import outcome
 
 def test_project(tmp_path: Path) -> None:
     """With these libraries no test of the project is passed over."""
-    assert "35 passed" in outcome(tmp_path)
+    assert "36 passed" in outcome(tmp_path)
