@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from jwt_upstream.languages import for_programs
+
 from .delivery import deliver
 from .expiries import client_secret_expiries
 from .logs import log
@@ -17,6 +19,7 @@ __all__ = [
     "client_secret_expiries",
     "connect",
     "deliver",
+    "for_programs",
     "log",
     "mail",
     "try_notifiers",
