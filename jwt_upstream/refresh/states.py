@@ -259,6 +259,14 @@ def usable(row: Credential, logins: Callable[[], Sequence[str]] = tuple) -> Toke
     return pair
 
 
+def check_readable(row: Credential) -> None:
+    """Raise CredentialUnreadable, as ``usable`` does, if no key decrypts the stored tokens."""
+    try:
+        row.pair  # noqa: B018 -- raises
+    except DecryptionError:
+        usable(row)
+
+
 def _failure_is_obsolete(row: Credential, logins: Callable[[], Sequence[str]]) -> bool:
     if row.state == State.REJECTED and (found := logins()) and row.failed_login not in found:
         return True

@@ -12,7 +12,7 @@ from requests import Response
 from jwt_upstream.accounts import AccountValues, read_values_by
 from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.binding import changes
-from jwt_upstream.exceptions import CredentialError, NotLoggedIn
+from jwt_upstream.exceptions import AccountMisconfigured, CredentialError, NotLoggedIn
 from jwt_upstream.models import Credential
 from jwt_upstream.store import connections, outbox, queries
 from jwt_upstream.tokens import TokenPair
@@ -171,7 +171,11 @@ def _fits(token: Token, backend: Backend) -> bool:
 def _own_backend(backend: Backend, row: Credential) -> Backend:
     if backend.accounts is None:
         return backend
-    own = get_backend(backend.alias, row)
+    try:
+        own = get_backend(backend.alias, row)
+    except AccountMisconfigured:
+        states.check_readable(row)  # a lost key is told as such, and of the tokens as well
+        raise
     if backend.recorder:
         own = copy(own)
         own.recorder = backend.recorder

@@ -14,12 +14,14 @@ from jwt_upstream.exceptions import (
     AccountMisconfigured,
     CredentialMismatch,
     CredentialRejected,
+    CredentialUnreadable,
     ForeignOrigin,
     NotLoggedIn,
     UpstreamNotConfigured,
 )
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.refresh import rebind
+from jwt_upstream.store import queries
 from tests.support.accounts import ACME, CLIENTS, SECRETS, fields, shop
 from tests.support.rows import kinds
 
@@ -119,6 +121,28 @@ def test_unknown_account(settings: Any, db: None) -> None:
     with pytest.raises(AccountMisconfigured, match=r"'subdomain' is missing; set: manage\.py upstream_login shop"):
         UpstreamClient("shop", "acme").login(username="bob", password="x")
     assert not Credential.objects.exists()
+
+
+def test_lost_key(acme: responses.RequestsMock, settings: Any) -> None:
+    """Secrets that no key decrypts are told as tokens that none does, or by themselves where there are no tokens."""
+    UpstreamClient.register("shop", "new", parameters=ACME, secrets=SECRETS)
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = ["YW5vdGhlciBrZXkgb2YgdGhpcnR5LXR3byBieXRlcyE="]
+    settings.JWT_UPSTREAM_ACCEPT_OLD_VALUES = False
+    with pytest.raises(CredentialUnreadable, match="no configured key decrypts the stored tokens"):
+        UpstreamClient("shop", "acme").get("orders/")
+    with pytest.raises(AccountMisconfigured, match="no configured key decrypts"):
+        UpstreamClient("shop", "new").get("orders/")
+
+
+def test_two_who_register(acme: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has read the row before another one changed it doesn't undo that change."""
+    stale = Credential.objects.get()
+    UpstreamClient.register("shop", "acme", parameters={"region": "us"})
+    find = queries.find
+    read = iter([stale])
+    monkeypatch.setattr(queries, "find", lambda *arguments: next(read, None) or find(*arguments))
+    UpstreamClient.register("shop", "acme", parameters={"subdomain": "globex"})
+    assert Credential.objects.get().parameters == {"subdomain": "globex", "region": "us"}
 
 
 @responses.activate

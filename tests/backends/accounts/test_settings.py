@@ -99,6 +99,7 @@ def test_url_without_host(settings: Any) -> None:
             "in the name of a file or function",
         ),
         ({"login_fields": {"x": "{regoin}"}}, None),
+        ({"login_path": 5}, "option 'login_path' must be a string"),
     ],
 )
 def test_misplaced_values(settings: Any, changes: dict[str, Any], problem: str | None) -> None:
