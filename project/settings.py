@@ -96,6 +96,17 @@ JWT_UPSTREAM = {
             "client_authentication": "post",  # a public client has no secret
         },
     },
+    # Customers with servers of their own, which are rows and not settings.
+    "tenants": {
+        "BACKEND": "jwt_upstream.backends.SimpleJWTBackend",
+        "BASE_URL": "http://127.0.0.1:{port}/api/",
+        "OPTIONS": _SAMPLE_OPTIONS,
+        "LOGIN": {"username": "{tenant}", "password": "{login_password}"},
+        "ACCOUNTS": {
+            "parameters": {"port": {"pattern": "[0-9]{4,5}"}, "tenant": {}},
+            "secrets": ["login_password"],
+        },
+    },
 }
 JWT_UPSTREAM_ENCRYPTION_KEYS = env.list("JWT_UPSTREAM_ENCRYPTION_KEYS", default=[])
 # Soon enough for somebody who watches.
@@ -107,6 +118,8 @@ JWT_UPSTREAM_SITE_URL = env("SITE_URL", default="http://127.0.0.1:8000")
 SAMPLE_UPSTREAM_USERNAME = env("SAMPLE_UPSTREAM_USERNAME", default="shop")
 SAMPLE_UPSTREAM_PASSWORD = env("SAMPLE_UPSTREAM_PASSWORD", default="")
 SAMPLE_UPSTREAM_BRANCHES = env.list("SAMPLE_UPSTREAM_BRANCHES", default=[])
+#: The ports and passwords of customers' servers, by customer.
+SAMPLE_UPSTREAM_TENANTS = env.json("SAMPLE_UPSTREAM_TENANTS", default={})
 
 LOG_FILE = env("LOG_FILE", default="")
 LOGGING = {

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from requests import RequestException
 
 from jwt_upstream.client import UpstreamClient
-from project.demo import branches, live
+from project.demo import branches, live, tenants
 
 
 @require_GET
@@ -57,7 +57,7 @@ def sign_in(request: HttpRequest, password: str) -> HttpResponse:
 
 @require_POST
 def do(request: HttpRequest, action: str) -> HttpResponse:
-    """Throw a switch of the upstream, log in, or call with all accounts, and show the page again."""
+    """Throw a switch of the upstream, log in, sign a customer up, or call with all accounts; show the page again."""
     try:
         messages.success(request, _done(action))
     except RequestException as error:
@@ -72,6 +72,8 @@ def _done(action: str) -> str:
         return "Logged in again."
     if action == "call":
         return _called()
+    if action == "sign-up":
+        return _signed_up()
     if action not in _SWITCHED:
         raise Http404
     live.sample().throw(action)
@@ -85,6 +87,14 @@ _SWITCHED = {
     "lock": "The account is locked at the upstream.",
     "unlock": "The account is unlocked at the upstream.",
 }
+
+
+def _signed_up() -> str:
+    for name in tenants.expected()[:1]:
+        response = tenants.sign_up(name).get("orders/")
+        response.raise_for_status()
+        return f"{name} is a row now, and its own server answered with {len(response.json()['orders'])} orders."
+    return "All customers have signed up."
 
 
 def _called() -> str:

@@ -65,7 +65,18 @@ def sample(process: Sample, settings: Any, tmp_path: Path) -> Iterator[Sample]:
     settings.JWT_UPSTREAM = {
         "sample": {"BACKEND": "jwt_upstream.backends.SimpleJWTBackend", "BASE_URL": process.url},
         "partner": {"BACKEND": "jwt_upstream.backends.OAuth2Backend", "BASE_URL": process.url, "OPTIONS": options},
+        "tenants": {
+            "BACKEND": "jwt_upstream.backends.SimpleJWTBackend",
+            "BASE_URL": "http://127.0.0.1:{port}/api/",
+            "LOGIN": {"username": "{tenant}", "password": "{login_password}"},
+            "ACCOUNTS": {
+                "parameters": {"port": {"pattern": "[0-9]{4,5}"}, "tenant": {}},
+                "secrets": ["login_password"],
+            },
+        },
     }
+    port = str(urlsplit(process.url).port)
+    settings.SAMPLE_UPSTREAM_TENANTS = {name: {"port": port, "password": PASSWORD} for name in BRANCHES}
     settings.SAMPLE_UPSTREAM_BRANCHES = BRANCHES
     settings.SAMPLE_UPSTREAM_USERNAME, settings.SAMPLE_UPSTREAM_PASSWORD = "shop", PASSWORD
     settings.MAIL_FOLDER = str(tmp_path)
@@ -224,6 +235,17 @@ def signed_in(password: str) -> Browser:
     browser = Browser()
     browser.get(f"/sign-in/{password}/")
     return browser
+
+
+def test_new_customer(sample: Sample) -> None:
+    """The page's button makes a row of the next customer, whose server answers at once, until there are no more."""
+    browser = Browser()
+    for name, following in (("oslo", ["A new customer: porto"]), ("porto", [])):
+        told = browser.post("/do/sign-up/", follow=True).content.decode()
+        assert f"{name} is a row now, and its own server answered with" in told
+        assert f"tenants/{name}" in told
+        assert re.findall("A new customer: [a-z]+", told) == following
+    assert "All customers have signed up." in browser.post("/do/sign-up/", follow=True).content.decode()
 
 
 def test_sign_in(sample: Sample) -> None:

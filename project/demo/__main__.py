@@ -11,7 +11,7 @@ from pathlib import Path
 import django
 from django.core.management import call_command
 
-from project.demo import environment, folder
+from project.demo import environment, folder, tenant_servers
 from project.demo.sample import Sample
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,7 +21,12 @@ def main() -> int:
     """Return the exit code: 0 only if every step of the story came out as told."""
     arguments = _arguments()
     _make_printable()
-    with folder.fresh(arguments.folder) as own, environment.of(own), Sample.started() as sample:
+    with (
+        folder.fresh(arguments.folder) as own,
+        environment.of(own),
+        Sample.started() as sample,
+        tenant_servers.started(own),
+    ):
         environment.leave(own, sample)
         django.setup()
         call_command("migrate", verbosity=0)

@@ -11,6 +11,7 @@ from requests import RequestException
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential, Event
+from project.demo import tenants
 from project.demo.mails import mails
 from project.demo.sample import Sample
 
@@ -28,6 +29,7 @@ def context() -> dict[str, Any]:
         "credential": credential,
         "seconds_left": _seconds_left(credential),
         "others": [row for row in rows if row != credential],
+        "customer": next(iter(tenants.expected()), None),
         "sample": sample_state(),
         "runs": _runs(),
         "mails": mails()[:6],

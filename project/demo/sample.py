@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
 import requests
 
@@ -21,10 +23,11 @@ class Sample:
 
     @classmethod
     @contextmanager
-    def started(cls) -> Iterator[Sample]:
-        """Start it on port 8001, or any free one; it ends with this process."""
-        command = [sys.executable, "-m", "project.sample_upstream", "--port", str(PORT), "--until-stdin-ends"]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    def started(cls, port: int = PORT, own: Mapping[str, str] = MappingProxyType({})) -> Iterator[Sample]:
+        """Start it on this port, or any free one, with an environment of its own; it ends with this process."""
+        command = [sys.executable, "-m", "project.sample_upstream", "--port", str(port), "--until-stdin-ends"]
+        pipe, environment = subprocess.PIPE, {**os.environ, **own}
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:
             assert process.stdin is not None
             assert process.stdout is not None
             try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.conf import settings
 
 from jwt_upstream.client import UpstreamClient
-from project.demo import branches
+from project.demo import branches, tenants
 from project.demo.sample import PORT, Sample
 from project.demo.steps import accounts, consent, tokens, trouble
 from project.demo.terminal import NotAsTold, coloured, heading, say
@@ -21,6 +21,7 @@ STEPS: tuple[Callable[[Sample], None], ...] = (
     tokens.rollback,
     consent.log_in_by_browser,
     accounts.call_all,
+    accounts.sign_up,
     trouble.outage,
     trouble.lock,
     trouble.log_in_again,
@@ -56,3 +57,5 @@ def skip() -> None:
     username, password = settings.SAMPLE_UPSTREAM_USERNAME, settings.SAMPLE_UPSTREAM_PASSWORD
     UpstreamClient("sample").login(username=username, password=password, by="the demo")
     branches.log_in()
+    for name in tenants.names()[:1]:  # the page has a button for the next
+        tenants.sign_up(name)
