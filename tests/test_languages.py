@@ -22,9 +22,11 @@ from jwt_upstream import recorded
 from jwt_upstream.alerts import Alert, Trouble, deliver
 from jwt_upstream.alerts.mails import mail as send
 from jwt_upstream.alerts.notifiers import in_language_of
+from jwt_upstream.backends import Outcome, Verdict
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import NotLoggedIn, UpstreamError
+from jwt_upstream.login.first_pair import refused
 from jwt_upstream.models import Credential, Event, Incident, Notice
 from jwt_upstream.refresh import in_words, mismatched
 from jwt_upstream.refresh.states import by_state
@@ -36,6 +38,7 @@ from tests.support.pseudo import Visible, bracketed, texts, unmarked
 from tests.support.rows import put
 
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|\{\w+\}|--[a-z-]+|JWT_UPSTREAM\w*|manage\.py \w+")
+LATE = Outcome(Verdict.REJECTED, recorded.LOGIN_TOO_LATE)
 #: What rows, settings and HTTP say, and what is called by its name in every language.
 DATA = set(
     re.findall(
@@ -212,6 +215,20 @@ def test_recorded_words() -> None:
             recorded.translated("2 of 9 accounts at crm, among them a, b") == "2 von 9 Konten bei crm, darunter a, b"
         )
     assert recorded.translated(reason) == reason
+
+
+def test_login_that_failed(rows: Credential) -> None:
+    """Where a login fails, the upstream's own words are between ours."""
+    refusal = Outcome(Verdict.REJECTED, "Invalid credentials.", status_code=401)
+    for reason, shown in [
+        (refusal, "Invalid credentials."),
+        (LATE, "die Anmeldung wurde vor mehr als 10 Minuten begonnen"),
+    ]:
+        error = refused("crm", "ann", reason)
+        assert str(error).startswith("crm/ann: login failed: ")
+        with translation.override("de"):
+            assert in_words(error).startswith("crm/ann: Anmeldung fehlgeschlagen: ")
+            assert shown in in_words(error)
 
 
 def test_errors_in_words(rows: Credential) -> None:

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from django.utils.translation import gettext_noop
 
+from jwt_upstream import recorded
 from jwt_upstream.backends import AuthorizationRequest, Outcome, Verdict, get_backend
 from jwt_upstream.clock import host_now
 from jwt_upstream.exceptions import LoginRejected, UpstreamMisconfigured
@@ -102,8 +103,7 @@ class BrowserLogin:
         ten minutes, or says that access was denied; UpstreamMisconfigured if settings or the registration are wrong.
         """
         if not -_SKEW <= host_now() - self.began <= _LIFETIME:
-            text = "the login was begun more than 10 minutes ago: begin the login again"
-            raise refused(self.upstream, self.account, Outcome(Verdict.REJECTED, text))
+            raise refused(self.upstream, self.account, Outcome(Verdict.REJECTED, recorded.LOGIN_TOO_LATE))
         backend = get_backend(self.upstream, self.account)
         answer = backend.authorization_response(self.request, redirected)
         if answer.verdict is not Verdict.OK:

@@ -83,11 +83,15 @@ def login_clock(upstream: str, account: str) -> Clock:
 def refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:
     """Return the error of a login that failed."""
     error = _ERRORS.get(outcome.verdict, RefreshUnavailable)
-    text = f"{upstream}/{account}: login failed: {outcome.full_reason}"
-    is_down = (outcome.status_code or 0) >= 500
+    text, is_down = recorded.LOGIN_FAILED, (outcome.status_code or 0) >= 500
     if error is UpstreamMisconfigured or (outcome.asked and not is_down):
-        text += f"; {command('upstream_probe', upstream)} shows what is sent"
-    return error(text, reason=outcome.full_reason, retry_after=outcome.retry_after)
+        text = recorded.LOGIN_FAILED_SEE
+    said = {"reason": outcome.full_reason, "command": command("upstream_probe", upstream)}
+    return error(
+        text % {"account": f"{upstream}/{account}", **said},
+        reason=outcome.full_reason,
+        retry_after=outcome.retry_after,
+    )
 
 
 @without_variables

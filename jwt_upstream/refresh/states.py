@@ -126,7 +126,7 @@ def in_words(error: Exception) -> str:
         return _mismatch_text(row, what_differs(row))
     if isinstance(error, CredentialError) and isinstance(row, Credential) and row.needs_human:
         return _failed_text(row) if row.pk else _never_text(row)
-    return _(str(error))  # which gettext_noop may have marked
+    return translated(_(str(error)))  # which gettext_noop may have marked
 
 
 def rebinding(row: Credential) -> str:
