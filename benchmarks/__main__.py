@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import (
+    accounts,
     async_calls,
     background_refresh,
     databases,
@@ -51,6 +52,10 @@ def _scale(aliases: list[str], url: str, told: Told) -> None:
     scale.run(aliases, url, is_quick=told.quick, number=3 if told.quick else int(15 * told.effort))
 
 
+def _accounts(aliases: list[str], url: str, told: Told) -> None:
+    accounts.run(aliases, url, is_quick=told.quick, number=10 if told.quick else int(500 * told.effort))
+
+
 def _background_refresh(aliases: list[str], url: str, told: Told) -> None:
     background_refresh.run(aliases, url, size=200 if told.quick else told.due, most=told.refresh)
 
@@ -72,6 +77,7 @@ ALL: dict[str, tuple[str, Callable[[list[str], str, Told], None]]] = {
     "token_cache": ("fast", _token_cache),
     "stampede": ("rotating", _stampede),
     "scale": ("fast", _scale),
+    "accounts": ("fast", _accounts),
     "background_refresh": ("counting", _background_refresh),
     "single_refresh": ("fast", _single_refresh),
     "imports": ("fast", _imports),

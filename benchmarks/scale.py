@@ -57,6 +57,9 @@ def fill(alias: str, size: int) -> None:
         # Bound to no row: those of the first one would open nowhere else.
         "access_token": f"'{Encrypted.seal(_ACCESS).ciphertext}'",
         "refresh_token": f"'{Encrypted.seal(_REFRESH).ciphertext}'",
+        # What settings without ACCOUNTS have no use for.
+        "parameters": _json(connection, """'{"region": "r'""", "n", """'"}'"""),
+        "secrets": f"""'{Encrypted.seal('{"own_key": "k"}').ciphertext}'""",
     }
     names = [str(field.column) for field in Credential._meta.local_concrete_fields if field.column != "id"]
     values = ", ".join(changed.get(name, name) for name in names)
@@ -72,6 +75,11 @@ def fill(alias: str, size: int) -> None:
                 f"SELECT {values} FROM numbers, {table} model WHERE model.upstream = 'up0' AND model.account = '0'"
             )
         cursor.execute(f"{_TIDY[connection.vendor]} {table}")
+
+
+def _json(connection: Any, *parts: str) -> str:
+    text = _joined(connection, *parts)
+    return f"CAST({text} AS jsonb)" if connection.vendor == "postgresql" else text
 
 
 def _joined(connection: Any, *parts: str) -> str:

@@ -185,7 +185,7 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
     def own_values(self, credential: Credential) -> str:
         """Return the parameters of the account, and which secrets it has."""
         stored = credential.parameters if isinstance(credential.parameters, dict) else {}
-        said = [f"{name} {harmless(str(value))}" for name, value in stored.items()]
+        said = [f"{name} {harmless(str(value))}" for name, value in sorted(stored.items())]
         return ", ".join([*said, *(f"{name} […]" for name in known_secrets(credential))])
 
     @admin.display(description=_("obtained for"), empty_value="")

@@ -27,14 +27,15 @@ class Condition:
 
     "failing" are the active credentials that couldn't be refreshed the last time; those are not counted as "active".
     Numbers are exact up to ``store.queries.COUNT_LIMIT``. ``is_mismatched`` tells whether tokens were obtained for
-    other settings than this process has, as far as a hundred of the credentials show.
+    other settings than this process has, as far as a hundred of the credentials show. One that ``may_be_empty`` needs
+    nobody although it has no credential: it logs in by itself, or no account is registered yet.
     """
 
     upstream: str
     credentials: dict[str, int]
     incident: str = ""
     next_expiry: datetime | None = None
-    logs_in_by_itself: bool = False
+    may_be_empty: bool = False
     is_mismatched: bool = False
 
     @property
@@ -44,7 +45,7 @@ class Condition:
             return "needs_human"
         if self.is_mismatched:
             return "needs_human"
-        if not self.credentials and not self.logs_in_by_itself:
+        if not self.credentials and not self.may_be_empty:
             return "needs_human"
         return "degraded" if self.incident or self.credentials.get("failing") else "ok"
 
@@ -70,8 +71,8 @@ def _condition(upstream: str, rows: QuerySet[Credential], incident: str) -> Cond
     numbers["failing"] = queries.number(queries.failing(rows, [upstream]), queries.COUNT_LIMIT)
     numbers[State.ACTIVE] = max(numbers[State.ACTIVE] - numbers["failing"], 0)
     present = {state: number for state, number in numbers.items() if number}
-    logs_in, is_mismatched = _logs_in_by_itself(upstream), mismatch_among(rows) is not None
-    return Condition(upstream, present, incident, _next_expiry(rows), logs_in, is_mismatched)
+    may_be_empty, is_mismatched = _may_be_empty(upstream), mismatch_among(rows) is not None
+    return Condition(upstream, present, incident, _next_expiry(rows), may_be_empty, is_mismatched)
 
 
 def _next_expiry(rows: QuerySet[Credential]) -> datetime | None:
@@ -80,8 +81,9 @@ def _next_expiry(rows: QuerySet[Credential]) -> datetime | None:
     return well.order_by("next_attempt_at", "access_expires_at").values_list("access_expires_at", flat=True).first()
 
 
-def _logs_in_by_itself(upstream: str) -> bool:
+def _may_be_empty(upstream: str) -> bool:
     try:
-        return get_backend(upstream).logs_in_by_itself
+        backend = get_backend(upstream)
+        return backend.logs_in_by_itself or backend.accounts is not None
     except UpstreamNotConfigured:
         return False

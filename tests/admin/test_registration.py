@@ -36,7 +36,7 @@ def test_add(browser: Client) -> None:
     assert messages_of(response) == [("success", "Stored: shop/acme.")]
     assert (row.parameters, row.secrets.open()) == (ACME, '{"client_secret": "hush-1"}')
     shown = page(browser, own_page(row))
-    assert "subdomain acme, region eu, client_secret […]" in shown
+    assert "region eu, subdomain acme, client_secret […]" in shown
     assert "hush-1" not in shown
     assert Event.objects.get().by.startswith("admin by root (")
     assert not responses.calls

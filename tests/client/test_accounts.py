@@ -201,7 +201,7 @@ def test_refresh_in_the_background(settings: Any, transactional_db: None) -> Non
 
 
 @responses.activate
-def test_refused_client_of_one_account(settings: Any, transactional_db: None) -> None:
+def test_refused_client_of_one_account(settings: Any, transactional_db: None, mailoutbox: list[Any]) -> None:
     """A refusal of one account's secret is that account's trouble and no other's, until it has another secret."""
     settings.JWT_UPSTREAM = {"api": CLIENTS}
     responses.post("https://api.example.com/token", json={"error": "invalid_client"}, status=401)
@@ -209,6 +209,7 @@ def test_refused_client_of_one_account(settings: Any, transactional_db: None) ->
     with pytest.raises(CredentialRejected, match="api/acme"):
         client.get("me")
     assert Credential.objects.get().state == "rejected"
+    assert ["api/acme" in mail.subject for mail in mailoutbox] == [True]
     responses.replace("POST", "https://api.example.com/token", json=PAIR)
     responses.get("https://api.example.com/me", json={})
     UpstreamClient.register("api", "acme", secrets={"client_secret": "right"})

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from jwt_upstream.models import Credential, Incident
 from jwt_upstream.monitoring import conditions
+from tests.support.accounts import shop
 from tests.support.rows import put
 
 
@@ -81,3 +82,9 @@ def test_next_expiry() -> None:
     put("crm", "unknown", access_expires_at=None)
     assert conditions(["crm"])[0].next_expiry == now + timedelta(minutes=5)
     assert conditions(["erp"])[0].next_expiry is None
+
+
+def test_upstream_of_no_account_yet(settings: Any) -> None:
+    """An upstream whose accounts have values of their own may have none yet."""
+    settings.JWT_UPSTREAM = shop()
+    assert statuses() == {"shop": "ok"}
