@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
 import responses
+from django.core.management import call_command
 
 from jwt_upstream.background import refresh_due
 from jwt_upstream.client import UpstreamClient
@@ -134,6 +136,29 @@ def test_lost_key(acme: responses.RequestsMock, settings: Any) -> None:
         UpstreamClient("shop", "new").get("orders/")
 
 
+def test_renamed_account(acme: responses.RequestsMock) -> None:
+    """Secrets move with a row that is renamed, one by one or many at once, as tokens do."""
+    row = Credential.objects.get()
+    row.account = "renamed"
+    row.save()
+    assert UpstreamClient("shop", "renamed").get("orders/").json() == [1]
+    Credential.objects.filter(account="renamed").update(account="again")
+    assert UpstreamClient("shop", "again").get("orders/").json() == [1]
+
+
+def test_rekeyed_account(acme: responses.RequestsMock, settings: Any) -> None:
+    """Secrets are encrypted with the first key as tokens are, also those of an account that has no tokens."""
+    UpstreamClient.register("shop", "new", parameters=ACME, secrets=SECRETS)
+    first = "YW5vdGhlciBrZXkgb2YgdGhpcnR5LXR3byBieXRlcyE="
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [first, *settings.JWT_UPSTREAM_ENCRYPTION_KEYS]
+    call_command("upstream_rekey", stdout=io.StringIO())
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [first]
+    settings.JWT_UPSTREAM_ACCEPT_OLD_VALUES = False
+    assert [row.secrets.open() for row in Credential.objects.all()] == [
+        '{"client_secret": "acme\'s client secret"}'
+    ] * 2
+
+
 def test_two_who_register(acme: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has read the row before another one changed it doesn't undo that change."""
     stale = Credential.objects.get()
@@ -182,6 +207,14 @@ def test_login_of_each_account(settings: Any, transactional_db: None) -> None:
     responses.get("https://acme.shop.example.com/me", json={})
     UpstreamClient.register("shop", "acme", secrets={"login_password": "right"})
     assert client.get("me").json() == {}
+    # With another host nobody needs to act either, and the old host hears nothing more.
+    number = len(responses.calls)
+    responses.post("https://globex.shop.example.com/login", json={**PAIR, "token": "access-2"})
+    responses.get("https://globex.shop.example.com/me", json={})
+    UpstreamClient.register("shop", "acme", parameters={"subdomain": "globex"})
+    assert client.get("me").json() == {}
+    asked = [str(call.request.url) for call in responses.calls][number:]
+    assert asked == ["https://globex.shop.example.com/login", "https://globex.shop.example.com/me"]
 
 
 @responses.activate

@@ -48,6 +48,12 @@ def test_stored_secrets(stdin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert login("shop", "--account", "acme", "--set", "region=us", "--no-login").startswith("shop/acme: stored.")
     monkeypatch.setenv("JWT_UPSTREAM_CLIENT_SECRET", "another")
     login("shop", "--account", "acme", "--new-secrets", "--no-login")
+    reasons = list(Event.objects.order_by("pk").values_list("reason", flat=True))
+    assert reasons == [
+        "registered: subdomain is 'acme', region is 'eu'",
+        "region was 'eu' and is 'us' now",
+        "client_secret was replaced",
+    ]
     row = Credential.objects.get()
     assert (row.parameters["region"], row.secrets.open()) == ("us", '{"client_secret": "another"}')
     assert not responses.calls
