@@ -203,6 +203,9 @@ def test_marked_for_programs(settings: Any) -> None:
         with in_language_of(name):
             told.append(Alert("", "test").subject)
     assert told == ["test message", "test message", "Testnachricht"]
+    settings.JWT_UPSTREAM_NOTIFIERS = ["tests.no_such_module.tell"]
+    with in_language_of("tests.no_such_module.tell"):
+        assert Alert("", "test").subject == "Testnachricht"
 
 
 def test_recorded_words() -> None:

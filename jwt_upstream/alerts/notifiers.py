@@ -45,7 +45,7 @@ def notify(name: str, alert: Alert) -> str:
 def in_language_of(name: str) -> Iterator[None]:
     """Have texts made in English for a notifier that ``for_programs`` marks, else in LANGUAGE_CODE."""
     notifier: object = None
-    with suppress(ImportError):  # of which whoever calls it is told
+    with suppress(Exception):  # whatever importing it raises, of which notify() tells
         notifier = _configured(name)
     with in_english() if is_for_programs(notifier) else in_project_language():
         yield
