@@ -44,16 +44,16 @@ def _token_cache(aliases: list[str], url: str, told: Told) -> None:
     token_cache.run(aliases, url, is_quick=told.quick, effort=told.effort)
 
 
+def _accounts(aliases: list[str], url: str, told: Told) -> None:
+    accounts.run(aliases, url, is_quick=told.quick, effort=told.effort)
+
+
 def _stampede(aliases: list[str], url: str, told: Told) -> None:
     stampede.run(aliases, url, is_quick=told.quick, effort=told.effort)
 
 
 def _scale(aliases: list[str], url: str, told: Told) -> None:
     scale.run(aliases, url, is_quick=told.quick, number=3 if told.quick else int(15 * told.effort))
-
-
-def _accounts(aliases: list[str], url: str, told: Told) -> None:
-    accounts.run(aliases, url, is_quick=told.quick, number=10 if told.quick else int(500 * told.effort))
 
 
 def _background_refresh(aliases: list[str], url: str, told: Told) -> None:
@@ -75,9 +75,9 @@ ALL: dict[str, tuple[str, Callable[[list[str], str, Told], None]]] = {
     "profile": ("fast", _profile),
     "async_calls": ("slow", _async_calls),
     "token_cache": ("fast", _token_cache),
+    "accounts": ("fast", _accounts),
     "stampede": ("rotating", _stampede),
     "scale": ("fast", _scale),
-    "accounts": ("fast", _accounts),
     "background_refresh": ("counting", _background_refresh),
     "single_refresh": ("fast", _single_refresh),
     "imports": ("fast", _imports),

@@ -12,10 +12,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from benchmarks import databases, plots, report
@@ -36,8 +37,11 @@ _ACCESS, _REFRESH = f"eyJ.{'a' * 250}.sig", "r" * 64
 _TIDY = {"sqlite": "ANALYZE", "postgresql": "VACUUM ANALYZE", "mysql": "ANALYZE TABLE"}
 
 
-def fill(alias: str, size: int) -> None:
-    """Have the table hold so many credentials, made by the database itself of a first one."""
+def fill(alias: str, size: int, own: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Have the table hold so many credentials, made by the database itself of a first one.
+
+    ``own`` has expressions for further columns, or for others than usual; ``n`` is the number of the row.
+    """
     from django.db import connections
 
     from jwt_upstream.fields import Encrypted
@@ -48,8 +52,8 @@ def fill(alias: str, size: int) -> None:
     if not rows.exists():
         logged_in("up0", "0", access=_ACCESS, refresh=_REFRESH)
     changed = {
-        "upstream": _joined(connection, "'up'", "(n % 10)"),
-        "account": _joined(connection, "''", "n"),
+        "upstream": joined(connection, "'up'", "(n % 10)"),
+        "account": joined(connection, "''", "n"),
         "state": "CASE WHEN n % 1000 = 7 THEN 'locked' ELSE 'active' END",
         "failures": "CASE WHEN n % 1000 = 8 THEN 1 ELSE 0 END",
         "next_attempt_at": f"CASE WHEN n % 1000 = 8 THEN {_LATER[connection.vendor]} END",
@@ -57,9 +61,7 @@ def fill(alias: str, size: int) -> None:
         # Bound to no row: those of the first one would open nowhere else.
         "access_token": f"'{Encrypted.seal(_ACCESS).ciphertext}'",
         "refresh_token": f"'{Encrypted.seal(_REFRESH).ciphertext}'",
-        # What settings without ACCOUNTS have no use for.
-        "parameters": _json(connection, """'{"region": "r'""", "n", """'"}'"""),
-        "secrets": f"""'{Encrypted.seal('{"own_key": "k"}').ciphertext}'""",
+        **own,
     }
     names = [str(field.column) for field in Credential._meta.local_concrete_fields if field.column != "id"]
     values = ", ".join(changed.get(name, name) for name in names)
@@ -77,12 +79,8 @@ def fill(alias: str, size: int) -> None:
         cursor.execute(f"{_TIDY[connection.vendor]} {table}")
 
 
-def _json(connection: Any, *parts: str) -> str:
-    text = _joined(connection, *parts)
-    return f"CAST({text} AS jsonb)" if connection.vendor == "postgresql" else text
-
-
-def _joined(connection: Any, *parts: str) -> str:
+def joined(connection: Any, *parts: str) -> str:
+    """Return an expression for texts one after the other."""
     if connection.vendor == "mysql":
         return f"CONCAT({', '.join(parts)})"
     return f"({' || '.join(parts)})"

@@ -166,11 +166,12 @@ def _figures(blocks: list[Any], quiet: list[Any], rate: float) -> dict[str, floa
     found["median"] = statistics.median(call[0] for call in calls)
     for at, clock in enumerate(("ratio", "cpu_ratio")):
         pairs = zip(blocks, quiet, strict=True)
-        found[clock] = statistics.median(_median(each, at) / _median(other, at) for each, other in pairs)
+        found[clock] = statistics.median(median(each, at) / median(other, at) for each, other in pairs)
     return found
 
 
-def _median(calls: list[tuple[float, float, int]], at: int) -> float:
+def median(calls: list[tuple[float, float, int]], at: int) -> float:
+    """Return the median of what ``timed`` returned, by the clock (0) or of processor time (1)."""
     return statistics.median(call[at] for call in calls)
 
 
@@ -194,8 +195,8 @@ def in_turn(alias: str, size: int, entries: int) -> dict[str, float]:
     with counting(alias) as queries:
         calls = [timed(partial(one_call, number), queries) for number in range(min(size, _IN_TURN))]
     return {
-        "median": _median(calls, 0),
-        "cpu": _median(calls, 1),
+        "median": median(calls, 0),
+        "cpu": median(calls, 1),
         "queries": sum(call[2] for call in calls) / len(calls),
         "cached": len(token_cache()._tokens),
     }
