@@ -32,6 +32,7 @@ from jwt_upstream.refresh import in_words, mismatched
 from jwt_upstream.refresh.states import by_state
 from jwt_upstream.views.responses import problem
 from tests.admin.conftest import browser as browser  # a superuser's
+from tests.support.accounts import shop
 from tests.support.admin_pages import EVENTS, INCIDENTS, LIST, UPSTREAMS, act, act_url, own_page
 from tests.support.commands import run
 from tests.support.pseudo import Visible, bracketed, texts, unmarked
@@ -99,6 +100,13 @@ def test_admin(browser: Client, marked: None, rows: Credential) -> None:
     for response in responses:
         html = response.render().content.decode() if hasattr(response, "render") else response.content.decode()
         assert (response.status_code, english(*Visible(html).texts) - {"Search"}) == (200, set())  # Django's own
+
+
+def test_form_of_an_account(browser: Client, marked: None, settings: Any) -> None:
+    """Nor has the form for what an account has of its own, whose parameters are called as settings call them."""
+    settings.JWT_UPSTREAM = shop()
+    html = browser.get(act_url("register", "shop", None)).content.decode()
+    assert english(*Visible(html).texts) - {"Search", "shop", "subdomain", "Subdomain", "region", "Region"} == set()
 
 
 @pytest.mark.parametrize("kind", ["opened", "reminder", "recovered", "expiring", "test"])
