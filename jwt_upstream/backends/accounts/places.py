@@ -16,7 +16,7 @@ _PORT = re.compile(r":(?=[^:\]]*$)")
 _PATHS = ("login_path", "refresh_path", "revoke_path", "device_path", "authorize_path", "issuer", "test_path")
 _HEADERS = ("headers", "login_headers", "refresh_headers", "revoke_headers", "api_headers")
 #: What a secret must not go to: a browser's history and mails show it.
-_SHOWN = ("authorize_params", "redirect_uri")
+_SHOWN = ("authorize_params",)
 #: The options that are templates themselves, and are filled in for each request.
 TEMPLATES = frozenset((*_PATHS, "key_format", "collection"))
 #: The options of this process rather than of the upstream, and lists of hosts, which accounts have no say in.
@@ -68,7 +68,7 @@ def uses(kind: type[Any], written: Mapping[str, Any], names: Collection[str]) ->
     texts = _Texts(kind, written, names)
     yield from _in_url(texts, written.get("BASE_URL", ""), "BASE_URL")
     steps = texts.option("login_steps")
-    paths = {name: texts.option(name) for name in _PATHS}
+    paths = {name: texts.option(name) for name in (*_PATHS, "redirect_uri")}
     paths |= {
         f"login_steps[{number}]": step.get("path") for number, step in enumerate(steps) if isinstance(step, dict)
     }

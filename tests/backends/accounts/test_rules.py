@@ -92,6 +92,7 @@ def test_hosts(settings: Any, base_url: str, accounts: Any, good: list[str], bad
         {"login_path": "https://{audience}/token", "audience": "{host}"},
         {"login_steps": [{"path": "https://{host}/token", "keep": {"a": "b"}}]},
         {"origins": ["https://{host}"]},
+        {"redirect_uri": "https://{host}/back"},
     ],
     ids=str,
 )
