@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from io import StringIO
 from typing import Any
 
@@ -30,12 +31,19 @@ def test_migrated() -> None:
 
 
 def test_not_migrated() -> None:
-    """A migration that was not applied is a warning that names the command, since migrate runs the checks first."""
+    """A migration that was not applied is a warning that names the command."""
     MigrationRecorder(connection).record_unapplied("jwt_upstream", "0001_initial")
     (message,) = checks.check_tables(databases=["default"])
     assert found([message]) == ["W009"]
     assert "0001_initial" in message.msg
     assert message.hint == "Run manage.py migrate jwt_upstream --database default."
+
+
+def test_migrating(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever migrates for the first time is not told to migrate."""
+    MigrationRecorder(connection).record_unapplied("jwt_upstream", "0001_initial")
+    monkeypatch.setattr(sys, "argv", ["manage.py", "migrate"])
+    assert checks.check_tables(databases=["default"]) == []
 
 
 def test_other_databases(settings: Any) -> None:
