@@ -26,7 +26,6 @@ from jwt_upstream.checks import check_settings
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import RefreshUnavailable
 from jwt_upstream.login import device
-from jwt_upstream.monitoring.metrics import COUNTERS, GAUGES, HISTOGRAMS
 from tests.support.metadata import KEYCLOAK
 from tests.support.pages import DOCS, blocks
 from tests.support.upstream import Answer, Upstream
@@ -212,18 +211,6 @@ def test_json_logs(capsys: pytest.CaptureFixture[str], client: UpstreamClient, u
     assert said.keys() == shown.keys()
     own = {name: said[name] for name in shown if name not in ("asctime", "seconds")}
     assert own == {name: shown[name] for name in own} | {"upstream": "up", "message": "up/default failed: HTTP 503"}
-
-
-def test_alert_rules_and_dashboard() -> None:
-    """They ask for metrics that exist, and the page lists all of them."""
-    known = {*COUNTERS, *HISTOGRAMS, *GAUGES}
-    for file in ("alerts.yml", "dashboard.json"):
-        asked = set(re.findall(r"\b(jwt_upstream_\w+)", (DOCS / "monitoring" / file).read_text()))
-        assert {re.sub("_(total|bucket)$", "", name) for name in asked} <= known
-    listed = set(
-        re.findall(r"^``(jwt_upstream_\w+)``", (DOCS / "reference" / "monitoring.rst").read_text(), re.MULTILINE)
-    )
-    assert listed == known
 
 
 def test_notifiers(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, upstream: Any) -> None:

@@ -30,9 +30,15 @@ HISTOGRAMS = {
 #: Those that are read of the database, with all of their labels.
 GAUGES = {
     "jwt_upstream_credentials": ("Credentials by state.", ("upstream", "state")),
+    "jwt_upstream_needs_human": (
+        "Whether a person has to act for an upstream, as the health view sees it.",
+        ("upstream",),
+    ),
     "jwt_upstream_incident": ("Whether an upstream as a whole is down or misconfigured.", ("upstream",)),
     "jwt_upstream_next_expiry_seconds": ("Seconds until the next access token expires.", ("upstream",)),
 }
+#: The values of the label "state"; those that fail are not counted as active.
+STATES = ("active", "failing", "rejected", "locked", "unreadable", "logged_out")
 #: In seconds: a call within a data centre up to the deadline of a refresh and beyond.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -118,9 +124,10 @@ def _labels(upstream: str, account: str) -> dict[str, str]:
 def gauges(now: datetime) -> Iterator[tuple[str, dict[str, str], float]]:
     """Yield the name, labels and value of each gauge as it is now; reads the database."""
     for each in conditions():
-        for state in ("active", "failing", "rejected", "locked", "unreadable", "logged_out"):
+        for state in STATES:
             number = each.credentials.get(state, 0)
             yield "jwt_upstream_credentials", {"upstream": each.upstream, "state": state}, number
+        yield "jwt_upstream_needs_human", {"upstream": each.upstream}, int(each.status == "needs_human")
         yield "jwt_upstream_incident", {"upstream": each.upstream}, int(bool(each.incident))
         if each.next_expiry:
             left = (each.next_expiry - now).total_seconds()

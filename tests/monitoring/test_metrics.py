@@ -149,6 +149,16 @@ def test_states(measured: UpstreamClient) -> None:
     assert prometheus("jwt_upstream_credentials", state="active") == 1
 
 
+def test_who_needs_a_person(measured: UpstreamClient, settings: Any) -> None:
+    """A gauge says for which upstreams a person has to act, also where no credential's state shows it."""
+    settings.JWT_UPSTREAM = {**settings.JWT_UPSTREAM, "new": settings.JWT_UPSTREAM["up"]}
+    assert prometheus("jwt_upstream_needs_human") == 0
+    assert prometheus("jwt_upstream_needs_human", upstream="new") == 1
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["client_id"] = "another"
+    assert prometheus("jwt_upstream_needs_human") == 1
+    assert ({"upstream": "up"}, 1) in opentelemetry("jwt_upstream_needs_human")
+
+
 def test_states_without_a_database(measured: UpstreamClient) -> None:
     """While the database is away the counts are still given, and no states."""
     measured.get("orders/")
