@@ -22,6 +22,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 
 from tests.support import workers
+from tests.support.pages import blocks
 
 # -- what a test does with workers
 
@@ -209,14 +210,13 @@ def wsgi() -> Callable[..., Iterable[bytes]]:
     """Return a WSGI application that has called the upstream, and keeps that connection, before it is forked."""
     workers.configure()
     from django.core.wsgi import get_wsgi_application
-    from django.db import connections
 
     from jwt_upstream.client import UpstreamClient
 
     settings.ROOT_URLCONF = __name__
     wsgi.client = UpstreamClient("up")  # type: ignore[attr-defined]
     assert _numbered(wsgi.client, 0) == "ok"  # type: ignore[attr-defined]
-    connections.close_all()
+    exec(next(blocks("howto/servers.rst", "python")), {})  # which closes Django's connections
     return get_wsgi_application()
 
 

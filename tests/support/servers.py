@@ -58,7 +58,7 @@ def gunicorn(*options: str, home: Path) -> Iterator[str]:
 def gunicorn_with_gevent(*options: str, home: Path) -> Iterator[str]:
     """Serve the site by gunicorn and greenlets; gevent replaces the threads before the site is loaded, as it must."""
     settings = home / "gunicorn.conf.py"
-    settings.write_text(next(blocks("howto/servers.rst", "python")))
+    settings.write_text(list(blocks("howto/servers.rst", "python"))[1])
     with gunicorn("--config", str(settings), *options, home=home) as url:
         yield url
 
