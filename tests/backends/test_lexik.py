@@ -205,6 +205,15 @@ def test_split_cookies() -> None:
     assert called(backend, token) == {"Cookie": f"jwt_hp={payload}; jwt_s={signature}"}
 
 
+def test_logout() -> None:
+    """The refresh token goes where the firewall logs somebody out, beside the access token of the same user."""
+    request = documented("token/invalidate").revoke_request(TokenPair("a1", "r1"))
+    assert request is not None
+    assert (request.method, request.url) == ("POST", f"{API}token/invalidate")
+    assert request.headers["Authorization"] == "Bearer a1"
+    assert request.json == {"refresh_token": "r1"}
+
+
 def test_every_block_of_the_page_is_tested() -> None:
     """Whoever adds settings to the page adds a test."""
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 8

@@ -1,4 +1,7 @@
-"""No Python in the documentation or the README is left unrun: settings are checked here, the rest by others."""
+"""No Python in the documentation or the README is left unrun: settings are checked here, the rest by others.
+
+``test_project`` shows the same of the files that the how-tos name.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,9 @@ import asyncio
 import inspect
 import os
 import re
+import textwrap
+from contextlib import suppress
+from itertools import filterfalse
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -121,6 +127,22 @@ def test_every_block() -> None:
         assert page.removeprefix("../") in text or Path(page).stem in text, (page, test)
 
 
+def is_python(text: str) -> bool:
+    """Tell whether a text is Python, or a part of settings."""
+    for code in (text, f"{{{text}}}"):
+        with suppress(SyntaxError):
+            return bool(ast.parse(code).body)
+    return False
+
+
+def test_literal_blocks() -> None:
+    """A block that is only said to be literal, and so belongs to nobody, is no Python."""
+    literal = re.compile(r"^(?! *\.\. ).*::\n\n((?: {3,}.*\n|\n)+)", re.MULTILINE)
+    shown = [(page, block) for page in PAGES for block in literal.findall((DOCS / page).read_text() + "\n")]
+    assert len(shown) > 20
+    assert [each for each in shown if is_python(textwrap.dedent(each[1]))] == []
+
+
 def test_before() -> None:
     """What a page shows as it was before is Python."""
     shown = [block for page in PAGES for block in blocks(page, "python") if block.startswith("# before: ")]
@@ -146,7 +168,7 @@ def test_lines_of_the_client(db: None, fake_upstream: Any) -> None:
     crm.answer("POST", "orders/", json={"id": 1})
     names: dict[str, Any] = {"gitlab": _Sdk(), "websockets": _Sdk(), "url": "wss://x"}
 
-    for block in blocks("reference/client.rst", "python"):
+    for block in filterfalse(is_settings, blocks("reference/client.rst", "python")):
         code = compile(block, "client.rst", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         done = eval(code, names)
         if inspect.iscoroutine(done):

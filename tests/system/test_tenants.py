@@ -93,6 +93,8 @@ def test_schema_for_each_tenant(upstream: Upstream, transactional_db: None, data
     assert said == {
         "adopt acme": None,
         "adopt globex": None,
+        "task acme": "access-of-acme",
+        "task globex": "access-of-globex",
         "call acme": "access-of-acme",
         "call globex": "access-of-globex",
         "together": ["new-access-of-acme", "new-access-of-globex"] * 4,

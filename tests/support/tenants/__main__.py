@@ -13,11 +13,14 @@ from typing import Any
 import django
 from django.conf import settings
 
+from tests.support.pages import blocks
+
 TENANTS = ("acme", "globex")
 
 
 def configure(url: str, database: dict[str, Any]) -> None:
     """Set Django up with a schema for each tenant, jwt_upstream among the tenants' apps."""
+    upstream = {"BASE_URL": url, "OPTIONS": {"refresh_fields": {"refresh": "{refresh}"}}}
     app = "tests.support.tenants.apps.TenantsConfig"
     settings.configure(
         SECRET_KEY="tests only",
@@ -29,7 +32,8 @@ def configure(url: str, database: dict[str, Any]) -> None:
         INSTALLED_APPS=["django_tenants", app, "django.contrib.contenttypes", "jwt_upstream"],
         TENANT_MODEL="tenants.Customer",
         TENANT_DOMAIN_MODEL="tenants.Domain",
-        JWT_UPSTREAM={"up": {"BASE_URL": url, "OPTIONS": {"refresh_fields": {"refresh": "{refresh}"}}}},
+        # The page's task calls the latter.
+        JWT_UPSTREAM={"up": upstream, "crm": upstream},
         JWT_UPSTREAM_ENCRYPTION_KEYS=["c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBieXRlcyE="],
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     )
@@ -64,9 +68,13 @@ def main() -> None:
     for name in TENANTS:
         Customer(schema_name=name, name=name).save(verbosity=0)
     client, said = UpstreamClient("up"), {}  # one client, as a module may hold it
+    of_the_page: dict[str, Any] = {}
+    exec(next(block for block in blocks("howto/tenants.rst", "python") if "sync_orders" in block), of_the_page)
     for name in TENANTS:
         pair = TokenPair(f"access-of-{name}", f"refresh-of-{name}")
         said[f"adopt {name}"] = in_tenant(name, partial(client.adopt, pair))
+        in_tenant(name, partial(UpstreamClient("crm").adopt, pair))
+        said[f"task {name}"] = of_the_page["sync_orders"](name)["token"]
     for name in (*TENANTS, *TENANTS):
         said[f"call {name}"] = in_tenant(name, lambda: client.get("orders/").json()["token"])
     print(json.dumps("expire"), flush=True)
@@ -78,7 +86,7 @@ def main() -> None:
         ]
     said["together"] = [call.result() for call in calls]
     for name in TENANTS:
-        said[f"stored {name}"] = in_tenant(name, lambda: Credential.objects.get().pair.refresh)
+        said[f"stored {name}"] = in_tenant(name, lambda: Credential.objects.get(upstream="up").pair.refresh)
     print(json.dumps(said), flush=True)
 
 
