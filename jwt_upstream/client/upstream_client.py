@@ -169,8 +169,9 @@ class UpstreamClient(OriginSession):
         return _handed_out(self._tokens.replace(self.backend, token.access))
 
     async def atoken(self) -> AccessToken:
-        """Do as ``token``."""
-        return await self.arun(self.token)
+        """Do as ``token``; a good one that is cached needs no thread."""
+        known = self._tokens.known(self.backend)
+        return _handed_out(known) if known else await self.arun(self.token)
 
     async def arefused(self, token: AccessToken) -> AccessToken:
         """Do as ``refused``."""

@@ -74,8 +74,8 @@ class TokenCache:
         self._validities: WeakValueDictionary[_Key, Validity] = WeakValueDictionary()
         self._lock = threading.Lock()
         # What tests do, above all: write to the rows, flush the database, override settings. Which rows were changed
-        # isn't always known.
-        for signal in (post_save, post_delete, rows_updated):
+        # isn't always known, nor what a row that is saved was called before.
+        for signal in (post_save, rows_updated):
             signal.connect(self.invalidate_all, sender=Credential)
         post_delete.connect(self._forget, sender=Credential)
         post_migrate.connect(self.invalidate_all)
@@ -89,7 +89,9 @@ class TokenCache:
 
     def _forget(self, instance: Credential, using: str, **_: Any) -> None:
         """Keep no token and no secret of an account that is deleted in memory."""
-        self._tokens.pop((connections.scope(using), instance.upstream, instance.account), None)
+        scope = connections.scope(using)
+        self.invalidate(scope, instance.upstream, instance.account)
+        self._tokens.pop((scope, instance.upstream, instance.account), None)
 
     def invalidate(self, scope: Scope, upstream: str, account: str) -> None:
         """Have the clients of one account read its row again."""

@@ -13,6 +13,7 @@ from django.core.exceptions import SynchronousOnlyOperation
 from django.utils import timezone
 
 from jwt_upstream.client import UpstreamClient
+from jwt_upstream.client.async_threads import call_threads
 from jwt_upstream.exceptions import CredentialRejected, NotLoggedIn
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import AccessToken
@@ -97,6 +98,15 @@ def test_awaited(client: UpstreamClient, upstream: Upstream) -> None:
             client.refused(AccessToken("a"))
 
     asyncio.run(block())
+
+
+def test_cached_token_needs_no_thread(client: UpstreamClient, settings: Any) -> None:
+    """Awaited, a token that this process has read a moment ago is there at once, whatever its threads are doing."""
+    settings.JWT_UPSTREAM_ASYNC_THREADS = 7
+    known = client.token()
+    assert asyncio.run(client.atoken()).access == known.access
+    pool = call_threads()._pools.get("up")
+    assert pool is None or pool._max_workers != 7  # else a new one would have been made
 
 
 def test_nothing_is_shown() -> None:

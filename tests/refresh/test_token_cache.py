@@ -120,7 +120,8 @@ def test_other_accounts(client: UpstreamClient, upstream: Upstream, django_asser
     upstream.access.add(Credential.objects.get(account="default").pair.access)
     another.refresh()
     another.logout()
-    upstream.access.add(Credential.objects.get(account="default").pair.access)
+    Credential.objects.filter(account="another").delete()
+    upstream.access.add(Credential.objects.get().pair.access)
     with django_assert_num_queries(0):
         assert client.get("orders/").status_code == 200
         assert UpstreamClient("up").get("orders/").status_code == 200
