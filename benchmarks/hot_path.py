@@ -152,7 +152,7 @@ def ours(alias: str) -> dict[str, Call]:
     once = UpstreamClient("up")
 
     def looking() -> Any:
-        token_cache().invalidate_all()  # as after any event in this process
+        token_cache().invalidate_all()  # as after an event of the account's own
         return UpstreamClient("up").get("orders/1").content
 
     def on(call: Call) -> Call:

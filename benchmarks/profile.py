@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import cProfile
+import inspect
+from contextlib import AsyncExitStack
 from types import CodeType
 from typing import Any
 
 from benchmarks import databases, hot_path, report
-from benchmarks.hot_path import AT_A_TIME, BARE_HTTPX, Call
+from benchmarks.hot_path import AT_A_TIME, BARE_ASYNC, BARE_HTTPX, Call
 
 #: What the files of each part have in their paths, the first that fits; what a socket does counts for its caller.
 Parts = dict[str, tuple[str, ...]]
@@ -36,10 +39,17 @@ OVER_HTTPX: Parts = {
         "/over_httpx/pools.py",
         "/jwt_upstream/process.py",
     ),
-    "the settings, the token and the verdict: the rest of jwt_upstream": ("/jwt_upstream/",),
+    "the rest of jwt_upstream: settings, token, verdict, measuring and so on": ("/jwt_upstream/",),
     "httpx2": ("/site-packages/httpx2/",),
-    "httpcore2, with waiting for the server": ("/site-packages/httpcore2/", "/socket.py"),
+    "httpcore2": ("/site-packages/httpcore2/",),
     "h11": ("/site-packages/h11/",),
+    "socket, asyncio and anyio, with waiting for the server": (
+        "/socket.py",
+        "/asyncio/",
+        "/selectors.py",
+        "/site-packages/anyio/",
+        "/site-packages/sniffio/",
+    ),
 }
 REST = "the rest: Django's settings, abstract base classes and so on"
 
@@ -54,27 +64,38 @@ def adapter_alone(url: str) -> Call:
     return lambda: adapter.send(ready, timeout=(3.05, 20)).content
 
 
-def measure(call: Call, parts: Parts, rounds: int) -> dict[str, tuple[float, float]]:
+def measure(call: Call, parts: Parts, rounds: int, loop: asyncio.Runner) -> dict[str, tuple[float, float]]:
     """Return of each part how many functions a call calls, and how many microseconds they take under the profiler.
 
     Of all rounds it is the one that other work on the machine has disturbed least.
     """
-    return min((_round(call, parts) for _ in range(rounds)), key=lambda found: _total(found)[1])
+    return min((_round(call, parts, loop) for _ in range(rounds)), key=lambda found: _total(found)[1])
 
 
-def _round(call: Call, parts: Parts) -> dict[str, tuple[float, float]]:
-    call()
+def _round(call: Call, parts: Parts, loop: asyncio.Runner) -> dict[str, tuple[float, float]]:
     profile = cProfile.Profile(builtins=False)
-    profile.enable()
-    for _ in range(AT_A_TIME):
+    if inspect.iscoroutinefunction(call):
+        loop.run(_profile_awaited(profile, call))
+    else:
         call()
-    profile.disable()
+        profile.enable()
+        for _ in range(AT_A_TIME):
+            call()
+        profile.disable()
     found = dict.fromkeys([*parts, REST], (0.0, 0.0))
     for entry in profile.getstats():
         part = _part(entry.code, parts)
         calls, microseconds = found[part]
         found[part] = (calls + entry.callcount / AT_A_TIME, microseconds + entry.inlinetime / AT_A_TIME * 1e6)
     return found
+
+
+async def _profile_awaited(profile: cProfile.Profile, call: Call) -> None:
+    await call()
+    profile.enable()
+    for _ in range(AT_A_TIME):
+        await call()
+    profile.disable()
 
 
 def _total(found: dict[str, tuple[float, float]]) -> tuple[float, float]:
@@ -94,10 +115,13 @@ def run(aliases: list[str], url: str, *, rounds: int) -> None:
     hot_path.configure(url)
     databases.use(aliases[0])
     logged_in("up", access=hot_path.TOKEN)
-    tables = [
-        _profiled(_over_requests(aliases[0], url), OVER_REQUESTS, rounds),
-        _profiled(_over_httpx(url), OVER_HTTPX, rounds),
-    ]
+    closing = AsyncExitStack()
+    with asyncio.Runner() as loop:
+        tables = [
+            _profiled(_over_requests(aliases[0], url), OVER_REQUESTS, rounds, loop),
+            _profiled(_over_httpx(url, loop, closing), OVER_HTTPX, rounds, loop),
+        ]
+        loop.run(closing.aclose())
     results = {"machine": report.machine([databases.version(aliases[0])]), "parts": [found for found, _ in tables]}
     report.save("profile", results, *(table for _, table in tables))
 
@@ -112,13 +136,14 @@ def _over_requests(alias: str, url: str) -> dict[str, Call]:
     }
 
 
-def _over_httpx(url: str) -> dict[str, Call]:
-    wanted = "httpx2.Client with UpstreamTransport"
-    return {BARE_HTTPX: hot_path.peers(url)[BARE_HTTPX], wanted: hot_path.over_httpx(url)[wanted]}
+def _over_httpx(url: str, loop: asyncio.Runner, closing: AsyncExitStack) -> dict[str, Call]:
+    wanted = (BARE_HTTPX, "httpx2.Client with UpstreamTransport", BARE_ASYNC, "AsyncUpstreamClient, built once")
+    calls = {**hot_path.peers(url), **loop.run(hot_path.awaited_peers(url, closing)), **hot_path.over_httpx(url)}
+    return {name: calls[name] for name in wanted}
 
 
-def _profiled(calls: dict[str, Call], parts: Parts, rounds: int) -> tuple[dict[str, Any], str]:
-    found = {name: measure(call, parts, rounds) for name, call in calls.items()}
+def _profiled(calls: dict[str, Call], parts: Parts, rounds: int, loop: asyncio.Runner) -> tuple[dict[str, Any], str]:
+    found = {name: measure(call, parts, rounds, loop) for name, call in calls.items()}
     rows = [[part, *(_cell(*each[part]) for each in found.values())] for part in (*parts, REST)]
     rows.append(["**together**", *(_cell(*_total(each)) for each in found.values())])
     return found, report.table(["Functions called by one GET, and their time under the profiler", *found], rows)

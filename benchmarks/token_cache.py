@@ -17,13 +17,17 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from benchmarks import background_refresh, databases, hot_path, plots, report, scale
+from benchmarks import background_refresh, databases, plots, profile, report, scale
 from benchmarks.hot_path import Call
 
 ACCOUNTS = 10_000
 RATE = 50
 SECONDS = 1.0
+#: Of each call: microseconds by the clock and of its processor time, and its queries.
+Block = list[tuple[float, float, int]]
 QUIET, HERE, ELSEWHERE = "nothing happens", "events in this process", "events in another process"
+#: What has no cache, no account and no settings, and takes about as long: what it loses, the machine does to any call.
+CONTROL = "requests' adapter alone, without the app"
 _SAMPLE, _IN_TURN = 500, 2_000
 _CALLS = 20
 
@@ -121,7 +125,7 @@ def timed(call: Call, queries: Queries) -> tuple[float, float, int]:
     return wall, cpu, queries.count - before
 
 
-def block(call: Call, queries: Queries, seconds: float, tick: Callable[[], Any]) -> list[tuple[float, float, int]]:
+def block(call: Call, queries: Queries, seconds: float, tick: Callable[[], Any]) -> Block:
     """Return the times of calls; ticks come between them, so no call waits for Python's lock."""
     taken, due, end = [], time.perf_counter(), time.perf_counter() + seconds
     while (now := time.perf_counter()) < end:
@@ -133,25 +137,29 @@ def block(call: Call, queries: Queries, seconds: float, tick: Callable[[], Any])
 
 
 def among_events(
-    call: Call, alias: str, url: str, size: int, rounds: int, seconds: float
-) -> dict[str, dict[str, float]]:
-    """Return what a call takes while nothing happens, and with events to other accounts, by turns."""
-    blocks: dict[str, list[list[tuple[float, float, int]]]] = {QUIET: [], HERE: [], ELSEWHERE: []}
-    counts = dict.fromkeys(blocks, 0)
+    calls: dict[str, Call], alias: str, url: str, size: int, rounds: int, seconds: float
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Return what each of the calls takes while nothing happens, and with events to other accounts, by turns."""
     here, elsewhere = Events(1, size), Elsewhere(url, size)
     # A processor is slow at first after any pause, so instead of an event there is a pause that is as long.
     pause = partial(time.sleep, statistics.median(_seconds(here.one) for _ in range(11)))
-    here.count = 0
+    here.count = counted = 0
+    blocks: dict[str, dict[str, list[Block]]] = {name: {QUIET: [], HERE: [], ELSEWHERE: []} for name in calls}
     with counting(alias) as queries:
         for _ in range(rounds):
-            blocks[QUIET].append(block(call, queries, seconds, pause))
-            blocks[HERE].append(block(call, queries, seconds, here.one))
+            for name, call in calls.items():
+                blocks[name][QUIET].append(block(call, queries, seconds, pause))
+                blocks[name][HERE].append(block(call, queries, seconds, here.one))
             elsewhere.go()
-            blocks[ELSEWHERE].append(block(call, queries, seconds, pause))
-            counts[ELSEWHERE] += elsewhere.stop()
+            for name, call in calls.items():
+                blocks[name][ELSEWHERE].append(block(call, queries, seconds, pause))
+            counted += elsewhere.stop()
     elsewhere.end()
-    counts[HERE] = here.count
-    return {name: _figures(each, blocks[QUIET], counts[name] / rounds / seconds) for name, each in blocks.items()}
+    rates = {QUIET: 0.0, HERE: here.count, ELSEWHERE: counted}
+    return {
+        name: {kind: _figures(each[kind], each[QUIET], rates[kind] / rounds / seconds / len(calls)) for kind in each}
+        for name, each in blocks.items()
+    }
 
 
 def _seconds(work: Callable[[], Any]) -> float:
@@ -160,17 +168,18 @@ def _seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def _figures(blocks: list[Any], quiet: list[Any], rate: float) -> dict[str, float]:
+def _figures(blocks: list[Block], quiet: list[Block], rate: float) -> dict[str, float]:
     calls = [call for each in blocks for call in each]
     found: dict[str, float] = {"calls": len(calls), "rate": rate, "queries": sum(call[2] for call in calls)}
     found["median"] = statistics.median(call[0] for call in calls)
+    pairs = list(zip(blocks, quiet, strict=True))
+    found["more"] = statistics.median(median(each, 0) - median(other, 0) for each, other in pairs)
     for at, clock in enumerate(("ratio", "cpu_ratio")):
-        pairs = zip(blocks, quiet, strict=True)
         found[clock] = statistics.median(median(each, at) / median(other, at) for each, other in pairs)
     return found
 
 
-def median(calls: list[tuple[float, float, int]], at: int) -> float:
+def median(calls: Block, at: int) -> float:
     """Return the median of what ``timed`` returned, by the clock (0) or of processor time (1)."""
     return statistics.median(call[at] for call in calls)
 
@@ -231,12 +240,12 @@ def run(aliases: list[str], url: str, *, is_quick: bool, effort: float) -> None:
         used = memory(size)
         # The larger one last, with which all of them are cached when events begin.
         sizes = {str(entries): in_turn(alias, size, entries) for entries in [size // 10, size]}
-        events = among_events(partial(one_call, 0), alias, url, size, rounds, seconds)
-        # What has no cache, no account and no settings: it shows what the machine does to any call.
-        bare = among_events(hot_path.bare(f"{url}orders/1"), alias, url, size, rounds, seconds)
-    results = {"machine": about, "accounts": size, "bytes": used, "in_turn": sizes, "events": events, "bare": bare}
-    tables = {f"One of {size} accounts is called": events, f"``{hot_path.BARE}``, without the app": bare}
-    report.save("token_cache", results, *(_table(*each) for each in tables.items()), _sizes(size, sizes, used))
+        one = f"One of {size} accounts is called"
+        calls: dict[str, Call] = {one: partial(one_call, 0), CONTROL: profile.adapter_alone(f"{url}orders/1")}
+        among = among_events(calls, alias, url, size, rounds, seconds)
+    results = {"machine": about, "accounts": size, "bytes": used, "in_turn": sizes, "among_events": among}
+    report.save("token_cache", results, *(_table(*each) for each in among.items()), _sizes(size, sizes, used))
+    events = among[one]
     quiet = events[QUIET]["median"]
     values = {f"one account, {name}": each["median"] / quiet for name, each in events.items()}
     values |= {f"in turn, {entries} cached": each["median"] / quiet for entries, each in sizes.items()}
@@ -250,6 +259,7 @@ def _table(what: str, events: dict[str, dict[str, float]]) -> str:
         "Calls",
         "Queries of all of them",
         "µs: median",
+        "µs more than when nothing happens",
         "Ratio",
         "Ratio of CPU time",
     ]
@@ -260,6 +270,7 @@ def _table(what: str, events: dict[str, dict[str, float]]) -> str:
             f"{each['calls']:.0f}",
             f"{each['queries']:.0f}",
             f"{each['median']:.0f}",
+            f"{each['more']:+.0f}",
             f"{each['ratio']:.2f}",
             f"{each['cpu_ratio']:.2f}",
         ]
