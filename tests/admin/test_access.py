@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.admin import site
+from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 
 from jwt_upstream.models import Credential, Event, Incident
 from tests.support.admin_pages import EVENTS, INCIDENTS, LIST, UPSTREAMS, act, act_url, own_page, page, staff
@@ -118,3 +121,31 @@ def test_links_to_the_overview(browser: Client) -> None:
     """The page of all upstreams is reached from the app's page, the list and a credential's page."""
     for url in ("/admin/jwt_upstream/", LIST, own_page(put("crm"))):
         assert f'href="{UPSTREAMS}"' in page(browser, url)
+
+
+#: Every page of the app's admin, with the number of arguments that its address has.
+PAGES = {
+    pattern.name: len(pattern.pattern.converters)
+    for model in (Credential, Event, Incident)
+    for pattern in site.get_model_admin(model).get_urls()
+    if pattern.name
+}
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_post_without_csrf_token(browser: Client, name: str) -> None:
+    """No page, no form and no action takes a POST without the token of Django's protection against forged ones."""
+    row = put("crm")
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(User.objects.get(username="root"))
+    query = "?upstream=crm&account=default"
+    given = {"post": "yes", "action": "log_out", "_selected_action": row.pk, "confirmed": "yes"}
+    response = strict.post(reverse(f"admin:{name}", args=[row.pk] * PAGES[name]) + query, given)
+    assert (response.status_code, "CSRF verification failed" in response.content.decode()) == (403, True)
+    assert Credential.objects.get().state == "active"
+
+
+def test_pages_that_take_a_post() -> None:
+    """Those pages are all that change something, and the lists with their actions."""
+    own = ("log_in", "register", "adopt", "mark_rejected", "test", "credential_changelist", "credential_delete")
+    assert {f"jwt_upstream_{name}" for name in own} <= {*PAGES}

@@ -22,15 +22,12 @@ from jwt_upstream.models import Credential, Event, Incident
 from tests.support import site
 from tests.support.admin_pages import EVENTS, INCIDENTS, LIST, UPSTREAMS, act_url, own_page
 from tests.support.authorization_server import AuthorizationServer
-from tests.support.chromium import Chromium, path
+from tests.support.chromium import Chromium, require
 from tests.support.rows import put
 from tests.support.screenshots import keep
 from tests.support.upstream import Answer, Upstream
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(path() is None, reason="Chromium is not installed (Debian: apt-get install chromium)"),
-]
+pytestmark = pytest.mark.browser
 
 DESKTOP, PHONE = (1280, 800), (375, 812)
 #: The pictures that the documentation shows.
@@ -224,3 +221,14 @@ def test_documentation_has_the_pictures() -> None:
     docs = Path(__file__).parents[2] / "docs"
     shown = set(re.findall("screenshots/(.*)[.]png", (docs / "reference" / "admin.rst").read_text()))
     assert shown == {file.stem for file in (docs / "screenshots").glob("*.png")} - {"demo-light"} == PICTURES
+
+
+def test_browser_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Chromium the tests are skipped on somebody's own machine, and fail in CI."""
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="apt-get install chromium"):
+        require()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="apt-get install chromium"):
+        require()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core import mail as django_mail
 
 from jwt_upstream.alerts import Alert, Trouble, log, mails
 from jwt_upstream.clock import host_now
@@ -102,3 +104,18 @@ def test_log(caplog: Any) -> None:
         ("INFO", "test: test message"),
     ]
     assert (caplog.records[0].upstream, caplog.records[0].account) == ("up", "ann")
+
+
+def test_templates_of_the_project(settings: Any, tmp_path: Path) -> None:
+    """A template of the project takes the place of ours, in the mail that is sent; the others stay."""
+    folder = tmp_path / "jwt_upstream" / "mail"
+    folder.mkdir(parents=True)
+    (folder / "one.txt").write_text("Call Ida: {{ alert.troubles.0.account }} is {{ alert.troubles.0.kind }}.")
+    (folder / "alert.html").write_text("<p>Ring <b>{{ alert.troubles.0.account }}</b>'s owner.</p>")
+    settings.ADMINS = ["ida@example.com"]
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    mails.mail(alert("opened", trouble("<ann>")))
+    sent: Any = django_mail.outbox[0]
+    assert "Call Ida: <ann> is locked." in sent.body
+    assert "Mend locked." not in sent.body
+    assert sent.alternatives[0][0] == "<p>Ring <b>&lt;ann&gt;</b>'s owner.</p>\n"

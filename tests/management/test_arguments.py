@@ -149,6 +149,25 @@ def test_json_of_try_again(client: UpstreamClient, upstream: Upstream) -> None:
     assert [shape(json.loads(out))] == list(map(shape, documented_json("upstream_try_again")))
 
 
+def test_json_of_refresh(client: UpstreamClient) -> None:
+    """What a round prints has the documented keys."""
+    out = run("upstream_refresh", "--json")[1]
+    assert [shape(json.loads(out))] == list(map(shape, documented_json("upstream_refresh")))
+
+
+def test_json_of_prune(db: None) -> None:
+    """What pruning prints has the documented keys."""
+    out = run("upstream_prune", "--json")[1]
+    assert [shape(json.loads(out))] == list(map(shape, documented_json("upstream_prune")))
+
+
+def test_json_of_rebind(client: UpstreamClient, settings: Any) -> None:
+    """What confirming prints has the documented keys."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["client_id"] = "another"
+    out = run("upstream_rebind", "up", "--json")[1]
+    assert [shape(json.loads(out))] == list(map(shape, documented_json("upstream_rebind")))
+
+
 def test_json_of_rekey(client: UpstreamClient) -> None:
     """What encrypting anew prints has the documented keys."""
     out = run("upstream_rekey", "--json")[1]

@@ -38,6 +38,21 @@ def test_signal() -> None:
     assert (done, signal.getsignal(signal.SIGTERM)) == ([1], before)
 
 
+def test_hosts_do_not_go_in_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each pause is another one, within a tenth of what was asked for."""
+    stop, pauses = Stop(), []
+
+    def rest(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 50:
+            stop.set()
+
+    # Patched, since nobody waits fifty minutes.
+    monkeypatch.setattr(stop, "rest", rest)
+    repeat(lambda: None, 60, stop, print)
+    assert 53 < min(pauses) < 57 < 63 < max(pauses) <= 66
+
+
 def test_commands_in_another_thread() -> None:
     """Where a command is not run by the main thread, signals are left to those whose they are."""
     done: list[bool] = []
