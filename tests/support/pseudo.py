@@ -37,10 +37,16 @@ def texts(language: str, package: Path = _PACKAGES[0]) -> dict[Any, str]:
     return {key: text for key, text in found.items() if key}
 
 
+def _messages(package: Path) -> list[str]:
+    """Return the texts of a package of Django's, of which a new one may have no translation yet."""
+    return re.findall(r'^msgid "(.+)"$', (package / "locale/en/LC_MESSAGES/django.po").read_text(), re.MULTILINE)
+
+
 @contextmanager
 def bracketed(folder: Path, settings: Any) -> Iterator[None]:
     """Speak that language, which a catalog in an empty folder has, to everybody and in mails."""
     keys = [key for package in _PACKAGES for key in texts("de", package)]
+    keys += [text for package in _PACKAGES[1:] for text in _messages(package)]
     entries = {"": "Content-Type: text/plain; charset=UTF-8\nPlural-Forms: nplurals=2; plural=(n != 1);\n"}
     for key in keys:
         text = key[0] if isinstance(key, tuple) else key

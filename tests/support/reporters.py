@@ -120,9 +120,7 @@ def by_rich(error: BaseException) -> str:
 
 def by_structlog(error: BaseException) -> str:
     """Return what structlog logs as JSON."""
-    as_dict = structlog.tracebacks.ExceptionDictTransformer(
-        show_locals=True, locals_max_string=10_000, locals_max_length=100
-    )
+    as_dict = structlog.tracebacks.ExceptionDictTransformer(show_locals=True, locals_max_string=10_000)
     entry = structlog.processors.ExceptionRenderer(as_dict)(None, "error", {"exc_info": error})
     return json.dumps(entry)
 
