@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 import string
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -33,6 +33,10 @@ _ESCAPE = re.compile(
     rb"|(?P<entity>&#?\w{1,10};)",
     re.IGNORECASE,
 )
+#: What may be the value of a header for Basic authentication, however short.
+_BASIC = re.compile(rb"\bbasic[\s+:=\"']{1,4}([\w+/-]{2,}={0,2})", re.IGNORECASE)
+_CONTROL = re.compile(rb"[\0-\x1f\x7f]")
+_URLSAFE = bytes.maketrans(b"-_", b"+/")
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
@@ -58,13 +62,33 @@ def _without(text: str, secrets: Iterable[str]) -> str:
     plain = {level.content for secret in secrets if secret for level in _levels(secret)}
     searched = _pieces({_folded(form) for secret in plain for form in _forms(secret)})
     for level in _levels(text):
+        for start, end in _credentials(level.content):
+            _mark(is_secret, level, start, end)
         content = _folded(level.content)
         for length, pieces in searched.items():
             for at in range(len(content) - length + 1):
                 if content[at : at + length] in pieces:
-                    start, end = level.spans[at][0], level.spans[at + length - 1][1]
-                    is_secret[start:end] = b"\1" * (end - start)
+                    _mark(is_secret, level, at, at + length)
     return "".join(_MASK if run[0] else text[slice(*run[1])] for run in _runs(is_secret))
+
+
+def _mark(is_secret: bytearray, level: _Level, start: int, end: int) -> None:
+    first, last = level.spans[start][0], level.spans[end - 1][1]
+    is_secret[first:last] = b"\1" * (last - first)
+
+
+def _credentials(content: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where users and passwords for Basic authentication are, whose base64 may be too short to be recognized."""
+    for header in _BASIC.finditer(content):
+        if _is_user_and_password(header[1]):
+            yield header.span(1)
+
+
+def _is_user_and_password(value: bytes) -> bool:
+    """Tell credentials from a word, as in "Basic authentication", also where the server has cut them."""
+    bits = value.rstrip(b"=").translate(_URLSAFE)
+    decoded = b64decode(bits[: len(bits) - (len(bits) % 4 == 1)] + b"==")
+    return b":" in decoded and not _CONTROL.search(decoded)
 
 
 def _forms(secret: bytes) -> Iterator[bytes]:

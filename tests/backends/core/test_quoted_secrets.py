@@ -49,7 +49,7 @@ def test_form(form: str) -> None:
     """However a secret is quoted, hardly more is left than what stands beside it: a scheme, a user, padding."""
     for secret in (PASSWORD, TOKEN):
         text = masked(f"The value {QUOTED[form](secret)} is wrong.", SECRETS)
-        assert re.fullmatch(r'The value (Basic \w{1,7}|password=|"?)\[…\](&user=bob|\w?=*|"?) is wrong\.', text), text
+        assert re.fullmatch(r'The value (Basic |password=|"?)\[…\](&user=bob|\w?=*|"?) is wrong\.', text), text
 
 
 @pytest.mark.parametrize("cut", [slice(0, -4), slice(4, None), slice(3, -3), slice(0, 14)])
@@ -62,6 +62,26 @@ def test_cut_in_the_middle(cut: slice) -> None:
 def test_short_secret() -> None:
     """A short secret is masked where it stands as a whole; a secret that isn't set masks nothing."""
     assert masked("your pin pi in", ["pin", ""]) == "your […] pi in"
+
+
+@pytest.mark.parametrize("secret", ["p", "pin", "hunter", "s3cré!"])
+@pytest.mark.parametrize("user", ["u", "us", "bob"])
+@pytest.mark.parametrize("escape", [str, quote, quote_plus, lambda text: json.dumps({"Authorization": text})])
+def test_short_secret_in_basic(user: str, secret: str, escape: Callable[[str], str]) -> None:
+    """Users and passwords for Basic authentication are masked, however short, cut or escaped."""
+    header = in_basic(user, secret)
+    for value in (header, header.rstrip("="), header.replace("Basic", "basic").replace("/", "_")):
+        text = masked(escape(value), [secret])
+        assert re.fullmatch(r'(\{"Authorization": ")?[Bb]asic(%20|\+| )\[…\]("\})?', text), text
+    assert masked(header[: len(in_basic(user, ""))], [secret]) == "Basic […]"
+
+
+@pytest.mark.parametrize(
+    "words", ["authentication is required", "realm=api", "auth: no", "credentials", "YQ==", "Ym9i", "a"]
+)
+def test_basic_in_prose(words: str) -> None:
+    """The name of the scheme may stand in a sentence."""
+    assert masked(f"Use HTTP Basic {words}") == f"Use HTTP Basic {words}"
 
 
 def test_words_of_the_message() -> None:
