@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from copy import copy
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
 from django.core.signals import setting_changed
@@ -65,6 +65,22 @@ class Token(NamedTuple):
         return bool(self.scope[1])
 
 
+class Holder(Protocol):
+    """Whoever keeps a token for its next call."""
+
+    def forget(self) -> None:
+        """Keep the token no longer if it doesn't hold."""
+
+
+#: All there are in this process, by their ids. There is no lock that a fork could leave locked.
+holders: WeakValueDictionary[int, Holder] = WeakValueDictionary()
+
+
+def _have_holders_forget() -> None:
+    for holder in filter(None, [held() for held in holders.valuerefs()]):
+        holder.forget()
+
+
 class TokenCache:
     """The tokens of one process. What happens to an account ends its own, and nobody else's."""
 
@@ -83,20 +99,27 @@ class TokenCache:
 
     def invalidate_all(self, *, created: bool = False, **_: Any) -> None:
         """Have every client of this process read its row again; a row that is new concerns none of them."""
-        # Without the lock, which a thread of the parent may have held when this process was forked.
-        for validity in [] if created else filter(None, [held() for held in self._validities.valuerefs()]):
+        # The cache of a process that has forked this one is told as well, and a thread of it may have held the lock.
+        if created or token_cache() is not self:
+            return
+        for validity in filter(None, [held() for held in self._validities.valuerefs()]):
             validity.holds = False
+        with self._lock:
+            self._tokens.clear()
+        _have_holders_forget()
 
     def _forget(self, instance: Credential, using: str, **_: Any) -> None:
         """Keep no token and no secret of an account that is deleted in memory."""
-        scope = connections.scope(using)
-        self.invalidate(scope, instance.upstream, instance.account)
-        self._tokens.pop((scope, instance.upstream, instance.account), None)
+        token_cache().invalidate(connections.scope(using), instance.upstream, instance.account)
 
     def invalidate(self, scope: Scope, upstream: str, account: str) -> None:
-        """Have the clients of one account read its row again."""
-        if validity := self._validities.get((scope, upstream, account)):
+        """Have the clients of one account read its row again, and keep no token of it in memory."""
+        key = (scope, upstream, account)
+        if validity := self._validities.get(key):
             validity.holds = False
+        with self._lock:
+            self._tokens.pop(key, None)
+        _have_holders_forget()
 
     def validity(self, scope: Scope, upstream: str, account: str) -> Validity:
         """Return what ends with the next change of an account: to be asked for before its row is read."""
@@ -166,6 +189,8 @@ class TokenCache:
         with self._lock:
             self._tokens[key] = token
             self._tokens.move_to_end(key)
+            if not token.validity.holds:  # the account has changed since its row was read
+                del self._tokens[key]
             # In about the order in which they expire, so a token is not kept for long after its last call either.
             while self._tokens and self._has_excess():
                 self._tokens.popitem(last=False)

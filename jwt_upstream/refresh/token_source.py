@@ -19,7 +19,7 @@ from jwt_upstream.tokens import TokenPair
 
 from . import leader, protocol, states
 from .call import may_replace
-from .token_cache import Token, Validity, token_cache
+from .token_cache import Token, Validity, holders, token_cache
 
 
 class TokenSource:
@@ -34,6 +34,7 @@ class TokenSource:
         self.account = account
         self._run = run
         self._last: Token | None = None
+        holders[id(self)] = self
 
     def current(self, backend: Backend, *, from_cache: bool = True) -> Token:
         """Return a token to call with, refreshed if its expiry is near.
@@ -54,7 +55,7 @@ class TokenSource:
             token = token_cache().find_anywhere(backend.alias, self.account)
         if token is None or not _fits(token, backend) or token.has_schema:
             return None
-        self._last = token
+        self._remember(token)
         return token
 
     def identity(self, backend: Backend) -> Hashable | None:
@@ -114,11 +115,22 @@ class TokenSource:
         """Return what tells the account at an upstream from every other one: its database, schema, alias and name."""
         return repr((self._run(partial(connections.scope, queries.database())), alias, self.account))
 
+    def forget(self) -> None:
+        """Keep the token of the last call no longer if the account has changed; whoever uses it just now goes on."""
+        token = self._last
+        if token is not None and not token.validity.holds:
+            self._last = None
+
+    def _remember(self, token: Token | None) -> None:
+        if token is not self._last:
+            self._last = token
+            self.forget()  # by now the account may have changed
+
     def _cached(self, backend: Backend) -> Token | None:
         token = self._last
         # With a schema for each tenant the connection may look at another one by now; the cache knows.
         if token is None or not token.is_good or token.has_schema:
-            self._last = token = self._run(partial(token_cache().find, backend.alias, self.account))
+            self._remember(token := self._run(partial(token_cache().find, backend.alias, self.account)))
         if token is None or token.backend is backend or token.backend.template is backend:
             return token
         if backend.is_of_no_account:
@@ -156,7 +168,7 @@ class TokenSource:
         return token._replace(backend=backend) if is_good else None
 
     def _keep(self, backend: Backend, row: Credential, pair: TokenPair, validity: Validity) -> Token:
-        self._last = token = self._run(partial(token_cache().add, backend, row, pair, validity))
+        self._remember(token := self._run(partial(token_cache().add, backend, row, pair, validity)))
         return token
 
     def _invalidate(self, used: Token) -> None:

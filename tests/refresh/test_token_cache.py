@@ -13,7 +13,7 @@ import pytest
 import responses
 from django.db import connections, transaction
 from django.db.models import QuerySet
-from django.db.models.signals import post_save
+from django.db.models.signals import post_delete, post_save
 from requests.adapters import HTTPAdapter
 
 from jwt_upstream.backends import get_backend
@@ -24,6 +24,7 @@ from jwt_upstream.models import Credential, Event
 from jwt_upstream.refresh import hold_token, release_token
 from jwt_upstream.refresh.single_flight import Flight
 from jwt_upstream.refresh.token_cache import Token, token_cache
+from jwt_upstream.refresh.token_source import TokenSource
 from jwt_upstream.testing import logged_in
 from jwt_upstream.tokens import TokenPair
 from tests.support import forks
@@ -211,6 +212,34 @@ def test_the_refresh_token_is_not_remembered(client: UpstreamClient) -> None:
     assert "access-1" not in repr(known)
 
 
+def forgotten(source: TokenSource) -> bool:
+    return source._last is None and not token_cache()._tokens
+
+
+@pytest.mark.parametrize("end", [lambda client: client.logout(), lambda _: Credential.objects.all().delete()])
+def test_no_token_is_kept_after_its_end(client: UpstreamClient, end: Callable[[UpstreamClient], object]) -> None:
+    """What is logged out, or deleted, leaves the memory of the process and of all its clients at once."""
+    other = UpstreamClient("up")
+    for each in (client, other):
+        each.get("orders/")
+    assert not forgotten(other._tokens)
+    end(client)
+    assert forgotten(client._tokens)
+    assert forgotten(other._tokens)
+
+
+def test_token_that_ends_while_it_is_read(client: UpstreamClient, credential: Credential) -> None:
+    """A client whose look at the row was overtaken by a change uses what it has read, and keeps it nowhere."""
+    cache = token_cache()
+    hold_token(client.backend, "other", TokenPair("held"))
+    validity = cache.validity(SCOPE, "up", "default")
+    cache.invalidate(SCOPE, "up", "default")
+    token = client._tokens._keep(client.backend, credential, credential.pair, validity)
+    assert token.pair.access == credential.pair.access
+    assert client._tokens._last is None
+    assert [account for _, _, account in cache._tokens] == ["other"]
+
+
 @pytest.mark.slow
 def test_a_worker_that_serves_many_accounts_stays_small(
     client: UpstreamClient, credential: Credential, settings: Any
@@ -235,6 +264,8 @@ def test_fork_while_another_thread_caches(client: UpstreamClient, credential: Cr
         child = os.fork()
         if not child:
             forks.end_if_it_hangs()
+            for signal in (post_save, post_delete):
+                signal.send(Credential, instance=credential, using="default", created=False)
             add(credential, credential.pair)
             os._exit(0 if len(token_cache()._tokens) == 1 else 1)
     assert os.waitpid(child, 0)[1] == 0
