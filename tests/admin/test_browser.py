@@ -19,7 +19,9 @@ from django.utils import timezone
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import AccountLocked
 from jwt_upstream.models import Credential, Event, Incident
+from jwt_upstream.testing import logged_in
 from tests.support import site
+from tests.support.accounts import ACME, SECRETS, shop
 from tests.support.admin_pages import EVENTS, INCIDENTS, LIST, UPSTREAMS, act_url, own_page
 from tests.support.authorization_server import AuthorizationServer
 from tests.support.chromium import Chromium, require
@@ -102,6 +104,10 @@ def week(upstream: str, account: str, locked: Credential | None) -> Iterator[Eve
         yield Event(**about, kind="locked", at=now - timedelta(hours=5, minutes=2), reason=LOCKED, seconds=0.038)
 
 
+#: Each look that somebody may have.
+LOOKS = [("light", DESKTOP), ("dark", DESKTOP), ("light", PHONE), ("dark", PHONE)]
+
+
 def test_looks(chromium: Chromium, address: str, story: Credential) -> None:
     """No page cuts anything off or has a text that is hard to read, in light and in dark, wide and on a phone."""
     incident = Incident.objects.get(account="hooli")
@@ -111,22 +117,75 @@ def test_looks(chromium: Chromium, address: str, story: Credential) -> None:
         "upstreams": UPSTREAMS,
         "log-in": act_url("log-in", "crm", "hooli"),
         "adopt": act_url("adopt", "crm", "hooli"),
+        "mark-rejected": act_url("mark-rejected", "crm", "acme"),
+        "index": "/admin/jwt_upstream/",
         "events": EVENTS,
+        "event": f"{EVENTS}{Event.objects.get(kind='locked').pk}/change/",
         "incidents": INCIDENTS,
         "incident": f"{INCIDENTS}{incident.pk}/change/",
     }
     found = {}
-    for scheme, size in [("light", DESKTOP), ("dark", DESKTOP), ("light", PHONE), ("dark", PHONE)]:
+    for scheme, size in LOOKS:
         chromium.look_like(scheme, *size)
         for name, url in pages.items():
             chromium.open(f"{address}{url}")
             shown = f"{name}-{scheme}" + ("-phone" if size is PHONE else "")
-            found[shown] = [*chromium.low_contrast("#content"), *chromium.cut_off("#content")]
+            found[shown] = problems(chromium)
             if shown in PICTURES:
                 keep(shown, chromium)
             if name == "credential" and (timeline := shown.replace(name, "timeline")) in PICTURES:
                 keep(timeline, chromium, of=".jwt-upstream-history")
-    assert {name: problems for name, problems in found.items() if problems} == {}
+    assert {name: told for name, told in found.items() if told} == {}
+
+
+def problems(chromium: Chromium) -> list[str]:
+    """Return what is cut off, or hard to read, on the page that is shown."""
+    return [*chromium.low_contrast("#content"), *chromium.cut_off("#content")]
+
+
+def test_looks_of_what_is_asked_and_answered(
+    chromium: Chromium, address: str, client: UpstreamClient, settings: Any
+) -> None:
+    """The same holds for pages that a button leads to, a form that was refused, and accounts with their own values."""
+    up = settings.JWT_UPSTREAM["up"]
+    up["OPTIONS"]["test_path"] = "me/"
+    moved = {**up, "OPTIONS": {}}
+    settings.JWT_UPSTREAM = {**settings.JWT_UPSTREAM, **shop(), "moved": moved}
+    UpstreamClient.register("shop", "acme", parameters=ACME, secrets=SECRETS)
+    logged_in("moved")
+    moved["OPTIONS"] = {"client_id": "another"}
+    found = {}
+    for scheme, size in LOOKS:
+        chromium.look_like(scheme, *size)
+        for account in (None, "acme"):
+            chromium.open(f"{address}{act_url('register', 'shop', account)}")
+            found["register", account, scheme, size] = problems(chromium)
+        for button, (upstream, said) in BUTTONS.items():
+            chromium.open(f"{address}{own_page(Credential.objects.get(upstream=upstream))}")
+            click(chromium, button)
+            assert said in chromium.evaluate("document.querySelector('#content').innerText")
+            found[button, upstream, scheme, size] = problems(chromium)
+        chromium.open(f"{address}{act_url('adopt', 'up')}")
+        chromium.evaluate("document.querySelectorAll('#content [required]').forEach((e) => { e.value = ' x y '; })")
+        click(chromium, "Adopt tokens")
+        assert chromium.evaluate("document.querySelectorAll('#content .errornote, #content .errorlist').length")
+        found["adopt", "refused", scheme, size] = problems(chromium)
+    assert {name: told for name, told in found.items() if told} == {}
+
+
+#: The buttons that lead to a page, where, and what it says.
+BUTTONS = {
+    "Log out": ("up", "The tokens of this account will be deleted."),
+    "Test": ("up", "HTTP 200"),
+    "Confirm a move": ("moved", "another"),
+}
+
+
+def click(chromium: Chromium, text: str) -> None:
+    """Press a button of the content, and wait for the page it leads to."""
+    buttons = "[...document.querySelectorAll('#content :is(button, input[type=submit])')]"
+    chromium.evaluate(f"{buttons}.find((button) => [button.textContent, button.value].includes({text!r})).click()")
+    chromium.wait_for_page()
 
 
 def test_operator_mends_it(
@@ -179,7 +238,7 @@ def test_forms(chromium: Chromium, address: str, client: UpstreamClient, upstrea
     losses = chromium.evaluate("document.querySelector('#content').innerText")
     assert "The tokens of this account will be deleted." in losses
     keep("log-out-light", chromium)
-    assert [*chromium.low_contrast("#content"), *chromium.cut_off("#content")] == []
+    assert problems(chromium) == []
     press_button(chromium, "Log out")
     assert Credential.objects.get().state == "logged_out"
     press_button(chromium, "Log in")
@@ -201,10 +260,10 @@ def test_login_on_the_upstreams_page(
     drive.asks = True
     row = put("drive", "acme")
     chromium.without_scripts()
-    for size in (PHONE, DESKTOP):
-        chromium.look_like("light", *size)
+    for scheme, size in reversed(LOOKS):
+        chromium.look_like(scheme, *size)
         chromium.open(f"{address}{act_url('log-in', 'drive', 'acme')}")
-        assert [*chromium.low_contrast("#content"), *chromium.cut_off("#content")] == []
+        assert problems(chromium) == []
     keep("log-in-by-browser-light", chromium)
     press_button(chromium, "Log in")
     assert chromium.evaluate("location.href").startswith(f"{drive.upstream.url}authorize?")

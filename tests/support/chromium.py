@@ -19,7 +19,8 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 _OPTIONS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"]
 _OPTIONS += ["--no-first-run", "--font-render-hinting=none", "--remote-debugging-pipe"]
 
-#: Returns the texts whose contrast with what is behind them is too low (WCAG 2.2, 1.4.3), among those that are seen.
+#: Returns the texts whose contrast with what is behind them is too low (WCAG 2.2, 1.4.3, for
+#: large ones as well), among those that are seen.
 _LOW_CONTRAST = """
 (() => {
   const parse = (text) => { const n = text.match(/[\\d.]+/g).map(Number); return [n[0], n[1], n[2], n[3] ?? 1]; };
@@ -39,8 +40,7 @@ _LOW_CONTRAST = """
     const behind = ground(element);
     const ink = over(parse(element instanceof SVGElement ? style.fill : style.color), behind);
     const [a, b] = [light(ink), light(behind)], ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    const size = parseFloat(style.fontSize), isLarge = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
-    if (ratio < (isLarge ? 3 : 4.5)) found.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
+    if (ratio < 4.5) found.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)}`);
   }
   return found;
 })()
