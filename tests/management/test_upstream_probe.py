@@ -20,6 +20,7 @@ from requests import Response
 from jwt_upstream.backends import Backend, Rule, Verdict
 from jwt_upstream.backends.explain.previews import previews
 from jwt_upstream.client import UpstreamClient
+from jwt_upstream.exceptions import AccountLocked
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair, fingerprint
 from tests.support.authorization_server import AuthorizationServer
@@ -334,6 +335,17 @@ def test_refresh_that_is_refused(client: UpstreamClient, upstream: Upstream) -> 
     )
     assert paragraphs(text).endswith(f"{told} manage.py upstream_try_again up")
     assert (failed, upstream.refreshes) == ("up: there is no answer.", 1)
+
+
+def test_refresh_of_a_locked_account(client: UpstreamClient, upstream: Upstream) -> None:
+    """Nothing is sent for an account that is locked, and the command to use instead is named."""
+    upstream.answers["/orders/"] = Answer(401, {"message": "Account is disabled."})
+    with pytest.raises(AccountLocked):
+        client.get("orders/")
+    text, failed = probe("up", "--refresh")
+    told = "This command sent nothing. Refreshes are off while the credential is locked."
+    assert paragraphs(text).endswith(f"{told} To try the stored tokens now: manage.py upstream_try_again up")
+    assert (failed, upstream.refreshes) == ("up: there is no answer.", 0)
 
 
 def test_refresh_with_automatic_login(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
