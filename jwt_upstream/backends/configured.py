@@ -137,8 +137,9 @@ def _made_for_accounts(alias: str, backend_class: type[Backend], written: Mappin
     settings = accounts.of_none()
     if not is_web_address(settings.base_url):
         # Some versions of urllib3 read no URL with the braces of a name that there isn't.
-        problem = next(accounts.check(), "BASE_URL leads nowhere once placeholders are filled in")
-        raise UpstreamNotConfigured(f"{where}: {problem}")
+        found = next(accounts.check(), None)
+        nowhere = f"{where}: BASE_URL leads nowhere once placeholders are filled in"
+        raise UpstreamNotConfigured(f"{where}: {found}" if found else nowhere)
     return _built(alias, backend_class, settings, written, accounts)
 
 
