@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from importlib import import_module
+from inspect import isroutine
 from typing import Any
 
 from django.apps import apps
@@ -13,11 +15,15 @@ from urllib3.exceptions import LocationParseError
 
 from jwt_upstream.backends.core import origin
 from jwt_upstream.conf import DEFAULTS, conf
+from jwt_upstream.formatting import sentence
+from jwt_upstream.names import closest_name
 
 from .values import is_seconds
 
 #: The notifier that is there by default.
 _MAIL = DEFAULTS["JWT_UPSTREAM_NOTIFIERS"][0]
+#: Our notifiers, all of which are in one module.
+_OURS = ("mail", "webhook", "log")
 #: Django's mail backends that send nothing.
 _SENDS_NOTHING = {
     f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "dummy", "filebased", "locmem")
@@ -71,7 +77,7 @@ def alerts() -> Iterator[CheckMessage]:
     problem = next(_notifier_problems(notifiers), "") if is_list else "must be a list"
     if problem:
         hint = f"List callables, or their dotted paths, such as {_MAIL}."
-        yield Error(f"JWT_UPSTREAM_NOTIFIERS {problem}.", hint=hint, id="jwt_upstream.E013")
+        yield Error(sentence(f"JWT_UPSTREAM_NOTIFIERS {problem}"), hint=hint, id="jwt_upstream.E013")
     else:
         yield from _deaf(conf.notifiers)
     yield from _site()
@@ -93,12 +99,24 @@ def _notifier_problems(notifiers: Any) -> Iterator[str]:
         try:
             notifier = import_string(each) if isinstance(each, str) else each
         except ImportError as error:
-            yield f"has {each!r}, which can't be imported: {error}"
+            yield f"has {each!r}, which can't be imported: {error}{_meant(each)}"
         else:
             if not callable(notifier):
                 yield f"has {each!r}, which is not callable"
     if len(conf.notifiers) < len(notifiers):
         yield "has two of the same name"
+
+
+def _meant(path: str) -> str:
+    module, _, name = path.rpartition(".")
+    try:
+        found = vars(import_module(module))
+    except (ImportError, ValueError):
+        found = {}
+    closest = closest_name(name, (each for each, value in found.items() if isroutine(value)))
+    if not closest and (not module or closest_name(module.partition(".")[0], ["jwt_upstream"])):
+        module, closest = "jwt_upstream.alerts", closest_name(name, _OURS)
+    return f"; did you mean '{module}.{closest}'?" if closest else ""
 
 
 def _deaf(notifiers: Collection[str]) -> Iterator[CheckMessage]:

@@ -39,6 +39,29 @@ def test_notifiers(settings: Any, value: Any, ids: list[str]) -> None:
     assert found(checks.check_settings()) == ids
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("jwt_upstream.alerts.mial", "jwt_upstream.alerts.mail"),
+        ("jwt_upstream.alert.webhook", "jwt_upstream.alerts.webhook"),
+        ("jwt_upstream.log", "jwt_upstream.alerts.log"),
+        ("mail", "jwt_upstream.alerts.mail"),
+        (f"{__name__}.tell_opps", f"{__name__}.tell_ops"),
+        ("jwt_upstream.alerts.fax", None),
+        ("shop.alerts.mail", None),
+    ],
+)
+def test_did_you_mean(settings: Any, written: str, meant: str | None) -> None:
+    """A misspelt path is answered with the notifier that is like it, one of ours or of the module that it names."""
+    settings.JWT_UPSTREAM_NOTIFIERS = [written]
+    (error,) = checks.check_settings()
+    assert error.msg.partition("; did you mean ")[2] == (f"'{meant}'?" if meant else "")
+
+
+def tell_ops(alert: Any) -> None:
+    """A notifier of a project's own."""
+
+
 def test_recipients_in_place_of_admins(settings: Any) -> None:
     """ADMINS may be empty if every upstream has recipients of its own, or nobody is told by mail."""
     settings.ADMINS, settings.JWT_UPSTREAM = [], upstream(NOTIFY=["ops@example.com"])
