@@ -39,9 +39,9 @@ import responses
 from django.db import transaction
 from django.test import TestCase, TransactionTestCase
 
-from jwt_upstream.exceptions import CredentialRejected, NotLoggedIn
+from jwt_upstream.exceptions import AccountLocked, CredentialRejected, NotLoggedIn
 from jwt_upstream.models import Credential, Event
-from jwt_upstream.testing import logged_in
+from jwt_upstream.testing import FakeUpstream, logged_in
 
 BEARER = responses.matchers.header_matcher
 
@@ -104,6 +104,23 @@ class SetUpForAll(TestCase):
     def test_still_as_it_was_set_up(self):
         self.read()
         logged_in("crm", access="another")
+
+
+class WithAFake(TestCase):
+    def setUp(self):
+        self.crm = self.enterContext(FakeUpstream("crm"))
+        self.crm.answer("GET", "orders/", json=[7])
+
+    def test_expired(self):
+        self.crm.expired()
+        self.assertEqual(self.client.get("/orders/").json(), {"orders": [7]})
+        self.assertEqual(self.crm.refreshes, 1)
+
+    def test_locked(self):
+        self.crm.locked()
+        with self.assertRaises(AccountLocked):
+            self.client.get("/orders/")
+        self.assertEqual(Credential.objects.get().state, "locked")
 """
 
 FUNCTIONS = """
@@ -151,8 +168,8 @@ def project(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        pytest.param(["django", "test", "--verbosity", "0"], "Ran 6 tests", marks=pytest.mark.slow),
-        (["pytest", "-q", "-p", "no:cacheprovider", "-p", "pytest_django.plugin"], "10 passed"),
+        pytest.param(["django", "test", "--verbosity", "0"], "Ran 8 tests", marks=pytest.mark.slow),
+        (["pytest", "-q", "-p", "no:cacheprovider", "-p", "pytest_django.plugin"], "12 passed"),
     ],
     ids=["manage.py test", "pytest"],
 )
