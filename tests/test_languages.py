@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from jwt_upstream import recorded
 from jwt_upstream.alerts import Alert, Trouble, deliver
 from jwt_upstream.alerts.mails import mail as send
 from jwt_upstream.alerts.notifiers import in_language_of
-from jwt_upstream.backends import Outcome, Verdict
+from jwt_upstream.backends import Outcome, Verdict, Where, get_backend
+from jwt_upstream.backends.explain import read
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import NotLoggedIn, UpstreamError
@@ -30,6 +32,7 @@ from jwt_upstream.login.first_pair import refused
 from jwt_upstream.models import Credential, Event, Incident, Notice
 from jwt_upstream.refresh import in_words, mismatched
 from jwt_upstream.refresh.states import by_state
+from jwt_upstream.testing import answer
 from jwt_upstream.views.responses import problem
 from tests.admin.conftest import browser as browser  # a superuser's
 from tests.support.accounts import shop
@@ -152,6 +155,53 @@ def test_commands(marked: None, rows: Credential, monkeypatch: pytest.MonkeyPatc
     ]:
         _, out, failed = run(f"upstream_{name}", *arguments)
         assert english(out, failed) == set()
+
+
+def test_commands_that_send(marked: None, db: None, fake_upstream: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor has what is printed of logins, refreshes and answers; the fields of a request are as they are sent."""
+    monkeypatch.setenv("COLUMNS", "400")
+    crm = fake_upstream("crm")
+    put("erp", obtained_for={"origin": "https://old.example.com"}, state="active")
+    given = ("upstream_login", "crm", "--tokens-stdin")
+    for prepare, command in [
+        (partial(crm.logged_in, expires_in=0), ("upstream_refresh",)),
+        (crm.locked, ("upstream_try_again", "crm")),
+        (crm.logged_in, ("upstream_try_again", "crm")),
+        (crm.logged_in, ("upstream_probe", "crm", "--refresh")),
+        (crm.logged_in, ("upstream_probe", "crm")),
+        (crm.logged_in, ("upstream_rebind", "erp")),
+        (crm.logged_in, ("upstream_rebind", "erp")),
+        (crm.logged_in, given),
+    ]:
+        prepare()
+        monkeypatch.setattr("sys.stdin", io.StringIO('{"access": "a"}'))
+        _, out, failed = run(*command)
+        assert "\u27e6" in out, command
+        own = (line for line in out.splitlines() if not re.match(r"    (POST|GET|[\w-]+:|\{)", line))
+        assert english(*own, failed) - {"access", "expires"} == set(), command
+
+
+def test_what_decides(marked: None) -> None:
+    """Nor has what decides on an answer where no rule does; a rule's place and what others said are as they are."""
+    crm = get_backend("crm")
+    answers: list[tuple[Where, int, Any]] = [
+        ("api", 200, {}),
+        ("api", 401, {}),
+        ("api", 404, {}),
+        ("login", 200, {"access": "a"}),
+        ("login", 200, {}),
+        ("login", 503, {}),
+        ("login", 401, {}),
+        ("login", 404, {}),
+        ("login", 403, "<p>Please log in</p>"),
+    ]
+    for where, status, document in answers:
+        assert english(read(crm, where, answer(status, body=document)).decided_by) == set()
+    own = recorded.OF_OWN_CLIENT % {"source": recorded.OTHER_REFUSAL % {"status": 400}}
+    assert english(recorded.translated_source(own)) == set()
+    assert recorded.translated_source(recorded.OF_SETTINGS % {"source": "a rule"}) == (
+        "⟦a refusal of what settings hold, by a rule⟧"
+    )
 
 
 def test_pages_for_visitors(marked: None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.functional import cached_property
 from requests import Response
 
+from jwt_upstream import recorded
 from jwt_upstream.tokens import TokenPair
 
 from .base import Backend
@@ -143,5 +144,5 @@ class OAuth2Backend(Backend):
     def _refusal(self, where: Where, response: Response) -> tuple[Verdict, str]:
         # Section 5.2: only ``invalid_grant`` is about the refresh token, and a 401 is about the client.
         if where == "refresh" and isinstance(lookup(response, "error"), str):
-            return Verdict.CONFIG, f"a {response.status_code} with an error other than invalid_grant"
+            return Verdict.CONFIG, recorded.OTHER_REFUSAL % {"status": response.status_code}
         return super()._refusal(where, response)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from requests import Response
 
+from jwt_upstream import recorded
 from jwt_upstream.tokens import TokenPair
 
 from .core import Explanation, Requests, Responses, Verdict, Where, lookup
@@ -30,8 +31,8 @@ class Unattended(Requests, Responses):
         found = super().explain(where, response)
         if where != "api" and self.own_account_secrets:
             is_clients = found.verdict is Verdict.CONFIG and lookup(response, "error") in _REFUSED_CLIENT
-            source = f"a refusal of the account's own client, by {found.source}"
+            source = recorded.OF_OWN_CLIENT % {"source": found.source}
             return Explanation(Verdict.REJECTED, None, source) if is_clients else found
         if where == "api" or found.verdict is not Verdict.REJECTED or not self.is_unattended:
             return found
-        return Explanation(Verdict.CONFIG, None, f"a refusal of what settings hold, by {found.source}")
+        return Explanation(Verdict.CONFIG, None, recorded.OF_SETTINGS % {"source": found.source})

@@ -78,7 +78,7 @@ def _paragraphs(reading: Reading, backend: Backend) -> Iterator[tuple[str, str]]
         yield _("rule"), reading.source
         yield "", json.dumps(reading.rule.as_written(), ensure_ascii=False)
     else:
-        yield pgettext("a rule", "default"), reading.source
+        yield pgettext("a rule", "default"), reading.decided_by
     yield _("reason"), reading.reason
     yield from reading.headers.items()
     if reading.where != "api" and reading.status < 300:

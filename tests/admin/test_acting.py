@@ -325,6 +325,7 @@ def test_test(browser: Client, tested: Credential, upstream: Upstream) -> None:
     assert browser.get(act_url("test", "up")).status_code == 405
     html = browser.post(act_url("test", "up")).content.decode()
     assert "<dd>OK</dd>" in html
+    assert "<dt>Decided by</dt><dd>no error</dd>" in html
     assert "HTTP 200, application/json" in html
     assert "The caller gets the answer." in html
     assert "token (text)" in html

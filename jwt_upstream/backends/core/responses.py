@@ -11,7 +11,7 @@ from typing import Any, Literal
 from django.utils.functional import cached_property
 from requests import Response
 
-from jwt_upstream import clock
+from jwt_upstream import clock, recorded
 from jwt_upstream.formatting import one_line
 from jwt_upstream.tokens import TokenPair, claimed_expiry, expiry_after, expiry_at
 
@@ -131,26 +131,29 @@ class Responses(Configurable):
 
     def _call_default(self, response: Response) -> tuple[Verdict, str]:
         if response.status_code == 401:
-            return Verdict.EXPIRED, "a 401"
+            return Verdict.EXPIRED, recorded.STATUS % {"status": 401}
         if response.status_code < 400:
-            return Verdict.OK, "no error"
-        return Verdict.PASS, "an error that is not about the token"
+            return Verdict.OK, recorded.NO_ERROR
+        return Verdict.PASS, recorded.OTHER_ERROR
 
     def _token_default(self, where: Where, response: Response) -> tuple[Verdict, str]:
         status = response.status_code
         if is_success(response):
             if self._find(response, self.access_paths):
-                return Verdict.OK, "a success that holds an access token"
-            return Verdict.TRANSIENT, "a success without an access token"
+                return Verdict.OK, recorded.SUCCESS
+            return Verdict.TRANSIENT, recorded.NO_TOKEN
         if status < 400 or status >= 500 or status in {408, 409, 425, 429}:
-            return Verdict.TRANSIENT, f"a {status}"
-        return self._refusal(where, response) if status in {401, 403} else (Verdict.CONFIG, f"a {status}")
+            return Verdict.TRANSIENT, recorded.STATUS % {"status": status}
+        if status in {401, 403}:
+            return self._refusal(where, response)
+        return Verdict.CONFIG, recorded.STATUS % {"status": status}
 
     def _refusal(self, where: Where, response: Response) -> tuple[Verdict, str]:
+        about = {"status": response.status_code}
         # A web page comes from something in front of the token endpoint, and says nothing about the token.
         if document(response) is not None or not body(response).strip():
-            return Verdict.REJECTED, f"a {response.status_code} with a JSON or an empty body"
-        return Verdict.TRANSIENT, f"a {response.status_code} with a body that is not a token endpoint's"
+            return Verdict.REJECTED, recorded.REFUSAL % about
+        return Verdict.TRANSIENT, recorded.NO_REFUSAL % about
 
     def token_pair(self, where: Where, response: Response, now: datetime | None = None) -> TokenPair:
         """Return the token pair of an answer with its expiries; ``now`` is when the request was sent.

@@ -11,6 +11,7 @@ from typing import Any
 from django.utils.translation import pgettext_lazy
 from requests import Response
 
+from jwt_upstream import recorded
 from jwt_upstream.backends.base import Backend
 from jwt_upstream.backends.core import Outcome, Rule, Verdict, Where, Which, body, document, leaves, media_type, shown
 from jwt_upstream.clock import host_now
@@ -62,6 +63,11 @@ class Reading:
     access: FoundToken | None
     refresh: FoundToken | None
     fields: list[str]
+
+    @property
+    def decided_by(self) -> str:
+        """``source`` in the reader's language."""
+        return recorded.translated_source(self.source)
 
 
 def read(backend: Backend, where: Where, response: Response, secrets: Iterable[str] = ()) -> Reading:
