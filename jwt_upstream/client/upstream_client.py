@@ -151,6 +151,7 @@ class UpstreamClient(OriginSession):
         _refuse_in_event_loop()
         return refresh(self._tokens.row(self.backend))
 
+    @without_variables
     def token(self) -> AccessToken:
         """Hand out an access token that is good now, for what speaks no HTTP of ours: WebSocket, gRPC, an SDK's key.
 
@@ -159,6 +160,7 @@ class UpstreamClient(OriginSession):
         _refuse_in_event_loop()
         return _handed_out(self._tokens.current(self.backend))
 
+    @without_variables
     def refused(self, token: AccessToken) -> AccessToken:
         """Say that the upstream refused a token that was handed out; return the one to use in its place.
 

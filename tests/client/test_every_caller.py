@@ -21,6 +21,7 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import (
     AccountLocked,
     BodyNotReplayable,
+    CredentialMismatch,
     CredentialRejected,
     ForeignOrigin,
     NotLoggedIn,
@@ -288,6 +289,18 @@ def test_headers_of_the_caller(call: Caller, upstream: Upstream, name: str) -> N
     with pytest.raises(InvalidHeader, match="remove yours"):
         call("GET", "orders/", headers={name: "mine"})
     assert upstream.seen == []
+
+
+def test_another_upstream(call: Caller, upstream: Upstream, settings: Any) -> None:
+    """Once settings name another origin or client, a token that is cached for the old one is sent nowhere."""
+    call("GET", "orders/")
+    with Upstream() as other:
+        other.access = upstream.access
+        for changed in ({"BASE_URL": other.url}, {"BASE_URL": upstream.url, "OPTIONS": {"client_id": "another"}}):
+            settings.JWT_UPSTREAM["up"] |= changed
+            with pytest.raises(CredentialMismatch, match="upstream_rebind up"):
+                call("GET", "orders/")
+        assert (len(upstream.seen), other.seen) == (1, [])
 
 
 def test_redirect_inside_the_origin(call: Caller, upstream: Upstream) -> None:

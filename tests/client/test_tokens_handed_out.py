@@ -17,6 +17,7 @@ from jwt_upstream.client.async_threads import call_threads
 from jwt_upstream.exceptions import CredentialRejected, NotLoggedIn
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import AccessToken
+from tests.support.reporters import everything, searcher
 from tests.support.upstream import Upstream
 
 
@@ -51,6 +52,16 @@ def test_refused_token(client: UpstreamClient, upstream: Upstream) -> None:
     assert second.access in upstream.access
     assert UpstreamClient("up").refused(other).access == second.access
     assert upstream.refreshes == 1
+
+
+def test_error_shows_no_token(client: UpstreamClient, upstream: Upstream) -> None:
+    """The error of a refresh that is refused shows neither the token that was refused, nor another one."""
+    upstream.expire()
+    upstream.refresh = "another"
+    with pytest.raises(CredentialRejected) as caught:
+        client.refused(client.token())
+    found = searcher(["access-1", "refresh-1"])
+    assert [(place, shown) for place, text in everything(caught.value) if (shown := found(text))] == []
 
 
 def test_refreshes_that_do_not_help(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:

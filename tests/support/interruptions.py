@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ PACKAGE = f"{Path(jwt_upstream.__file__).parent}/"
 _BELOW = (
     "/requests/",
     "/urllib3/",
-    "/http/",
+    f"{Path(http.__file__).parent}/",
     "/json/",
     "/cryptography/",
     "/jwt/",

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import logging
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 import pytest
 import sentry_sdk
 from asgiref.sync import async_to_sync
+from django.contrib import admin
+from django.core.management import get_commands, load_command_class
 from django.views.debug import get_default_exception_reporter_filter
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
@@ -26,11 +32,14 @@ from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.integrations.stdlib import StdlibIntegration
 from sentry_sdk.transport import Transport
 
+from jwt_upstream import login
 from jwt_upstream.backends import FirebaseBackend
 from jwt_upstream.client import UpstreamClient
+from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
 from tests.support.interruptions import interrupted, places
-from tests.support.leaky_site import FAULTS, GIVEN, OPERATIONS, Site
+from tests.support.leaky_operations import OPERATIONS
+from tests.support.leaky_site import FAULTS, GIVEN, Site
 from tests.support.pages import blocks
 from tests.support.reporters import REPORTERS, everything, searcher
 from tests.support.upstream import Answer, Upstream
@@ -74,6 +83,46 @@ def test_all_operations(site: Site, fault: str) -> None:
     for operation in OPERATIONS:
         site.reset()
         assert [shown(error) for _, error in errors(site, fault, [operation])] in ([[]], [])
+
+
+def public() -> dict[CodeType, str]:
+    """Return the code behind every public method of the client, command, and page and action of the admin."""
+    found = {f"client: {name}": attribute for name, attribute in vars(UpstreamClient).items() if name[0] != "_"}
+    for name in get_commands():
+        if name.startswith("upstream_"):
+            found[name] = load_command_class("jwt_upstream", name).handle
+    pages = admin.site.get_model_admin(Credential)
+    actions = [str(name) for name in pages.actions or ()]
+    views = [name for name in dir(pages) if name.endswith("_view") and name[0] != "_"]
+    found |= {f"admin: {name}": getattr(pages, name) for name in [*actions, *views]}
+    found |= {f"login: {name}": getattr(login, name) for name in ("begin_device_login", "register", "adopt")}
+    found |= {f"browser: {name}": getattr(login.BrowserLogin, name) for name in ("begin", "complete")}
+    functions = {name: inspect.unwrap(getattr(each, "__func__", each)) for name, each in found.items()}
+    ours = {name: each for name, each in functions.items() if inspect.isfunction(each)}
+    return {each.__code__: name for name, each in ours.items() if each.__module__.startswith("jwt_upstream.")}
+
+
+#: What handles no secret: it sets the client up.
+SETS_UP = {"client: mount"}
+
+
+@pytest.mark.slow
+def test_no_operation_is_missing(site: Site) -> None:
+    """Everything public is among the operations that the other tests break and interrupt."""
+    missing = public()
+
+    def follow(frame: FrameType, event: str, _: Any) -> None:
+        missing.pop(frame.f_code, None)
+
+    threading.setprofile(follow)
+    for operation in OPERATIONS.values():
+        site.reset()
+        sys.setprofile(follow)
+        with suppress(Exception):
+            operation(site)
+        sys.setprofile(None)
+    threading.setprofile(None)
+    assert set(missing.values()) - SETS_UP == set()
 
 
 def interruptions(site: Site, operation: str, number: int) -> Iterator[tuple[str, BaseException]]:

@@ -127,11 +127,15 @@ def test_logged_out(settings: Any, server: Upstream) -> None:
     assert len(issued.forms) == 1
 
 
-def test_wrong_key(settings: Any, server: Upstream) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"private_key": pem("RS256", 1)}, "InvalidSignatureError"), ({"private_key_id": "unknown"}, "KeyError")],
+    ids=["key", "kid"],
+)
+def test_wrong_key(settings: Any, server: Upstream, wrong: dict[str, str], said: str) -> None:
     """A key that the server doesn't know gives no account up: with the right one calls work, without a person."""
-    wrong = google_key_file(private_key=pem("RS256", 1))
-    issued, client = endpoint(server), google(settings, server, signing_key=wrong)
-    with pytest.raises(UpstreamMisconfigured, match="InvalidSignatureError"):
+    issued, client = endpoint(server), google(settings, server, signing_key=google_key_file(**wrong))
+    with pytest.raises(UpstreamMisconfigured, match=said):
         client.get("files")
     with pytest.raises(UpstreamMisconfigured):
         client.login()
