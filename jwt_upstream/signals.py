@@ -55,7 +55,7 @@ refresh_failed = Signal()
 
 #: No refresh at this upstream has worked for JWT_UPSTREAM_OUTAGE_SECONDS.
 upstream_down = Signal()
-#: The upstream refuses our requests for tokens: settings are wrong.
+#: The upstream refuses our requests for tokens, or settings don't allow what its accounts have of their own.
 upstream_misconfigured = Signal()
 #: A refresh or login worked again after one of these two.
 upstream_recovered = Signal()

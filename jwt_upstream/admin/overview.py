@@ -21,7 +21,7 @@ from jwt_upstream.backends.explain import shown_settings
 from jwt_upstream.clock import host_now
 from jwt_upstream.conf import conf
 from jwt_upstream.models import Credential, Incident
-from jwt_upstream.refresh import mismatch_among, what_differs
+from jwt_upstream.refresh import misconfigured_among, mismatch_among, values_problem, what_differs
 from jwt_upstream.store import queries
 
 from . import cells
@@ -82,16 +82,17 @@ class Overview(Acting):
         backend = self._configured(card)
         card.states = [self._linked(alias, *each) for each in _tally(rows, alias)]
         card.incidents = self._incidents(request, alias)
-        card.badge, card.since = _condition(card, rows)
+        ailing = misconfigured_among(alias, rows) or mismatch_among(rows)
+        card.badge, card.since = _condition(card, rows, ailing)
         card.facts = [*_facts(rows, backend)]
         if card.states and request.user.has_perm("jwt_upstream.view_event"):
             card.chart = of_upstream(alias)
         if backend and may(request, "log_in"):
             card.log_in_url = self.act_url("log_in", alias)
             card.register_url = self.act_url("register", alias) if backend.accounts else ""
-        if mismatched := mismatch_among(rows):
-            differs = {"credential": mismatched, "reason": what_differs(mismatched)}
-            card.note = _("%(credential)s: %(reason)s.") % differs
+        if ailing:
+            reason = values_problem(ailing) or what_differs(ailing)
+            card.note = _("%(credential)s: %(reason)s.") % {"credential": ailing, "reason": reason}
         if not card.states and backend and backend.logs_in_by_itself:
             card.note = _("It logs in by itself at the first call.")
         return card
@@ -135,7 +136,7 @@ def _tally(rows: QuerySet[Credential], alias: str) -> Iterator[tuple[str, int, d
         yield _("failing"), number, {"trouble": "failing"}
 
 
-def _condition(card: Card, rows: QuerySet[Credential]) -> tuple[str, str]:
+def _condition(card: Card, rows: QuerySet[Credential], ailing: Credential | None) -> tuple[str, str]:
     """Return whether an upstream works, as a badge, and since when it doesn't or when it did last."""
     now = host_now()
     if card.problem:
@@ -147,8 +148,8 @@ def _condition(card: Card, rows: QuerySet[Credential]) -> tuple[str, str]:
         return cells.badge("off", _("never logged in")), ""
     worked_at = rows.exclude(worked_at=None).order_by("-worked_at").values_list("worked_at", flat=True).first()
     said = format_html(_("last worked {when}"), when=cells.moment(worked_at, now)) if worked_at else ""
-    if mismatch_among(rows):
-        return cells.badge("bad", _("mismatched")), said
+    if ailing:
+        return cells.badge("bad", _("misconfigured") if values_problem(ailing) else _("mismatched")), said
     if not rows.filter(state=State.ACTIVE).exists():
         return cells.badge("bad", _("needs a human")), said
     return cells.badge("good", _("works")), said

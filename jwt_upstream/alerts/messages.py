@@ -33,6 +33,10 @@ _SENTENCES = {
     "failing": _("The account %(account)s gets no new token from %(upstream)s, while other accounts do."),
     "down": _("%(upstream)s gives out no new tokens: it is down, overloaded or can't be reached."),
     "misconfigured": _("%(upstream)s refuses our requests for new tokens: our settings for it seem to be wrong."),
+    "values": _(
+        "Our settings for %(upstream)s don't allow what one account or more have of their own: their parameters or "
+        "secrets."
+    ),
     "expiring": _("The login of the account %(account)s at %(upstream)s ends soon, and no refresh prolongs it."),
     "secret": _("Our client secret for %(upstream)s expires soon."),
 }
@@ -54,6 +58,10 @@ _ADVICE = {
     "misconfigured": _(
         "Check the settings of %(upstream)s in JWT_UPSTREAM: client, paths, certificates. The command shows what is "
         "sent, and explains the answer."
+    ),
+    "values": _(
+        "Correct ACCOUNTS of %(upstream)s in JWT_UPSTREAM, or store values that it allows: upstream_login --set. The "
+        "command shows which accounts are concerned."
     ),
     "expiring": _("Log in again before it ends, on its page or by the command."),
     "secret": _(
@@ -106,12 +114,16 @@ class Trouble:
     def sentence(self) -> str:
         """What is wrong, in a sentence for somebody who knows nothing of this app."""
         names = {"upstream": harmless(self.upstream), "account": harmless(self.account)}
-        return _SENTENCES.get(self.kind, "") % names
+        return _SENTENCES.get(self._subject_matter, "") % names
 
     @property
     def consequence(self) -> str:
         """What that means for calls."""
-        return _CONSEQUENCES.get(self.kind, _STOPPED) % {"upstream": self.upstream}
+        return _CONSEQUENCES.get(self._subject_matter, _STOPPED) % {"upstream": self.upstream}
+
+    @property
+    def _subject_matter(self) -> str:
+        return "values" if Incident(kind=self.kind, url=self.url).is_of_values else self.kind
 
     @property
     def lasted(self) -> timedelta | None:
@@ -242,7 +254,8 @@ def alert_of(batch: outbox.Batch) -> Alert:
 def _of_incident(incident: Incident) -> Trouble:
     row = incident.credential if incident.account else None
     path = page("credential_change", row.pk) if row else page("incident_change", incident.pk)
-    probe = command("upstream_probe", incident.upstream)
+    matter = "values" if incident.is_of_values else incident.kind
+    shown_by = command("upstream_status" if incident.is_of_values else "upstream_probe", incident.upstream)
     return Trouble(
         harmless(incident.upstream),
         harmless(incident.account),
@@ -253,8 +266,8 @@ def _of_incident(incident: Incident) -> Trouble:
         incident.url,
         incident.concerns,
         username=harmless(row.username) if row else "",
-        what_to_do=_what_to_do(incident.kind, row, incident.upstream),
-        command=row.log_in_command if row else probe,
+        what_to_do=_what_to_do(matter, row, incident.upstream),
+        command=row.log_in_command if row else shown_by,
         page=path,
         link=link(path),
         incident=incident.pk,

@@ -23,7 +23,8 @@ _PROGRESS_SECONDS = 0.5
 class Round:
     """The result of one round: how many credentials were refreshed, failed or need a human, and upstreams skipped.
 
-    ``mismatched`` of those that need a human were left alone, since their tokens were obtained for other settings.
+    ``mismatched`` of those that need a human were left alone, since their tokens were obtained for other settings, and
+    ``misconfigured``, since settings don't allow the parameters or secrets that their accounts have of their own.
     """
 
     refreshed: int = 0
@@ -31,11 +32,12 @@ class Round:
     need_human: int = 0
     given_up: list[str] = field(default_factory=list)
     mismatched: int = 0
+    misconfigured: int = 0
 
     @property
     def tried(self) -> int:
         """How many attempts were made."""
-        return self.refreshed + self.failed + self.need_human - self.mismatched
+        return self.refreshed + self.failed + self.need_human - self.mismatched - self.misconfigured
 
 
 @without_variables
@@ -56,8 +58,8 @@ def refresh_due(
     and at most ``max_concurrent_refreshes`` of them for one upstream. Upstreams take turns, so that one that has many
     credentials or is down doesn't delay the others. Credentials in backoff, or that another worker is refreshing, are
     skipped, so any number of processes and hosts share the work, as are those whose tokens were obtained for other
-    settings. Where ``LOGIN`` is configured and nothing is stored,
-    it logs in. ``on_progress`` is called in this thread, twice a second.
+    settings, or whose own parameters and secrets settings don't allow. Where ``LOGIN`` is configured and nothing is
+    stored, it logs in. ``on_progress`` is called in this thread, twice a second.
 
     Raises nothing for what upstreams do; raises the database's error if that is away.
     """
@@ -67,10 +69,11 @@ def refresh_due(
         _watch(in_threads(threads, turns.work, using), lambda: on_progress(result))
     finally:
         turns.stop()
-    result.mismatched = turns.mismatched
-    result.need_human += result.mismatched
+    result.mismatched, result.misconfigured = turns.mismatched, turns.misconfigured
+    result.need_human += result.mismatched + result.misconfigured
     if turns.error:
         raise turns.error
+    turns.announce_misconfigured()
     return result
 
 

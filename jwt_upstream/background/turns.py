@@ -128,6 +128,16 @@ class Turns:
         """How many credentials were passed over, since their tokens were obtained for other settings."""
         return sum(len(turn.due.mismatched) for turn in self._turns)
 
+    @property
+    def misconfigured(self) -> int:
+        """How many credentials were passed over, since settings don't allow what their accounts have of their own."""
+        return sum(len(turn.due.misconfigured) for turn in self._turns)
+
+    def announce_misconfigured(self) -> None:
+        """Have admins told of these, once for each upstream."""
+        for turn in self._turns:
+            turn.due.announce_misconfigured()
+
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopped = True

@@ -15,12 +15,18 @@ from jwt_upstream.models import Credential
 from jwt_upstream.names import did_you_mean
 from jwt_upstream.store import queries
 
-from .status import INACTIVE_STATES, Report
+from .status import INACTIVE_STATES, MISCONFIGURED, MISMATCHED, Report
 
 _WORDS = {0: "OK", 1: "WARNING", 2: "CRITICAL", 3: "UNKNOWN"}
 #: How many credentials are decrypted to see whether a key is lost, if there are more, and how many are named.
 _SHOWN_ROWS = 100
 _MAX_NAMES = 3
+#: What is said of those of which no state in the database tells.
+_FOUND = {
+    Credential.State.UNREADABLE: "of which no key decrypts the tokens",
+    MISMATCHED: "whose tokens were obtained for other settings",
+    MISCONFIGURED: "whose own parameters or secrets settings don't allow",
+}
 
 
 @dataclass(frozen=True)
@@ -89,10 +95,9 @@ def _needing_human(report: Report, before: datetime) -> _Group:
     names = chain(
         (f"{row} {row.get_state_display()}" for row in _few(rows)), (f"{m.upstream} {m.state}" for m in missing)
     )
-    lost = ["of which no key decrypts the tokens"] if report.unrecorded > report.mismatched else []
-    lost += ["whose tokens were obtained for other settings"] if report.mismatched else []
+    found = [what for state, what in _FOUND.items() if report.found[state]]
     total = number + len(missing) + report.unrecorded
-    return _Group(total, report.is_need_human_exact, [*islice(names, _MAX_NAMES), *lost])
+    return _Group(total, report.is_need_human_exact, [*islice(names, _MAX_NAMES), *found])
 
 
 def _failing(report: Report, before: datetime) -> _Group:

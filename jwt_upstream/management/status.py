@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,6 +65,7 @@ class Status:
 
     ``can_be_renewed`` is false for one that works now, but will need a human once its access token has expired.
     ``never_expires`` is true for keys. ``parameters`` are those that the account has of its own, None if it has none.
+    ``is_recorded`` is false for an active one that this process can't use, which the database doesn't say.
     """
 
     upstream: str
@@ -86,6 +88,7 @@ class Status:
     can_be_renewed: bool = True
     never_expires: bool = False
     parameters: Any = None
+    is_recorded: bool = True
 
     @property
     def label(self) -> str:
@@ -108,9 +111,9 @@ class Tally:
 class Report:
     """The states of all credentials, or those of one upstream; if there are many, totals and those in trouble.
 
-    ``need_human`` is how many need a human, ``mismatched`` those whose tokens were obtained for other settings. They
-    are complete once ``statuses()`` is exhausted, since a lost key is noticed only when a row is decrypted, and a
-    mismatch when it is read. ``left_out`` is how many of them ``statuses()`` doesn't yield. ``problems`` are the
+    ``need_human`` is how many need a human, ``found`` those of which the database doesn't say so, by state. They are
+    complete once ``statuses()`` is exhausted, since a lost key is noticed only when a row is decrypted, and other
+    settings when it is read. ``left_out`` is how many of them ``statuses()`` doesn't yield. ``problems`` are the
     mistakes in the settings, by alias.
     """
 
@@ -127,7 +130,7 @@ class Report:
         need_human = sum(tally.need_human for tally in self.tallies)
         self.left_out = max(need_human - limit, 0) if self.is_short else 0
         self.need_human = self.left_out
-        self.mismatched = 0
+        self.found: Counter[str] = Counter()
 
     @property
     def is_empty(self) -> bool:
@@ -151,7 +154,7 @@ class Report:
         shown = _in_trouble(self.tallies, self.limit) if self.is_short else _every(self.alias)
         for status in chain(shown, self.missing):
             self.need_human += status.needs_human
-            self.mismatched += status.state == MISMATCHED
+            self.found[status.state] += not status.is_recorded
             yield status
 
 
@@ -241,19 +244,20 @@ def _rows(alias: str | None) -> QuerySet[Credential]:
 
 def _status(row: Credential) -> Status:
     fields: dict[str, Any] = {}
+    was_active, problem = row.state == State.ACTIVE, values_problem(row)
     try:
         pair = row.pair
         fields |= {"access_fingerprint": fingerprint(pair.access), "refresh_fingerprint": fingerprint(pair.refresh)}
     except DecryptionError as error:
-        if row.state == State.ACTIVE:  # there was no call since the key was lost
-            row.state, row.reason = State.UNREADABLE, error.reason
-    problem = values_problem(row)
+        if was_active:  # there was no call since the key was lost, which is told rather than what follows from it
+            row.state, row.reason, problem = State.UNREADABLE, error.reason, ""
     if problem:
         row.state, row.reason = MISCONFIGURED, problem
     elif needs_rebinding(row):
         row.state, row.reason = MISMATCHED, what_differs(row)
     fields |= {name: getattr(row, name) for name in _COLUMNS}
     fields |= {"reason": translated(row.reason), "parameters": row.parameters or None}
+    fields["is_recorded"] = not was_active or row.state == State.ACTIVE
     if problem:
         return Status(needs_human=True, remedy=f"{row.log_in_command} --set NAME=VALUE", **fields)
     if row.state == MISMATCHED:

@@ -82,6 +82,11 @@ class Incident(models.Model):
         return text % {**about, "when": f"{self.since:%Y-%m-%d %H:%M:%S}"}
 
     @property
+    def is_of_values(self) -> bool:
+        """Whether settings don't allow what accounts have of their own: then nothing was asked, so there is no URL."""
+        return self.kind == self.Kind.MISCONFIGURED and not self.url
+
+    @property
     def subject(self) -> str:
         """The upstream, or the upstream and account, that is in trouble."""
         return full_name(self.upstream, self.account)

@@ -1,4 +1,4 @@
-"""How each upstream is, by a few queries that are bounded however many credentials there are; decrypts nothing."""
+"""How each upstream is, by a few queries that are bounded however many credentials there are; decrypts no token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jwt_upstream.backends import get_backend
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.models import Credential, Incident
-from jwt_upstream.refresh import mismatch_among
+from jwt_upstream.refresh import misconfigured_among, mismatch_among
 from jwt_upstream.store import queries
 
 State = Credential.State
@@ -27,8 +27,9 @@ class Condition:
 
     "failing" are the active credentials that couldn't be refreshed the last time; those are not counted as "active".
     Numbers are exact up to ``store.queries.COUNT_LIMIT``. ``is_mismatched`` tells whether tokens were obtained for
-    other settings than this process has, as far as a hundred of the credentials show. One that ``may_be_empty`` needs
-    nobody although it has no credential: it logs in by itself, or no account is registered yet.
+    other settings than this process has, and ``is_misconfigured`` whether settings don't allow what an account has of
+    its own, both as far as a hundred of the credentials show. One that ``may_be_empty`` needs nobody although it has
+    no credential: it logs in by itself, or no account is registered yet.
     """
 
     upstream: str
@@ -37,13 +38,14 @@ class Condition:
     next_expiry: datetime | None = None
     may_be_empty: bool = False
     is_mismatched: bool = False
+    is_misconfigured: bool = False
 
     @property
     def status(self) -> str:
         """One of ``STATUSES``; a credential that was logged out on purpose is no trouble here."""
         if any(self.credentials.get(state) for state in (State.REJECTED, State.LOCKED, State.UNREADABLE)):
             return "needs_human"
-        if self.is_mismatched:
+        if self.is_mismatched or self.is_misconfigured:
             return "needs_human"
         if not self.credentials and not self.may_be_empty:
             return "needs_human"
@@ -71,8 +73,12 @@ def _condition(upstream: str, rows: QuerySet[Credential], incident: str) -> Cond
     numbers["failing"] = queries.number(queries.failing(rows, [upstream]), queries.COUNT_LIMIT)
     numbers[State.ACTIVE] = max(numbers[State.ACTIVE] - numbers["failing"], 0)
     present = {state: number for state, number in numbers.items() if number}
-    may_be_empty, is_mismatched = _may_be_empty(upstream), mismatch_among(rows) is not None
-    return Condition(upstream, present, incident, _next_expiry(rows), may_be_empty, is_mismatched)
+    found = {
+        "may_be_empty": _may_be_empty(upstream),
+        "is_mismatched": mismatch_among(rows) is not None,
+        "is_misconfigured": misconfigured_among(upstream, rows) is not None,
+    }
+    return Condition(upstream, present, incident, _next_expiry(rows), **found)
 
 
 def _next_expiry(rows: QuerySet[Credential]) -> datetime | None:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from .by_hand import Rekeyed, mark_rejected, rebind, rekey, try_again
-from .call import NOT_RENEWABLE, is_renewable, needs_login_soon, never_expires, values_problem
+from .call import (
+    NOT_RENEWABLE,
+    is_renewable,
+    misconfigured_among,
+    needs_login_soon,
+    never_expires,
+    values_problem,
+)
 from .due import DueCredentials, Leased, in_threads
 from .leader import is_suppressed, mismatch_among, needs_rebinding, stored
 from .protocol import current, refresh
@@ -30,6 +37,7 @@ __all__ = [
     "is_renewable",
     "is_suppressed",
     "mark_rejected",
+    "misconfigured_among",
     "mismatch_among",
     "mismatched",
     "needs_login_soon",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from jwt_upstream.models import Credential, Event, Incident
 from jwt_upstream.names import full_name
 from jwt_upstream.store import connections, incidents, outbox, queries
 
+from .call import misconfigured_among, values_problem
 from .token_cache import token_cache
 
 T = TypeVar("T")
@@ -97,7 +99,16 @@ def _follow(event: Event, url: str) -> list[Incident | None]:
     if event.kind == Kind.LOGGED_OUT:
         return [_recorded(row, using, partial(incidents.close_deserted, row, moment, using))]
     found = _recorded(row, using, partial(incidents.find, row, using)) or []
-    return [_recorded(row, using, partial(incidents.close, incident, event, row, moment, using)) for incident in found]
+    return [_recorded(row, using, partial(_close, incident, event, row, moment, using)) for incident in found]
+
+
+def _close(incident: Incident, event: Event, row: Credential, moment: datetime, using: str) -> Incident | None:
+    if incident.is_of_values and incident.credential_id in {None, row.pk}:
+        others = Credential.objects.using(using).filter(upstream=row.upstream).exclude(pk=row.pk)
+        if other := misconfigured_among(row.upstream, others):
+            incidents.pass_on(incident, other, values_problem(other), using)
+            return None
+    return incidents.close(incident, event, row, moment, using)
 
 
 def _recorded(row: Credential, using: str, write: Callable[[], T]) -> T | None:
@@ -107,6 +118,12 @@ def _recorded(row: Credential, using: str, write: Callable[[], T]) -> T | None:
     except Error as error:
         logger.error("%s: its incident was not recorded: %s", row, type(error).__name__)
         return None
+
+
+def announce_incident(incident: Incident) -> None:
+    """Log an incident that no event has opened, send its signal and have it told."""
+    _announce_change(incident)
+    outbox.passed.send_robust(Incident, is_written=True)
 
 
 def _announce_change(incident: Incident) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
 from jwt_upstream.clock import elapsed
 from jwt_upstream.exceptions import AccountMisconfigured, UpstreamMisconfigured, UpstreamNotConfigured
 from jwt_upstream.models import Credential
+from jwt_upstream.store import queries
 from jwt_upstream.tokens import Secrets, TokenPair, fingerprints
 
 #: Said of a credential that works, but not for long.
@@ -99,6 +101,16 @@ def values_problem(row: Credential) -> str:
     except UpstreamNotConfigured:
         return ""
     return ""
+
+
+def misconfigured_among(upstream: str, rows: QuerySet[Credential]) -> Credential | None:
+    """Return one of the first active credentials whose account has values of its own that settings don't allow."""
+    try:
+        if get_backend(upstream).accounts is None:
+            return None
+    except UpstreamNotConfigured:
+        return None
+    return next(filter(values_problem, queries.sample(rows)), None)
 
 
 def never_expires(row: Credential) -> bool:

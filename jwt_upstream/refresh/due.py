@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple, TypeVar
@@ -16,7 +17,7 @@ from django.db.models import QuerySet
 from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.backends.core import transport
 from jwt_upstream.clock import elapsed
-from jwt_upstream.exceptions import AccountMisconfigured
+from jwt_upstream.exceptions import AccountMisconfigured, UpstreamError
 from jwt_upstream.models import Credential
 from jwt_upstream.process import random_numbers
 from jwt_upstream.store import connections, due, is_locked, new_lease, queries
@@ -31,7 +32,7 @@ from .leader import (
     stored,
 )
 from .protocol import refresh
-from .states import find
+from .states import find, note_misconfigured
 
 T = TypeVar("T")
 
@@ -77,6 +78,9 @@ class DueCredentials:
         self.backend = backend
         #: The keys of those that were passed over, since their tokens were obtained for other settings.
         self.mismatched: set[int] = set()
+        #: The keys of those that were passed over, since settings don't allow what their accounts have of their own.
+        self.misconfigured: set[int] = set()
+        self._misconfigured: tuple[Credential, AccountMisconfigured] | None = None
         #: Whether the last time nothing was leased because all processes together may not do more here at once.
         self.is_full = False
         self._ahead = timedelta(seconds=ahead)
@@ -135,6 +139,12 @@ class DueCredentials:
             return urlsplit(self._own(leased.row).binding["token_endpoint"]).netloc
         except AccountMisconfigured:
             return ""
+
+    def announce_misconfigured(self) -> None:
+        """Have admins told, once, that there are accounts whose own values settings don't allow."""
+        if self._misconfigured:
+            with suppress(UpstreamError):  # a lost key, which is told as such; a database that is away until later
+                note_misconfigured(*self._misconfigured)
 
     # -- finding
 
@@ -214,8 +224,10 @@ class DueCredentials:
         """Tell whether a row may be refreshed with these settings; those that may not are counted."""
         try:
             is_usable = found_mismatch(row, self._own(row)) is None
-        except AccountMisconfigured:
-            is_usable = False
+        except AccountMisconfigured as error:
+            self.misconfigured.add(row.pk)
+            self._misconfigured = self._misconfigured or (row, error)
+            return False
         self.mismatched |= set() if is_usable else {row.pk}
         return is_usable
 

@@ -46,8 +46,6 @@ _POLL_SECONDS = (0.02, 0.1)
 #: How long a lease that has lapsed is left to its holder: after an outage of the database the answer that a live
 #: worker holds is written before anybody spends the old token again.
 _GRACE_SECONDS = 1.0
-#: How many credentials of an upstream are looked at where the settings of all of them are the question.
-_SAMPLE_ROWS = 100
 #: By how much the jitter makes a backoff longer at most.
 _MOST_JITTER = 1.2
 
@@ -83,8 +81,7 @@ def needs_rebinding(row: Credential) -> CredentialMismatch | None:
 
 def mismatch_among(rows: QuerySet[Credential]) -> Credential | None:
     """Return one of the first active credentials that needs a person, since settings name something else by now."""
-    active = rows.filter(state=Credential.State.ACTIVE).defer("access_token", "refresh_token", "answer").order_by()
-    return next(filter(needs_rebinding, active[:_SAMPLE_ROWS]), None)
+    return next(filter(needs_rebinding, queries.sample(rows)), None)
 
 
 def is_suppressed(row: Credential, backend: Backend) -> bool:

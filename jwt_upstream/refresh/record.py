@@ -10,10 +10,10 @@ from django.db import Error
 
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import RefreshBlocked, RefreshUnavailable
-from jwt_upstream.models import Event
+from jwt_upstream.models import Event, Incident
 from jwt_upstream.store import connections, is_away, is_locked, queries
 
-from .announcements import announce
+from .announcements import announce, announce_incident
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ logger = logging.getLogger("jwt_upstream")
 OBSERVED_SECONDS = 2.0
 
 
-def record_if_possible(write: Callable[[], Event | None]) -> Event | None:
+def record_if_possible(write: Callable[[], T | None]) -> T | None:
     """Write what was observed; None, with a log line, if the database has not taken it within OBSERVED_SECONDS.
 
     The caller gets its error all the same, and the next call observes the same and records it.
@@ -61,6 +61,8 @@ def _announce(written: object) -> None:
     # In the thread that has written it: the caller may have given up when the database lets the commit through.
     if isinstance(written, Event):
         announce(written)
+    elif isinstance(written, Incident):
+        announce_incident(written)
 
 
 def database_away(what: str, error: Exception) -> RefreshUnavailable:

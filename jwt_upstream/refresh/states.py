@@ -18,6 +18,7 @@ from jwt_upstream.clock import Clock
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import (
     AccountLocked,
+    AccountMisconfigured,
     CredentialError,
     CredentialMismatch,
     CredentialRejected,
@@ -34,7 +35,7 @@ from jwt_upstream.models import Credential, Event
 from jwt_upstream.names import command
 from jwt_upstream.process import PerProcess
 from jwt_upstream.recorded import translated
-from jwt_upstream.store import EventDetails, connections, is_away, is_locked, queries, transitions
+from jwt_upstream.store import EventDetails, connections, incidents, is_away, is_locked, queries, transitions
 from jwt_upstream.tokens import TokenPair
 
 from .record import database_away, record_if_possible, write_or_raise
@@ -265,6 +266,20 @@ def check_readable(row: Credential) -> None:
         row.pair  # noqa: B018 -- raises
     except DecryptionError:
         usable(row)
+
+
+def note_misconfigured(row: Credential, error: AccountMisconfigured) -> None:
+    """Have admins told of an account whose own values settings don't allow: once, however many of the upstream's are.
+
+    Only of an active credential, since of the others they know. Raises CredentialUnreadable if no key decrypts the
+    tokens, which is told as such, and RefreshUnavailable while the database is away.
+    """
+    check_readable(row)
+    using = queries.database()
+    if row.needs_human or _read(str(row), partial(incidents.is_open, row.upstream, using)):
+        return
+    now = database_clock(str(row)).now()
+    record_if_possible(partial(incidents.note_misconfigured, row, error.reason, now, using))
 
 
 def _failure_is_obsolete(row: Credential, logins: Callable[[], Sequence[str]]) -> bool:

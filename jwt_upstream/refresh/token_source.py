@@ -143,13 +143,13 @@ class TokenSource:
         own = _own_backend(backend, row)
         return own, row, leader.stored(row, own)
 
-    def _row(self, backend: Backend) -> tuple[Validity, Credential]:
+    def _row(self, backend: Backend) -> tuple[Validity, Backend, Credential]:
         scope = connections.scope(queries.database())
-        return token_cache().validity(scope, backend.alias, self.account), self.row(backend)
+        validity, row = token_cache().validity(scope, backend.alias, self.account), self.row(backend)
+        return validity, _own_backend(backend, row), row
 
     def _read(self, backend: Backend) -> Token:
-        validity, row = self._run(partial(self._row, backend))
-        backend = _own_backend(backend, row)
+        validity, backend, row = self._run(partial(self._row, backend))
         if token := self._own(backend, row):
             return token
         return self._keep(backend, row, protocol.current(row, backend=backend, run=self._run), validity)
@@ -185,8 +185,8 @@ def _own_backend(backend: Backend, row: Credential) -> Backend:
         return backend
     try:
         own = get_backend(backend.alias, row)
-    except AccountMisconfigured:
-        states.check_readable(row)  # a lost key is told as such, and of the tokens as well
+    except AccountMisconfigured as error:
+        states.note_misconfigured(row, error)
         raise
     if backend.recorder:
         own = copy(own)

@@ -76,6 +76,35 @@ def note_failure(row: Credential, url: str, moment: datetime, using: str) -> Inc
     return None if is_told or not _is_due(incident, row, moment, using) else _claim(incident, row, moment, using)
 
 
+def note_misconfigured(row: Credential, problem: str, moment: datetime, using: str) -> Incident | None:
+    """Note that settings don't allow what an account has of its own; return the incident, of which admins are told.
+
+    It is the upstream's, and the credential's that has shown it: what others do says nothing of it. None if the
+    upstream has an incident already, however many accounts there are.
+    """
+    begun = {"credential": row, "since": moment, "opened_at": moment, "notified_at": moment}
+    columns = {"kind": Kind.MISCONFIGURED, "reason": _named(row, problem), "generation": row.generation}
+    with transaction.atomic(using=using):
+        incident, is_new = _open(row, "", using, **begun, **columns)
+        if is_new:
+            outbox.tell(incident, moment, using)
+    return incident if incident.opened_at == moment else None
+
+
+def pass_on(incident: Incident, row: Credential, problem: str, using: str) -> None:
+    """Let an incident of accounts' own values go on with another one of them, since the one that it had works now."""
+    _update(incident, using, credential=row, reason=_named(row, problem), generation=row.generation)
+
+
+def _named(row: Credential, problem: str) -> str:
+    return storable(f"{row.account}: {problem}")
+
+
+def is_open(upstream: str, using: str) -> bool:
+    """Tell whether the upstream as a whole has an open incident."""
+    return Incident.objects.using(using).filter(upstream=upstream, account="", is_open=True).exists()
+
+
 def _of_failure(row: Credential, moment: datetime, using: str) -> Incident:
     """Return the open incident that a failure belongs to: the credential's own or the upstream's."""
     found = {incident.account: incident for incident in find(row, using)}
@@ -152,7 +181,8 @@ def close(incident: Incident, event: Event, row: Credential, moment: datetime, u
     """Close an incident that an event of a row ends; return it if admins were told of it, and must hear of its end.
 
     A refresh or a login ends both incidents, but tokens that were adopted only the credential's own. An upstream's
-    incident that has concerned one other credential only goes on as that one's own.
+    incident that has concerned one other credential only goes on as that one's own, or as it is if it is one of what
+    accounts have of their own.
     """
     if event.kind == Event.Kind.RESTORED:  # a key that is back
         condition = Q(account=row.account, kind=Kind.UNREADABLE, generation=row.generation)
@@ -161,7 +191,8 @@ def close(incident: Incident, event: Event, row: Credential, moment: datetime, u
     elif row.worked_at != row.obtained_at:
         return None
     elif incident.credential and incident.credential != row:
-        _narrow(incident, incident.credential, moment, using)
+        if not incident.is_of_values:
+            _narrow(incident, incident.credential, moment, using)
         return None
     else:
         condition = Q()

@@ -20,6 +20,8 @@ State = Credential.State
 
 #: How far rows are counted where nobody asked for the exact number.
 COUNT_LIMIT = 10_000
+#: How many credentials of an upstream are looked at where the settings of all of them are the question.
+_SAMPLE_ROWS = 100
 #: How many rows a search finds at most, since it hands on their keys.
 MOST_FOUND = 1_000
 
@@ -145,6 +147,12 @@ def _matching(rows: QuerySet[Any], text: str, columns: Sequence[str]) -> Iterato
         said = "\n".join([f"{upstream}/{account}", *map(str, others)]).casefold()
         if all(word in said for word in words):
             yield pk
+
+
+def sample(rows: QuerySet[Credential]) -> QuerySet[Credential]:
+    """Choose a hundred of the active credentials among these, as far as settings are the question: without tokens."""
+    active = rows.filter(state=State.ACTIVE).defer("access_token", "refresh_token", "answer")
+    return active.order_by()[:_SAMPLE_ROWS]
 
 
 def number(rows: QuerySet[Any], most: int | None) -> int:

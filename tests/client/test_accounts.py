@@ -24,7 +24,7 @@ from jwt_upstream.exceptions import (
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.refresh import rebind
 from jwt_upstream.store import queries
-from tests.support.accounts import ACME, CLIENTS, SECRETS, fields, shop
+from tests.support.accounts import ACME, CLIENTS, SECRETS, SHOP, fields, shop
 from tests.support.rows import kinds
 
 HOST = "https://acme.shop.example.com"
@@ -95,6 +95,17 @@ def test_confirmed_parameter(acme: responses.RequestsMock) -> None:
     changes = rebind(Credential.objects.get())
     assert list(map(str, changes)) == ["the parameter region was eu and is us now"]
     assert UpstreamClient("shop", "acme").get("orders/").json() == [3]
+
+
+def test_parameter_added_later(acme: responses.RequestsMock, settings: Any) -> None:
+    """A parameter that is written to the row before settings have it is not missed then; the tokens stay good."""
+    Credential.objects.update(parameters={**ACME, "plan": "basic"})
+    assert UpstreamClient("shop", "acme").get("orders/").json() == [1]
+    own = {**SHOP["ACCOUNTS"], "parameters": ["subdomain", "region", "plan"]}
+    settings.JWT_UPSTREAM = shop(ACCOUNTS=own, OPTIONS={**SHOP["OPTIONS"], "api_query": {"plan": "{plan}"}})
+    acme.get(f"{HOST}/eu/orders/?plan=basic", json=[2])
+    UpstreamClient("shop", "acme").get("orders/")
+    assert acme.calls[-1].request.url == f"{HOST}/eu/orders/?plan=basic"
 
 
 def test_parameter_of_unbound_tokens(acme: responses.RequestsMock) -> None:

@@ -36,6 +36,9 @@ def test_login(stdin: Any) -> None:
     row = Credential.objects.get()
     assert (row.parameters, row.secrets.open()) == (ACME, '{"client_secret": "own secret"}')
     assert Event.objects.filter(kind="configured", by__startswith="upstream_login by ").exists()
+    stdin("correct horse\n")
+    assert "logged in" in login("shop", "--account", "acme", "--username", "bob", "--password-stdin")
+    assert Event.objects.filter(kind="configured").count() == 1, "nothing is to be stored again"
 
 
 @responses.activate

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
 import logging
 import pickle
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -128,14 +130,24 @@ def test_bug_in_a_backend(buggy: None) -> None:
     assert [reporter for reporter in reporters if not hidden(str(reporter(caught.value)))] == []
 
 
-def test_deleted_account() -> None:
+@responses.activate
+def test_deleted_account(transactional_db: None) -> None:
     """With the row its secrets are gone, from the database and from what this process keeps."""
+    responses.post(LOGIN, json=PAIR)
+    responses.get(CALL, json={})
     client = registered()
-    row = Credential.objects.get()
-    row.delete()
+    client.login(username="bob", password="correct horse")
+    client.get("orders/")
+    del client
+    kept = weakref.ref(get_backend("shop", "acme"))
+    gc.collect()
+    assert kept(), "a warm call finds it"
+    Credential.objects.get().delete()
+    gc.collect()
+    assert kept() is None
     with pytest.raises(UpstreamError):
-        client.get("orders/")
+        UpstreamClient("shop", "acme").get("orders/")
     with connection.cursor() as cursor:
         cursor.execute("SELECT COUNT(*) FROM jwt_upstream_credential")
         assert cursor.fetchone() == (0,)
-    assert Event.objects.get().credential_id is None
+    assert {event.credential_id for event in Event.objects.all()} == {None}

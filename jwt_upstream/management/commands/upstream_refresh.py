@@ -140,6 +140,13 @@ command; upstream_status --check is for monitoring.""")
                     number,
                 )
                 self.stderr.write(self.style.WARNING(said % {"number": number}))
+            if number := result.misconfigured:
+                said = ngettext(
+                    "%(number)d left alone: settings don't allow its own values; upstream_status says what to do",
+                    "%(number)d left alone: settings don't allow their own values; upstream_status says what to do",
+                    number,
+                )
+                self.stderr.write(self.style.WARNING(said % {"number": number}))
         self.stdout.flush()
 
     def _watch(self, result: Round) -> None:

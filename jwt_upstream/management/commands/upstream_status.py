@@ -277,7 +277,9 @@ def _details(status: Status, now: datetime) -> Iterator[str]:
     if status.failures:
         yield _failing(status, now)
     if status.failures and status.failure_verdict == "config":
-        yield _("to see what is sent: %(command)s") % {"command": command("upstream_probe", status.upstream)}
+        account = (status.account or "default") if status.parameters else "default"
+        probe = command("upstream_probe", status.upstream, account)
+        yield _("to see what is sent: %(command)s") % {"command": probe}
     if status.upstream not in conf.upstreams:
         yield _("this upstream is not in JWT_UPSTREAM")
 
