@@ -103,7 +103,10 @@ def _follow(event: Event, url: str) -> list[Incident | None]:
 
 
 def _close(incident: Incident, event: Event, row: Credential, moment: datetime, using: str) -> Incident | None:
-    if incident.is_of_values and incident.credential_id in {None, row.pk}:
+    if incident.is_of_values:
+        named = incident.credential
+        if named and named != row and not named.needs_human:
+            return None  # what others do says nothing of that account
         others = Credential.objects.using(using).filter(upstream=row.upstream).exclude(pk=row.pk)
         if other := misconfigured_among(row.upstream, others):
             incidents.pass_on(incident, other, values_problem(other), using)

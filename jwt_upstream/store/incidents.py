@@ -181,8 +181,8 @@ def close(incident: Incident, event: Event, row: Credential, moment: datetime, u
     """Close an incident that an event of a row ends; return it if admins were told of it, and must hear of its end.
 
     A refresh or a login ends both incidents, but tokens that were adopted only the credential's own. An upstream's
-    incident that has concerned one other credential only goes on as that one's own, or as it is if it is one of what
-    accounts have of their own.
+    incident that has concerned one other credential only goes on as that one's own, unless it is one of what accounts
+    have of their own: whether that is over, whoever calls this has found out.
     """
     if event.kind == Event.Kind.RESTORED:  # a key that is back
         condition = Q(account=row.account, kind=Kind.UNREADABLE, generation=row.generation)
@@ -190,9 +190,8 @@ def close(incident: Incident, event: Event, row: Credential, moment: datetime, u
         condition = Q(generation__lt=row.generation)
     elif row.worked_at != row.obtained_at:
         return None
-    elif incident.credential and incident.credential != row:
-        if not incident.is_of_values:
-            _narrow(incident, incident.credential, moment, using)
+    elif incident.credential and incident.credential != row and not incident.is_of_values:
+        _narrow(incident, incident.credential, moment, using)
         return None
     else:
         condition = Q()

@@ -78,8 +78,9 @@ def test_told_by_a_call(mailoutbox: list[Any]) -> None:
     assert len(mailoutbox) == 1
 
 
-def test_end(settings: Any, mailoutbox: list[Any]) -> None:
-    """It lasts until all of them work, whatever others do meanwhile, and its end is told once."""
+@pytest.mark.parametrize("is_given_up", [False, True])
+def test_end(settings: Any, mailoutbox: list[Any], is_given_up: bool) -> None:
+    """It lasts until all work that are in use, whatever others do meanwhile, and its end is told once."""
     result = refresh_due()
     assert (result.misconfigured, result.mismatched, result.need_human, result.tried) == (2, 0, 2, 1)
     refresh(Credential.objects.get(account="initech"))
@@ -92,7 +93,9 @@ def test_end(settings: Any, mailoutbox: list[Any]) -> None:
     settings.JWT_UPSTREAM = shop()
     refresh(Credential.objects.get(account="acme"))
     assert Incident.objects.get().is_open
-    refresh(Credential.objects.get(account="globex"))
+    if is_given_up:
+        Credential.objects.filter(account="globex").update(state="logged_out")
+    refresh(Credential.objects.get(account="acme" if is_given_up else "globex"))
     assert Incident.objects.get().closed_at
     assert len(mailoutbox) == 2
     assert "shop works again" in mailoutbox[1].subject
