@@ -24,6 +24,7 @@ from jwt_upstream.exceptions import CredentialMismatch, CredentialRejected
 from jwt_upstream.measurements import call_finished
 from jwt_upstream.models import Credential
 from jwt_upstream.refresh import rebind
+from tests.support.accounts import shop
 from tests.support.upstream import Answer, Upstream
 
 READER, SPANS = InMemoryMetricReader(), InMemorySpanExporter()
@@ -157,6 +158,9 @@ def test_who_needs_a_person(measured: UpstreamClient, settings: Any) -> None:
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["client_id"] = "another"
     assert prometheus("jwt_upstream_needs_human") == 1
     assert ({"upstream": "up"}, 1) in opentelemetry("jwt_upstream_needs_human")
+    settings.JWT_UPSTREAM = shop()
+    Credential.objects.create(upstream="shop", account="acme", state="active", parameters={"nonsense": "x"})
+    assert prometheus("jwt_upstream_needs_human", upstream="shop") == 1
 
 
 def test_states_without_a_database(measured: UpstreamClient) -> None:
