@@ -23,7 +23,8 @@ from jwt_upstream.backends import get_backend
 from jwt_upstream.management import browser_login
 from jwt_upstream.management.browser_login import Loopback, port_of
 from jwt_upstream.models import Credential, Event
-from tests.support.authorization_server import AuthorizationServer
+from tests.pages.test_outputs import output, same
+from tests.support.authorization_server import CLIENT, AuthorizationServer
 from tests.support.commands import SECRETS, Told
 
 STATIC = "https://us.example.com/back/"
@@ -98,6 +99,20 @@ def test_login(drive: AuthorizationServer, transactional_db: None, port: int) ->
     assert Credential.objects.get().pair.refresh == "refresh-1"
     assert Event.objects.get().by.startswith("upstream_login by ")
     assert json.loads(run("drive", "--browser", "--port", str(port), "--json", act=follow))["account"] == "default"
+
+
+def test_page(
+    drive: AuthorizationServer, transactional_db: None, settings: Any, port: int, terminal: Callable[[str], None]
+) -> None:
+    """On a terminal the command prints what docs/howto/browser_login.rst shows."""
+    server = drive.upstream.url
+    options = {"authorize_path": f"{server}authorize", "login_path": f"{server}token", "scope": "x", **CLIENT}
+    google = {"BACKEND": "jwt_upstream.backends.GoogleBackend", "BASE_URL": server, "OPTIONS": options}
+    settings.JWT_UPSTREAM = {"drive": google}
+    shown = output("howto/browser_login.rst", "upstream_login drive --browser").replace("8400", str(port))
+    shown = shown.replace("https://accounts.google.com/o/oauth2/v2/auth", options["authorize_path"])
+    out = run("drive", "--browser", "--no-open", "--port", str(port), act=follow)
+    assert re.fullmatch(re.escape(same(shown)).replace("…", "[^ ]*"), same(out)), out
 
 
 def test_configured_redirect_uri(drive: AuthorizationServer, transactional_db: None, settings: Any, port: int) -> None:

@@ -132,7 +132,7 @@ def _redirected(begun: BrowserLogin, redirect_uri: str, options: Mapping[str, An
 
 
 def _tell(begun: BrowserLogin, options: Mapping[str, Any], say: Say, what_then: str) -> None:
-    say("\n\n".join([_("Open this URL in a browser and log in:"), f"{begun.url}\n"]))
+    say("\n\n".join([_("Open this URL in a browser and log in:"), begun.url, ""]))
     say(what_then)
     if not options["no_open"] and _has_browser():
         webbrowser.open(begun.url)
