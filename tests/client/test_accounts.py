@@ -182,6 +182,27 @@ def test_two_who_register(acme: responses.RequestsMock, monkeypatch: pytest.Monk
 
 
 @responses.activate
+def test_settings_changed_in_place(settings: Any, transactional_db: None) -> None:
+    """With settings that have changed under a cached token the account's own secret is still what is sent."""
+    headers = {"Authorization": "Bearer {access}", "X-Key": "{own_key}"}
+    own = {
+        "BASE_URL": "https://api.example.com/",
+        "OPTIONS": {"api_headers": headers},
+        "ACCOUNTS": {"secrets": ["own_key"]},
+    }
+    settings.JWT_UPSTREAM = {"api": own}
+    responses.post("https://api.example.com/login", json=PAIR)
+    responses.get("https://api.example.com/me", json={})
+    client = UpstreamClient.register("api", "acme", secrets={"own_key": "acme's key"})
+    client.login(username="bob", password="x")
+    client.get("me")
+    headers["X-More"] = "1"  # which no signal tells
+    client.get("me")
+    sent = responses.calls[-1].request.headers
+    assert (sent["X-Key"], sent["X-More"]) == ("acme's key", "1")
+
+
+@responses.activate
 def test_client_of_each_account(settings: Any, transactional_db: None) -> None:
     """An account with a client of its own gets its first token at its first call; a new secret is used at once."""
     settings.JWT_UPSTREAM = {"api": CLIENTS}
