@@ -68,7 +68,7 @@ def test_login(crm: FakeUpstream, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_login_that_fails(settings: Any) -> None:
     """An answer that is no login's is told with the URL that was asked."""
     (said,) = re.findall(r"^    (CommandError: crm/default: login .*\n.*)\n", (DOCS / OPERATING).read_text(), re.M)
-    settings.JWT_UPSTREAM["crm"] = {**settings.JWT_UPSTREAM["crm"], "OPTIONS": {"login_path": "login"}}
+    settings.JWT_UPSTREAM = {"crm": {**settings.JWT_UPSTREAM["crm"], "OPTIONS": {"login_path": "login"}}}
     responses.post("https://crm.example.com/api/login", status=404, body="<p>", content_type="text/html")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JWT_UPSTREAM_USERNAME", "service")
