@@ -123,6 +123,17 @@ def test_credentials_in_a_file_of_their_own(tmp_path: Path) -> None:
     own.close()
 
 
+def test_kinds_of_logins() -> None:
+    """The reference says of every backend's page of which kind its login is, and names tests that there are."""
+    text = (DOCS / "reference" / "backends.rst").read_text()
+    table = text.partition("Which kinds of login ran live")[2].partition("A page for each")[0]
+    pages = {page.stem for page in (DOCS / "reference" / "backends").glob("*.rst")}
+    assert set(re.findall(r":doc:`backends/(\w+)`", table)) == pages
+    live = re.findall(r"^     - ``(test_\w+\.py)``$", table, re.MULTILINE)
+    assert live
+    assert all((DOCS.parent / "tests" / "live" / name).exists() for name in live)
+
+
 @pytest.fixture
 def terminal(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A terminal of 80 columns in an empty folder, on the day on which the page was written."""

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from jwt_upstream import exceptions
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
+from tests.live.pages import Opens, PageInChromium
 from tests.live.process import NotInstalled, Server
 from tests.live.products import Effect, Product
+from tests.support.chromium import Chromium, require
 
 PASSWORD = "Correct-horse-7"
 HOUR = 3600
@@ -188,3 +191,11 @@ def account(server: tuple[Product, Server], settings: Any, transactional_db: Non
     username = f"bob{next(_numbers)}@example.com"
     running.order("create", username, PASSWORD)
     return Account(product, running, username)
+
+
+@pytest.fixture
+def chromium(tmp_path: Path) -> Iterator[Opens]:
+    """Opens pages in a headless Chromium that has never seen them."""
+    require()
+    with Chromium.started(tmp_path) as browser:
+        yield partial(PageInChromium, browser)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from jwt_upstream.login import BrowserLogin
 from jwt_upstream.management.browser_login import Loopback
 from jwt_upstream.models import Credential
 from tests.live.conftest import Account
-from tests.live.pages import SECONDS, Page
+from tests.live.pages import SECONDS, Opens, Page
 from tests.live.products import OAUTH_TOOLKIT, PRODUCTS, RENEWED, SERVED, products
 from tests.support.commands import Told
 
@@ -55,9 +56,9 @@ def port() -> int:
         return int(probe.getsockname()[1])
 
 
-def consent(account: Account, url: str) -> None:
+def consent(account: Account, url: str, browser: Opens = Page) -> None:
     """Log in on the server's page, and consent on the next."""
-    page = Page(url)
+    page = browser(url)
     if account.product is OAUTH_TOOLKIT:
         page.submit(username=account.username, password=account.password)
         page.submit(allow="Authorize")
@@ -67,15 +68,22 @@ def consent(account: Account, url: str) -> None:
     assert "The answer has arrived." in page.text
 
 
-def decline(account: Account, url: str) -> None:
+def decline(account: Account, url: str, browser: Opens = Page) -> None:
     """Log in on the server's page, and decline on the next."""
-    page = Page(url)
+    page = browser(url)
     if account.product is OAUTH_TOOLKIT:
         page.submit(username=account.username, password=account.password)
         page.submit()
     else:
         page.submit(login=account.username, password=account.password)
         page.follow("[ Cancel ]")
+
+
+def consent_again(account: Account, url: str, browser: Opens) -> None:
+    """Consent in a browser that has logged in at the server before."""
+    page = browser(url)
+    page.submit(**({"allow": "Authorize"} if account.product is OAUTH_TOOLKIT else {}))
+    assert "The answer has arrived." in page.text
 
 
 def log_in(account: Account, port: int, decide: Callable[[Account, str], None]) -> None:
@@ -95,6 +103,17 @@ def test_login(by_browser: Account, port: int) -> None:
     assert by_browser.effect(by_browser.call) is SERVED
     assert by_browser.effect(by_browser.client.refresh) is RENEWED
     assert by_browser.effect(by_browser.call) is SERVED
+
+
+@products(CAN)
+def test_real_browser(by_browser: Account, port: int, chromium: Opens) -> None:
+    """In Chromium a person declines first, and consents at the next login."""
+    with pytest.raises(CommandError, match="access was denied, by the person or by the server"):
+        log_in(by_browser, port, partial(decline, browser=chromium))
+    assert not Credential.objects.exists()
+    log_in(by_browser, port, partial(consent_again, browser=chromium))
+    assert by_browser.effect(by_browser.call) is SERVED
+    assert by_browser.effect(by_browser.client.refresh) is RENEWED
 
 
 @products(CAN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from jwt_upstream.checks import check_settings
 from jwt_upstream.login import device
 from jwt_upstream.models import Credential
 from tests.live.conftest import Account
-from tests.live.pages import Page
+from tests.live.pages import Opens, Page
 from tests.live.products import OAUTH_TOOLKIT, PRODUCTS, RENEWED, SERVED, products
 
 OIDC_PROVIDER = next(product for product in PRODUCTS if product.name == "oidc-provider")
@@ -27,27 +28,36 @@ DEVICE_OPTIONS: dict[str, dict[str, Any]] = {
 CAN = [OIDC_PROVIDER, OAUTH_TOOLKIT]
 
 
-def confirm(account: Account, shown: str) -> None:
+def confirm(account: Account, shown: str, browser: Opens = Page) -> None:
     """Do what the person does: open the address, enter the code, log in, and consent."""
+    page = browser(_address(shown))
     if account.product is OAUTH_TOOLKIT:
-        account.server.order("decide", _code(shown), account.username, True)
-        return
-    page = Page(shown.split()[shown.split().index("code:") + 1])
-    page.submit(user_code=_code(shown))
-    page.submit(confirm="yes")
-    page.submit(login=account.username, password=account.password)
-    page.submit()
-    assert "Sign-in Success" in page.text
+        page.submit(username=account.username, password=account.password)
+        page.submit(user_code=_code(shown))
+        page.submit(action="accept")
+        assert "Device Authorized" in page.text
+    else:
+        page.submit(user_code=_code(shown))
+        page.submit(confirm="yes")
+        page.submit(login=account.username, password=account.password)
+        page.submit()
+        assert "Sign-in Success" in page.text
 
 
 def decline(account: Account, shown: str) -> None:
     """Do what a person does who was not asking for this."""
+    page = Page(_address(shown))
     if account.product is OAUTH_TOOLKIT:
-        account.server.order("decide", _code(shown), account.username, False)
-        return
-    page = Page(shown.split()[shown.split().index("code:") + 1])
-    page.submit(user_code=_code(shown))
-    page.submit(abort="yes")
+        page.submit(username=account.username, password=account.password)
+        page.submit(user_code=_code(shown))
+        page.submit(action="deny")
+    else:
+        page.submit(user_code=_code(shown))
+        page.submit(abort="yes")
+
+
+def _address(shown: str) -> str:
+    return shown.split()[shown.split().index("code:") + 1]
 
 
 def _code(shown: str) -> str:
@@ -82,6 +92,13 @@ def test_device_login(by_device: Account, monkeypatch: pytest.MonkeyPatch) -> No
     assert waits == [5, 5]
     assert by_device.effect(by_device.call) is SERVED
     assert by_device.effect(by_device.client.refresh) is RENEWED
+    assert by_device.effect(by_device.call) is SERVED
+
+
+@products(CAN)
+def test_real_browser(by_device: Account, monkeypatch: pytest.MonkeyPatch, chromium: Opens) -> None:
+    """The same in Chromium."""
+    log_in(by_device, monkeypatch, partial(confirm, browser=chromium))
     assert by_device.effect(by_device.call) is SERVED
 
 

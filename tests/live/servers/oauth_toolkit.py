@@ -38,16 +38,14 @@ django_project.configure(
         "REFRESH_TOKEN_REUSE_PROTECTION": True,
         # So that a change of the lifetimes is noticed.
         "ALWAYS_RELOAD_OAUTHLIB_CORE": True,
-        "OAUTH_DEVICE_VERIFICATION_URI": "http://127.0.0.1/o/device/",
     },
 )
 
 # Below, since models and views are imported once the settings are there.
-from django.contrib.auth.models import User  # noqa: E402
 from django.contrib.auth.views import LoginView  # noqa: E402
 from django.http import JsonResponse  # noqa: E402
 from django.urls import include, path  # noqa: E402
-from oauth2_provider.models import AccessToken, Application, DeviceGrant, RefreshToken  # noqa: E402
+from oauth2_provider.models import AccessToken, Application, RefreshToken  # noqa: E402
 from oauth2_provider.settings import oauth2_settings  # noqa: E402
 from oauth2_provider.views.generic import ProtectedResourceView  # noqa: E402
 from rest_framework.decorators import api_view  # noqa: E402
@@ -89,16 +87,18 @@ def revoke(username: str) -> None:
     AccessToken.objects.filter(user__username=username).delete()
 
 
-def decide(user_code: str, username: str, is_confirmed: bool) -> None:
-    """Do to a device login what the toolkit's page does when a user has entered the code and pressed a button."""
-    grant = DeviceGrant.objects.get(user_code=user_code)
-    grant.user = User.objects.get(username=username)
-    grant.status = DeviceGrant.AUTHORIZED if is_confirmed else DeviceGrant.DENIED
-    grant.save()
+def knowing_its_address(app: Any) -> Any:
+    """Have device logins name the page to confirm them on, whose port is known only once the server listens."""
+
+    def served(environ: dict[str, Any], start_response: Any) -> Any:
+        oauth2_settings.OAUTH_DEVICE_VERIFICATION_URI = f"http://{environ['HTTP_HOST']}/o/device/"
+        return app(environ, start_response)
+
+    return served
 
 
 if __name__ == "__main__":
-    app = django_project.application()
+    app = knowing_its_address(django_project.application())
     Application.objects.create(
         name="app under test",
         client_id="app",
@@ -121,5 +121,5 @@ if __name__ == "__main__":
         # Which it compares without the port (RFC 8252, section 7.3).
         redirect_uris="http://127.0.0.1/",
     )
-    orders = {"lifetimes": lifetimes, "revoke": revoke, "decide": decide}
+    orders = {"lifetimes": lifetimes, "revoke": revoke}
     serve_wsgi(app, {**django_project.ORDERS, **orders})
