@@ -44,7 +44,7 @@ def _is_first(request: HttpRequest, sealed: str) -> bool:
     Both have read the session by then. So each creates another, empty one, whose key is made of the login: of which
     every store of sessions makes one only, but for that of signed cookies, which stores nothing.
     """
-    once = type(request.session)(salted_hmac(_KEY, sealed).hexdigest()[:32])
+    once = type(request.session)(salted_hmac(_KEY, sealed, algorithm="sha256").hexdigest()[:32])
     once.clear()
     once.set_expiry(_ONCE_SECONDS)
     try:
