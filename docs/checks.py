@@ -20,6 +20,7 @@ django.setup()
 from django.apps import apps  # noqa: E402 -- has the models by now
 from django.test import override_settings  # noqa: E402 -- reads settings
 
+# After the set-up as well: all of these import models, or what does.
 from docs.reference_tables import options, settings  # noqa: E402
 from docs.reference_tables.messages import messages  # noqa: E402
 from jwt_upstream import exceptions, measurements, signals  # noqa: E402

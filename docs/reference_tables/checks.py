@@ -45,9 +45,9 @@ def messages() -> dict[str, list[tuple[str, str]]]:
         given = {keyword.arg: keyword.value for keyword in call.keywords}
         if isinstance(given.get("id"), ast.Constant):
             name = str(source.text(given["id"], scope)).removeprefix("jwt_upstream.")
-            pair = tuple(_shown(source.text(each, scope)) for each in (call.args[0], given["hint"]))
+            pair = _shown(source.text(call.args[0], scope)), _shown(source.text(given["hint"], scope))
             if pair not in found.setdefault(name, []):
-                found[name].append(pair)  # type: ignore[arg-type]
+                found[name].append(pair)
     return found
 
 
