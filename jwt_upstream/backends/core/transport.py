@@ -100,11 +100,12 @@ class Deadline:
             self.cut()
 
     def cut(self) -> None:
-        """Shut down what is watched."""
+        """Shut down what is watched, and release it: a request that a signal interrupted may never have left."""
         with self._lock:
             for sock in self._sockets:
                 with suppress(OSError):  # already closed
                     sock.shutdown(socket.SHUT_RDWR)
+                sock.close()
 
 
 class _Watchdog:

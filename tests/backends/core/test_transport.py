@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 import time
@@ -283,3 +284,27 @@ def test_one_thread_watches_all_deadlines() -> None:
         assert len(watching) == 1
         pairs[2][0].sendall(b"x")
         assert pairs[2][1].recv(1) == b"x"
+
+
+def test_deadline_of_a_request_that_was_interrupted() -> None:
+    """What a signal kept a request from closing is closed when its deadline passes, not by the garbage collector."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        deadline = Deadline(0.05).__enter__()
+        deadline.watch(ours)
+        assert descriptors(ours) == 2
+        assert theirs.recv(1) == b""
+        deadline.cut()  # as the watching thread may not have ended to
+        assert descriptors(ours) == 1
+
+
+def descriptors(sock: socket.socket) -> int:
+    """Return how many descriptors of this process are of the same socket."""
+    return sum(is_of(sock, int(name)) for name in os.listdir("/dev/fd"))
+
+
+def is_of(sock: socket.socket, descriptor: int) -> bool:
+    try:
+        return os.path.sameopenfile(descriptor, sock.fileno())
+    except OSError:  # the folder that was listed, and what other threads have closed meanwhile
+        return False
