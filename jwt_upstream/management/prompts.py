@@ -63,7 +63,7 @@ def confirm(question: str) -> None:
     if not is_terminal():
         raise CommandError(_("There is no terminal to ask: give --yes."))
     try:
-        answer = input(_("%(question)s [y/N] ") % {"question": question})
+        answer = _typed(_("%(question)s [y/N] ") % {"question": question})
     except (EOFError, KeyboardInterrupt):
         answer = ""
     if answer.strip().lower() not in {"y", "yes", *pgettext("answers that mean yes", "y yes").split()}:
@@ -108,6 +108,15 @@ def _prompted(name: str, variable: str) -> str:
         raise CommandError(text % {"name": name, "how": how, "variable": variable})
     prompt = _("%(label)s: ") % {"label": label(name)}
     try:
-        return input(prompt) if name == "username" else getpass.getpass(prompt)
+        return _typed(prompt) if name == "username" else getpass.getpass(prompt)
     except (EOFError, KeyboardInterrupt):
         raise CommandError(_("Cancelled; nothing was stored.")) from None
+
+
+def _typed(prompt: str) -> str:
+    if sys.stdout.isatty():
+        return input(prompt)
+    # What is printed goes to a file or to a program, such as JSON: the prompt is for neither.
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
+    return input()

@@ -134,6 +134,12 @@ def test_json_of_login(
     assert [shape(json.loads(out))] == list(map(shape, documented_json("upstream_login")))
 
 
+def test_json_of_logout(client: UpstreamClient) -> None:
+    """What a logout prints has the documented keys."""
+    out = run("upstream_logout", "up", "--yes", "--json")[1]
+    assert [shape(json.loads(out))] == list(map(shape, documented_json("upstream_logout")))
+
+
 def test_json_of_status(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
     """What the status prints has the documented keys."""
     settings.JWT_UPSTREAM["up"]["OPTIONS"]["client_secret_expires_at"] = host_now().date().isoformat()

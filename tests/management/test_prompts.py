@@ -22,7 +22,14 @@ def test_asked_at_a_terminal(terminal: list[str], capsys: Any) -> None:
     """A person is asked for the username, and hidden for the password."""
     assert login("up").startswith("up/default: logged in as bob.\n")
     assert terminal == ["Password: "]
-    assert capsys.readouterr().out == "Username: "
+    assert capsys.readouterr().err == "Username: "
+
+
+def test_prompt_on_the_screen(terminal: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prompt is where the rest is printed, unless that is read by a program."""
+    monkeypatch.setattr("sys.stdout", screen := Terminal())
+    login("up")
+    assert screen.getvalue() == "Username: "
 
 
 def test_real_terminal(upstream: Upstream, transactional_db: None, tmp_path: Path, settings: Any) -> None:

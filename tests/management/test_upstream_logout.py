@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -42,7 +43,7 @@ def test_logout(client: UpstreamClient, revoking: Upstream, typed: Any, capsys: 
     assert told == "  upstream       is told that they are no longer used"
     assert effect == "Calls with this account fail until somebody logs in again."
     assert done == "up/default: the tokens are deleted here. The upstream was told, and has ended them."
-    assert capsys.readouterr().out == "Log up/default out? [y/N] "
+    assert capsys.readouterr().err == "Log up/default out? [y/N] "
     assert not any(secret in out for secret in SECRETS)
     assert Event.objects.latest("pk").by.startswith("upstream_logout by ")
     with pytest.raises(NotLoggedIn):
@@ -102,6 +103,19 @@ def test_lone_access_token(client: UpstreamClient, settings: Any, upstream: Upst
     code, out, failed = run("upstream_logout", "up", "--yes")
     assert "refresh token" not in out
     assert (code, "configured in JWT_UPSTREAM" in failed) == (3, True)
+
+
+def test_json(revoking: Upstream, typed: Any, capsys: Any) -> None:
+    """With --json standard output has the outcome and nothing else, also if the upstream could not be told."""
+    revoking.answers["/revoke"] = Answer(503)
+    typed("y\n")
+    code, out, _ = run("upstream_logout", "up", "--json")
+    data = json.loads(out)
+    assert (code, data["logged_out"], data["upstream_told"]) == (3, True, False)
+    assert data["told"].startswith("The upstream could not be told: HTTP 503")
+    printed = capsys.readouterr()
+    assert (printed.out, "refresh token  unknown expiry" in printed.err, "[y/N]" in printed.err) == ("", True, True)
+    assert run("upstream_logout", "up", "--json")[::2] == (0, "")
 
 
 def test_unknown_account(client: UpstreamClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from typing import Any
@@ -13,13 +14,14 @@ from django.utils.translation import gettext_noop
 from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.exceptions import NotLoggedIn, UpstreamNotConfigured
 from jwt_upstream.formatting import sentence, time_left, timestamp
-from jwt_upstream.login import log_out
+from jwt_upstream.login import Logout, log_out
 from jwt_upstream.management import prompts
 from jwt_upstream.management.arguments import (
     REFUSED,
     UpstreamCommand,
     add_account,
     add_alias,
+    add_json,
     similar_account,
     told_in_a_line,
 )
@@ -43,6 +45,7 @@ terminal it needs --yes.""")
     examples = (
         "manage.py upstream_logout crm",
         "manage.py upstream_logout crm --account acme --yes",
+        "manage.py upstream_logout crm --yes --json",
         gettext_noop("manage.py upstream_logout crm --local-only    # others still use the same session"),
     )
     exit_codes = {
@@ -58,25 +61,46 @@ terminal it needs --yes.""")
         add_account(parser)
         parser.add_argument("--local-only", action="store_true", help=_("Send nothing to the upstream."))
         parser.add_argument("--yes", action="store_true", help=_("Don't ask."))
+        add_json(parser)
 
-    def handle(self, *args: Any, alias: str, account: str, local_only: bool, **options: Any) -> None:
+    def handle(self, *args: Any, alias: str, account: str, **options: Any) -> None:
         """Ask, forget the tokens, and say what became of it at the upstream."""
         with told_in_a_line():
             row = _row(alias, account)
-            if row is None or not _has_tokens(row):
-                text = _("%(credential)s: there are no tokens, nothing was changed") % {
-                    "credential": full_name(alias, account)
-                }
-                self.stdout.write(sentence(text if row else f"{text}{similar_account(alias, account)}"))
-                return
-            self.stdout.write("\n".join(_losses(row, _backend(alias), local_only)))
-            if not options["yes"]:
-                prompts.confirm(_("Log %(credential)s out?") % {"credential": row})
-            logout = log_out(alias, account, by=prompts.by("upstream_logout"), local_only=local_only)
-        done = _("%(credential)s: the tokens are deleted here. %(told)s") % {"credential": row, "told": logout}
-        if logout.is_told is False:
-            raise CommandError(done, returncode=REFUSED)
-        self.stdout.write(done)
+            logout = self._log_out(row, **options) if row and _has_tokens(row) else None
+        told = _told(alias, account, row, logout)
+        has_failed = logout is not None and logout.is_told is False
+        if options["json"]:
+            self.stdout.write(json.dumps(_data(alias, account, logout), indent=2))
+        elif not has_failed:
+            self.stdout.write(told)
+        if has_failed:
+            raise CommandError(told, returncode=REFUSED)
+
+    def _log_out(self, row: Credential, *, local_only: bool, **options: Any) -> Logout:
+        if not (options["json"] and options["yes"]):
+            out = self.stderr if options["json"] else self.stdout
+            out.write("\n".join(_losses(row, _backend(row.upstream), local_only)))
+        if not options["yes"]:
+            prompts.confirm(_("Log %(credential)s out?") % {"credential": row})
+        return log_out(row.upstream, row.account, by=prompts.by("upstream_logout"), local_only=local_only)
+
+
+def _told(alias: str, account: str, row: Credential | None, logout: Logout | None) -> str:
+    if logout:
+        return _("%(credential)s: the tokens are deleted here. %(told)s") % {"credential": row, "told": logout}
+    text = _("%(credential)s: there are no tokens, nothing was changed") % {"credential": full_name(alias, account)}
+    return sentence(text if row else f"{text}{similar_account(alias, account)}")
+
+
+def _data(alias: str, account: str, logout: Logout | None) -> dict[str, Any]:
+    return {
+        "upstream": alias,
+        "account": account,
+        "logged_out": logout is not None,
+        "upstream_told": logout and logout.is_told,
+        "told": str(logout or ""),
+    }
 
 
 def _row(alias: str, account: str) -> Credential | None:
