@@ -72,12 +72,22 @@ class Holder(Protocol):
         """Keep the token no longer if it doesn't hold."""
 
 
-#: All there are in this process, by their ids. There is no lock that a fork could leave locked.
-holders: WeakValueDictionary[int, Holder] = WeakValueDictionary()
+#: All there are in this process, by their ids; in groups by account, so that what happens to one account does not walk
+#: through the clients of ten thousand others. There is no lock that a fork could leave locked.
+_holders: list[WeakValueDictionary[int, Holder]] = [WeakValueDictionary() for _ in range(256)]
 
 
-def _have_holders_forget() -> None:
-    for holder in filter(None, [held() for held in holders.valuerefs()]):
+def register(holder: Holder, account: str) -> None:
+    """Have whoever keeps tokens of an account be told when it changes, for as long as it exists."""
+    _group(account)[id(holder)] = holder
+
+
+def _group(account: str) -> WeakValueDictionary[int, Holder]:
+    return _holders[hash(account) % len(_holders)]
+
+
+def _have_forget(group: WeakValueDictionary[int, Holder]) -> None:
+    for holder in filter(None, [held() for held in group.valuerefs()]):
         holder.forget()
 
 
@@ -106,7 +116,8 @@ class TokenCache:
             validity.holds = False
         with self._lock:
             self._tokens.clear()
-        _have_holders_forget()
+        for group in _holders:
+            _have_forget(group)
 
     def _forget(self, instance: Credential, using: str, **_: Any) -> None:
         """Keep no token and no secret of an account that is deleted in memory."""
@@ -119,7 +130,7 @@ class TokenCache:
             validity.holds = False
         with self._lock:
             self._tokens.pop(key, None)
-        _have_holders_forget()
+        _have_forget(_group(account))
 
     def validity(self, scope: Scope, upstream: str, account: str) -> Validity:
         """Return what ends with the next change of an account: to be asked for before its row is read."""

@@ -19,7 +19,7 @@ from jwt_upstream.tokens import TokenPair
 
 from . import leader, protocol, states
 from .call import may_replace
-from .token_cache import Token, Validity, holders, token_cache
+from .token_cache import Token, Validity, register, token_cache
 
 
 class TokenSource:
@@ -34,7 +34,7 @@ class TokenSource:
         self.account = account
         self._run = run
         self._last: Token | None = None
-        holders[id(self)] = self
+        register(self, account)
 
     def current(self, backend: Backend, *, from_cache: bool = True) -> Token:
         """Return a token to call with, refreshed if its expiry is near.

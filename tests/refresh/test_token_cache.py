@@ -23,7 +23,7 @@ from jwt_upstream.exceptions import CredentialRejected, NotLoggedIn
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.refresh import hold_token, release_token
 from jwt_upstream.refresh.single_flight import Flight
-from jwt_upstream.refresh.token_cache import Token, token_cache
+from jwt_upstream.refresh.token_cache import Token, register, token_cache
 from jwt_upstream.refresh.token_source import TokenSource
 from jwt_upstream.testing import logged_in
 from jwt_upstream.tokens import TokenPair
@@ -226,6 +226,23 @@ def test_no_token_is_kept_after_its_end(client: UpstreamClient, end: Callable[[U
     end(client)
     assert forgotten(client._tokens)
     assert forgotten(other._tokens)
+
+
+def test_change_among_many_clients() -> None:
+    """What happens to an account is told to its clients, and to few others: not to those of all accounts in turn."""
+    told: list[object] = []
+
+    class Client:
+        def forget(self) -> None:
+            told.append(self)
+
+    clients = [Client() for _ in range(1000)]
+    for number, client in enumerate(clients):
+        register(client, str(number))
+    token_cache().invalidate(SCOPE, "up", "7")
+    assert (clients[7] in told, len(told) < 50) == (True, True)
+    token_cache().invalidate_all()
+    assert {*clients} <= {*told}
 
 
 def test_token_that_ends_while_it_is_read(client: UpstreamClient, credential: Credential) -> None:
