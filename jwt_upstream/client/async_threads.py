@@ -86,5 +86,7 @@ def on_callers_connection(work: Callable[[], T]) -> T:
         return future.result(conf.wait_seconds)
     except TimeoutError:
         future.cancel()
+        if loop.is_closed():  # before it came to this
+            coroutine.close()
         text = f"the thread that has the database connection was busy for {conf.wait_seconds:g} s; try again"
         raise RefreshBusy(text, retry_after=1.0) from None

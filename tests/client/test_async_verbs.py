@@ -6,13 +6,15 @@ import asyncio
 import io
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any, TypeVarTuple
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
 from jwt_upstream.client import UpstreamClient
-from jwt_upstream.client.async_threads import _called
+from jwt_upstream.client.async_threads import _called, on_callers_connection
 from jwt_upstream.exceptions import BodyNotReplayable, CredentialRejected, ForeignOrigin, RefreshBusy
 from jwt_upstream.models import Credential
 from jwt_upstream.tokens import TokenPair
@@ -138,6 +140,27 @@ def test_thread_with_the_connection_is_busy(client: UpstreamClient, settings: An
         await blocker
 
     asyncio.run(calls())
+
+
+Given = TypeVarTuple("Given")
+
+
+class _Ending(asyncio.SelectorEventLoop):
+    """An event loop that is closed as soon as it has been given something to do."""
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Given], object], *args: *Given, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = super().call_soon_threadsafe(callback, *args, context=context)
+        self.close()
+        return handle
+
+
+def test_event_loop_that_ends(settings: Any) -> None:
+    """A call that was cancelled, and whose loop ends before it got to the database, leaves nothing unawaited."""
+    settings.JWT_UPSTREAM_WAIT_SECONDS = 0.05
+    with pytest.raises(RefreshBusy):
+        _called(_Ending(), on_callers_connection, lambda: None)
 
 
 def test_many_calls(client: UpstreamClient, upstream: Upstream) -> None:

@@ -118,7 +118,7 @@ def test_fork_in_mid_flight(client: UpstreamClient, upstream: Upstream, gate: th
 
 
 def test_no_connection_left_behind(client: UpstreamClient, upstream: Upstream) -> None:
-    """A hundred refreshes leave as many connections to the database as there were before."""
+    """However many refreshes there are, at most one connection to the database is kept, for the next of them."""
     if connection.vendor != "postgresql":
         pytest.skip("counted on PostgreSQL")
     count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -131,5 +131,5 @@ def test_no_connection_left_behind(client: UpstreamClient, upstream: Upstream) -
     before = connected()
     for _ in range(20):
         client.refresh()
-    assert connected() <= before
+    assert connected() <= before + 1
     assert Credential.objects.get().generation == 21
