@@ -48,8 +48,9 @@ class AccountValues:
 
     @property
     def key(self) -> Hashable:
-        """What is equal as long as neither parameters nor secrets are stored anew."""
-        return json.dumps(self._written, sort_keys=True, default=repr), self._secrets
+        """What is equal for one account, as long as neither its parameters nor its secrets are stored anew."""
+        # By its name too: secrets that were copied from another row must be opened where they are now, which fails.
+        return self.account, json.dumps(self._written, sort_keys=True, default=repr), self._secrets
 
     @property
     def _written(self) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import responses
 from django.core.management import call_command
+from django.db import connection
 
 from jwt_upstream.background import refresh_due
 from jwt_upstream.client import UpstreamClient
@@ -145,6 +146,21 @@ def test_lost_key(acme: responses.RequestsMock, settings: Any) -> None:
         UpstreamClient("shop", "acme").get("orders/")
     with pytest.raises(AccountMisconfigured, match="no configured key decrypts"):
         UpstreamClient("shop", "new").get("orders/")
+
+
+def test_copied_secrets(acme: responses.RequestsMock) -> None:
+    """Secrets that somebody copies from another row by SQL are not sent, even while that account's own are in use."""
+    UpstreamClient("shop", "acme").get("orders/")
+    Credential.objects.create(upstream="shop", account="copier", parameters=ACME)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE jwt_upstream_credential SET secrets ="
+            " (SELECT secrets FROM jwt_upstream_credential WHERE account = 'acme') WHERE account = 'copier'"
+        )
+    number = len(acme.calls)
+    with pytest.raises(AccountMisconfigured, match="another credential's"):
+        UpstreamClient("shop", "copier").login(username="bob", password="x")
+    assert len(acme.calls) == number
 
 
 def test_renamed_account(acme: responses.RequestsMock) -> None:

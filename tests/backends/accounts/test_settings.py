@@ -150,6 +150,7 @@ def test_backend_is_kept(settings: Any) -> None:
     settings.JWT_UPSTREAM = shop()
     backend = get_backend("shop", AccountValues("acme", ACME, secrets := Secrets(SECRETS)))
     assert get_backend("shop", AccountValues("acme", dict(ACME), secrets)) is backend
+    assert get_backend("shop", AccountValues("globex", ACME, secrets)) is not backend
     assert get_backend("shop", AccountValues("acme", {**ACME, "region": "us"}, secrets)) is not backend
     assert get_backend("shop", AccountValues("acme", ACME, Secrets(SECRETS))) is not backend
 
