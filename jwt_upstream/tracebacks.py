@@ -56,7 +56,7 @@ def _awaited_without_variables(function: Any) -> Any:
 
 
 def forget_variables(error: BaseException, handled: BaseException | None = None) -> None:
-    """Clear the frames of an error, and of those that led to it, up to one that was ``handled`` before.
+    """Clear the frames of an error, and of those that led to it or are its group, up to one ``handled`` before.
 
     Frames that are still running keep their variables.
     """
@@ -65,4 +65,9 @@ def forget_variables(error: BaseException, handled: BaseException | None = None)
         link = links.pop()
         seen.add(id(link))
         clear_frames(link.__traceback__)
-        links += [each for each in (link.__cause__, link.__context__) if each and id(each) not in seen]
+        links += [each for each in _linked(link) if each and id(each) not in seen]
+
+
+def _linked(error: BaseException) -> tuple[BaseException | None, ...]:
+    members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    return error.__cause__, error.__context__, *members

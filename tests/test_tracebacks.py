@@ -44,6 +44,26 @@ def test_variables_are_gone() -> None:
     assert "return 1 / (doubled - doubled)" in "".join(traceback.format_exception(error))
 
 
+@without_variables
+def many(numbers: list[int]) -> None:
+    """Divide each by zero, and tell all that this led to in groups."""
+    errors = []
+    for number in numbers:
+        try:
+            inner(number)
+        except ZeroDivisionError as error:
+            errors.append(ExceptionGroup("inner", [error]))
+    raise ExceptionGroup("outer", errors)
+
+
+def test_groups() -> None:
+    """The errors of a group, and of groups in it, show no variable either."""
+    with pytest.raises(ExceptionGroup) as caught:
+        many([3, 4])
+    inners = [each for group in caught.value.exceptions for each in group.exceptions]
+    assert [frames(each)["inner"].f_locals for each in inners] == [{}, {}]
+
+
 def test_function_is_still_itself() -> None:
     """A function that is protected keeps its name and its docstring."""
     assert (outer.__name__, outer.__doc__) == ("outer", "Divide by zero.")
