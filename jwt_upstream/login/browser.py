@@ -95,6 +95,14 @@ class BrowserLogin:
         return cls(upstream, account, request, datetime.fromtimestamp(began, UTC))
 
     @without_variables
+    def is_answered_by(self, redirected: str) -> bool:
+        """Tell whether a URL has the state of this login.
+
+        Forget the login only then: another tab, or a page that somebody was lured to, brings other ones.
+        """
+        return self.request.is_answered_by(redirected)
+
+    @without_variables
     def complete(self, redirected: str, *, by: str = "") -> Credential:
         """Log in with the URL that the browser was redirected to, and store the pair.
 

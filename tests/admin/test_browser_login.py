@@ -100,9 +100,7 @@ def test_nothing_of_it_is_readable(browser: Client, drive: AuthorizationServer, 
 @pytest.mark.parametrize(
     ("returns", "said"),
     [
-        ({"state": None}, "Not logged in: drive/acme: login failed: the redirected URL has no state"),
-        ({"state": "other"}, "the redirected URL belongs to another login"),
-        ({"iss": "https://evil.example.com"}, "the redirected URL comes from another server: its iss"),
+        ({"iss": "https://evil.example.com"}, "Not logged in: drive/acme: login failed: the redirected URL comes"),
         ({"code": None}, "the redirected URL has neither a code nor an error"),
         ({"code": None, "error": "access_denied"}, "access was denied, by the person or by the server"),
         ({"code": None, "error": "invalid_scope"}, "the scope in OPTIONS is unknown or not allowed to this client"),
@@ -136,24 +134,51 @@ def test_redirect_that_comes_twice_at_once(drive: AuthorizationServer, db: None,
     store = import_module(f"django.contrib.sessions.backends.{engine}").SessionStore
     first, second = RequestFactory().get("/"), RequestFactory().get("/")
     first.session = store()
-    session.remember(first, BrowserLogin.begin("drive", "acme", "http://testserver/"))
+    begun = BrowserLogin.begin("drive", "acme", "http://testserver/")
+    redirected = drive.visit(begun.url)
+    session.remember(first, begun)
     first.session.save()
     second.session = store(first.session.session_key)
-    assert second.session.get("jwt_upstream_logins")
-    assert session.recall(first, "drive").account == "acme"
+    assert second.session.get("jwt_upstream_browser_logins")
+    assert session.recall(first, "drive", redirected).account == "acme"
     with pytest.raises(LoginRejected, match="it was completed already"):
-        session.recall(second, "drive")
+        session.recall(second, "drive", redirected)
 
 
 def test_logout_meanwhile(drive: AuthorizationServer, db: None) -> None:
     """Nor is one completed whose session somebody has ended by now."""
     request = RequestFactory().get("/")
     request.session = SessionStore()
-    session.remember(request, BrowserLogin.begin("drive", "acme", "http://testserver/"))
+    session.remember(request, begun := BrowserLogin.begin("drive", "acme", "http://testserver/"))
     request.session.save()
     SessionStore(request.session.session_key).delete()
     with pytest.raises(LoginRejected, match="no login was begun here"):
-        session.recall(request, "drive")
+        session.recall(request, "drive", drive.visit(begun.url))
+
+
+def test_tabs(browser: Client, drive: AuthorizationServer, transactional_db: None) -> None:
+    """Logins that were begun in several tabs are each completed, in any order; the oldest of many is forgotten."""
+    forgotten, *urls = (back(drive, begin(browser, f"tab-{number}")) for number in range(4))
+    assert "belongs to another login" in refusal(browser, forgotten)
+    for url in (urls[1], urls[2], urls[0]):
+        assert messages_of(browser.get(url))[-1][0] == "success"
+    assert "no login was begun here" in refusal(browser, urls[0])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("?code=theirs&state=theirs", "the redirected URL belongs to another login"),
+        ("?error=access_denied", "the redirected URL has no state"),
+    ],
+)
+def test_redirect_of_another_login(
+    browser: Client, drive: AuthorizationServer, credential: Credential, wrong: str, said: str
+) -> None:
+    """A redirect without the state of a login that waits is refused, and the login goes on waiting."""
+    url = back(drive, begin(browser))
+    assert said in refusal(browser, f"{CALLBACK}{wrong}")
+    assert browser.get(url)["Location"] == own_page(credential)
 
 
 def test_redirect_that_nobody_asked_for(browser: Client, drive: AuthorizationServer, credential: Credential) -> None:
@@ -217,7 +242,7 @@ def test_no_open_redirect(browser: Client, drive: AuthorizationServer, credentia
 def test_begins_with_a_post(browser: Client, drive: AuthorizationServer, credential: Credential) -> None:
     """Only a POST begins a login, for which Django checks its CSRF token; only a GET comes back."""
     browser.get(act_url("log-in", "drive", "acme"))
-    assert "jwt_upstream_logins" not in browser.session
+    assert "jwt_upstream_browser_logins" not in browser.session
     url = back(drive, begin(browser))
     for method in (browser.post, browser.head):
         assert method(url).status_code == 405
@@ -234,7 +259,7 @@ def test_settings_that_lack_something(
     settings.JWT_UPSTREAM["drive"]["OPTIONS"]["client_id"] = ""
     response = browser.post(act_url("log-in", "drive", "acme"))
     assert "drive: OPTIONS has no client_id" in response.content.decode()
-    assert "jwt_upstream_logins" not in browser.session
+    assert "jwt_upstream_browser_logins" not in browser.session
 
 
 def test_upstream_that_is_gone(

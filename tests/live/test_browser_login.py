@@ -126,7 +126,7 @@ def test_declined(by_browser: Account, port: int) -> None:
 
 def came_back(account: Account, begun: BrowserLogin) -> str:
     """Have a person consent; return where the browser was redirected to."""
-    with Loopback(begun.request.redirect_uri) as loopback:
+    with Loopback(begun.request.redirect_uri, begun.is_answered_by) as loopback:
         thread = threading.Thread(target=consent, args=(account, begun.url))
         thread.start()
         redirected = loopback.wait(SECONDS)

@@ -105,6 +105,15 @@ def test_redirect_of_another_login(drive: AuthorizationServer, stored: Credentia
     assert Credential.objects.get().pair == stored.pair
 
 
+def test_whose_redirect_it_is(drive: AuthorizationServer) -> None:
+    """A login tells its own redirect from any other URL, also once it was kept, and if the person refused."""
+    begun = BrowserLogin.unseal(BrowserLogin.begin("drive", "acme", BACK).seal())
+    state = begun.request.state
+    assert begun.is_answered_by(f"{BACK}?error=access_denied&state={state}")
+    for other in (f"?code=c&state={state}x", "?code=c", BACK, "", f"?code=c&state={state}&state=x"):
+        assert not begun.is_answered_by(other)
+
+
 def test_code_that_was_used(drive: AuthorizationServer, transactional_db: None) -> None:
     """A code works once; the second login fails and takes nothing away here."""
     begun = BrowserLogin.begin("drive", "acme", BACK)

@@ -74,14 +74,14 @@ def test_customer_is_not_connected(site: AuthorizationServer, returns: dict[str,
 
 
 def test_redirect_of_somebody_else(site: AuthorizationServer) -> None:
-    """A redirect works once, and in the browser in which the login began; nobody's tokens end by it."""
+    """A redirect works once, and in the browser in which the login began; nobody's tokens or login end by it."""
     ann, bob = customer("ann"), customer("bob")
-    redirected = led_back(site, ann)
-    led_back(site, bob)
+    redirected, bobs = led_back(site, ann), led_back(site, bob)
     for browser, said in [(bob, "belongs to another login"), (ann, ""), (ann, "no login was begun here")]:
         text = messages_of(browser.get(redirected))[-1][1]
         assert said in text
     assert (Credential.objects.count(), len(site.exchanges)) == (1, 1)
+    assert messages_of(bob.get(bobs))[-1][1] == "Connected."
     assert ann.get("/connect/").status_code == 405
 
 

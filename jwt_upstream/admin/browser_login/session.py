@@ -1,4 +1,4 @@
-"""What belongs to a login that was begun: encrypted in the session of whoever began it, and taken out once."""
+"""What belongs to logins that were begun: encrypted in the session of whoever began them, each taken out once."""
 
 from __future__ import annotations
 
@@ -8,26 +8,44 @@ from django.utils.crypto import salted_hmac
 
 from jwt_upstream.login import BrowserLogin
 
-_KEY = "jwt_upstream_logins"
+_KEY = "jwt_upstream_browser_logins"
+#: How many may wait at an upstream, one in each tab; a session that is a cookie has no room for many.
+_MOST = 3
 #: For how long it is known that a login was taken: longer than it may be completed.
 _ONCE_SECONDS = 900
 
 
 def remember(request: HttpRequest, begun: BrowserLogin) -> None:
-    """Keep a login in the session, in place of an earlier one at the same upstream."""
-    request.session[_KEY] = {**request.session.get(_KEY, {}), begun.upstream: begun.seal()}
+    """Keep a login in the session, beside the last ones at the same upstream."""
+    _keep(request, begun.upstream, [*_waiting(request, begun.upstream), begun.seal()][-_MOST:])
 
 
-def recall(request: HttpRequest, upstream: str) -> BrowserLogin:
-    """Return the login that was begun in this session, and forget it; raises LoginRejected if there is none."""
-    logins = dict(request.session.get(_KEY, {}))
-    sealed = logins.pop(upstream, "")
-    if sealed:
-        request.session[_KEY] = logins
-        # Now, and not after the answer: nobody completes it a second time meanwhile, nor after an error.
-        if not (_saved(request) and _is_first(request, sealed)):
-            sealed = ""
-    return BrowserLogin.unseal(sealed)
+def recall(request: HttpRequest, upstream: str, redirected: str) -> BrowserLogin:
+    """Return the login of this session that a redirect answers, and forget it; raises LoginRejected if none was begun.
+
+    Logins that it doesn't answer go on waiting. If it answers none, the last is returned, which refuses it.
+    """
+    waiting = _waiting(request, upstream)
+    for sealed in reversed(waiting):
+        if BrowserLogin.unseal(sealed).is_answered_by(redirected):
+            return BrowserLogin.unseal(_taken(request, upstream, sealed))
+    return BrowserLogin.unseal(waiting[-1] if waiting else "")
+
+
+def _waiting(request: HttpRequest, upstream: str) -> list[str]:
+    logins: dict[str, list[str]] = request.session.get(_KEY, {})
+    return logins.get(upstream, [])
+
+
+def _keep(request: HttpRequest, upstream: str, waiting: list[str]) -> None:
+    request.session[_KEY] = {**request.session.get(_KEY, {}), upstream: waiting}
+
+
+def _taken(request: HttpRequest, upstream: str, sealed: str) -> str:
+    """Forget a login, and return it unless somebody else has taken it."""
+    _keep(request, upstream, [other for other in _waiting(request, upstream) if other != sealed])
+    # Now, and not after the answer: nobody completes it a second time meanwhile, nor after an error.
+    return sealed if _saved(request) and _is_first(request, sealed) else ""
 
 
 def _saved(request: HttpRequest) -> bool:

@@ -56,7 +56,7 @@ class BrowserLogins(Acting):
             raise Http404
         url = redirected(request)
         try:
-            row = recall(request, upstream).complete(url, by=by(request))
+            row = recall(request, upstream, url).complete(url, by=by(request))
         except ERRORS as error:
             self.message_user(
                 request,

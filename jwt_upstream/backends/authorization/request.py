@@ -14,7 +14,7 @@ from jwt_upstream.backends.core import Requests, filled_within, is_web_address
 from jwt_upstream.tokens import Unshown
 from jwt_upstream.tracebacks import without_variables
 
-from .response import AuthorizationResponse, read
+from .response import AuthorizationResponse, is_answer, read
 
 #: What this request consists of, besides the parameters of a server's own.
 _OURS = {"response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method"}
@@ -44,6 +44,11 @@ class AuthorizationRequest(_InSlots):
         given = {"url": url, "redirect_uri": redirect_uri, "state": state, "code_verifier": code_verifier}
         for name, value in given.items():
             object.__setattr__(self, name, value)
+
+    @without_variables
+    def is_answered_by(self, redirected: str) -> bool:
+        """Tell whether a redirect has this request's ``state``; any other is no reason to forget the request."""
+        return is_answer(redirected, self.state)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an AuthorizationRequest holds secrets and can't be pickled")

@@ -78,6 +78,12 @@ def read(
     return AuthorizationResponse(Verdict.OK, code=given["code"])
 
 
+def is_answer(redirected: str, state: str) -> bool:
+    """Tell whether a URL has the ``state`` that was sent, whatever else it says."""
+    given, problem = _parameters(redirected)
+    return not (problem or _foreign(given, state))
+
+
 def _parameters(redirected: str) -> tuple[dict[str, str], str]:
     text = redirected.strip()
     if len(text) > _MAX_CHARACTERS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from socketserver import ThreadingTCPServer
@@ -39,20 +40,21 @@ class Loopback(ThreadingTCPServer):
     """Listens for a redirect to a URI of this host, until the block ends.
 
     Whatever is no answer of an authorization endpoint is answered with 404, such as a browser's wish for an icon, and
-    a request that names another host with 400, as a page does whose name was made to lead here (DNS rebinding).
-    Raises CommandError if the port is in use.
+    a request that names another host with 400, as a page does whose name was made to lead here (DNS rebinding). So is
+    what ``is_expected`` refuses, since any page in a browser can send an answer here. Raises CommandError if the port
+    is in use.
     """
 
     daemon_threads = True
     allow_reuse_address = True
     timeout = 0  # of handle_request, which is called when there is a connection
 
-    def __init__(self, redirect_uri: str) -> None:
+    def __init__(self, redirect_uri: str, is_expected: Callable[[str], bool]) -> None:
         parts = urlsplit(redirect_uri)
         self.port = port_of(redirect_uri) or 0
         self.path = parts.path or "/"
         self.hosts = {f"{host}:{self.port}" for host in _HOSTS} | (set(_HOSTS) if self.port == 80 else set())
-        self.redirected = ""
+        self.is_expected, self.redirected = is_expected, ""
         self._woken, self._wake = socket.socketpair()
         try:
             super().__init__(("127.0.0.1", self.port), _Handler)
@@ -114,12 +116,14 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.headers.get("Host", "") not in self.server.hosts:
             self._answer(400, _("This is not the host that you asked for."))
-        elif self._is_answer():
+        elif not self._is_answer():
+            self._answer(404, _("Nothing is here."))
+        elif not self.server.is_expected(self.path):
+            self._answer(400, _("This belongs to another login; the command goes on waiting for its own answer."))
+        else:
             text = _("The answer has arrived. You can close this page; the command says whether the login worked.")
             self._answer(200, text)
             self.server.receive(self.path)
-        else:
-            self._answer(404, _("Nothing is here."))
 
     def _is_answer(self) -> bool:
         parts = urlsplit(self.path)

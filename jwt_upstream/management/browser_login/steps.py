@@ -123,7 +123,7 @@ def _redirected(begun: BrowserLogin, redirect_uri: str, options: Mapping[str, An
         text = _("The browser is then redirected to %(uri)s. Paste the whole URL here:")
         _tell(begun, options, say, text % {"uri": redirect_uri})
         return input().strip()
-    with Loopback(redirect_uri) as loopback:
+    with Loopback(redirect_uri, begun.is_answered_by) as loopback:
         texts = [_("Waiting for the redirect to %(uri)s.") % {"uri": redirect_uri}]
         if terminal:
             texts.append(_("If the browser is on another host, paste the URL that it is redirected to:"))
