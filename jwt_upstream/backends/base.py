@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from requests import Request, Response
 
@@ -36,7 +36,7 @@ from .core import (
     without_token,
 )
 from .device import DeviceCode, DeviceRequests, begun, polled
-from .exchanges import Build, Exchange, Exchanges
+from .exchanges import Exchange, Exchanges
 from .secrets import Login
 
 #: The methods whose arguments are passwords and tokens.
@@ -62,6 +62,17 @@ _SENSITIVE_METHODS = {
 
 #: How long a logout waits for the upstream at most: it is a courtesy, and the tokens are forgotten by then.
 _REVOKE_SECONDS = 5.0
+
+
+class _NothingToTell(Exception):
+    """A backend has no request for a logout."""
+
+
+def _revocation(pair: TokenPair, backend: Backend, _: Secrets) -> Request:
+    request = backend.revoke_request(pair)
+    if request is None:
+        raise _NothingToTell
+    return request
 
 
 class Backend(Exchanges, Authorization, DeviceRequests):
@@ -205,16 +216,15 @@ class Backend(Exchanges, Authorization, DeviceRequests):
         The outcome is OK also if the upstream says that the tokens are dead already; its ``pair`` is None. Returns
         None, and sends nothing, without a ``revoke_path`` or the tokens that it takes. Raises no more than ``login``.
         """
-        try:
-            is_told = self.revoke_request(pair) is not None
-        except BaseException as error:
-            raise error from None  # as in _ask_once
-        if not is_told:
-            return None
+        is_ours = type(self).revoke_request is Backend.revoke_request
+        if is_ours and not self._can_revoke(pair):
+            return None  # before secrets are read for it
         secrets = Secrets(refresh=pair.refresh, access=pair.access)
-        seconds = min(self.deadline, _REVOKE_SECONDS)
-        request = cast(Build, lambda backend, _: backend.revoke_request(pair))
-        return self._ask(Exchange(request, secrets, partial(self._revoked, secrets)), seconds)
+        exchange = Exchange(partial(_revocation, pair), secrets, partial(self._revoked, secrets))
+        try:
+            return self._ask(exchange, min(self.deadline, _REVOKE_SECONDS))
+        except _NothingToTell:
+            return None
 
     @without_variables
     def begin_device_login(self) -> Outcome:

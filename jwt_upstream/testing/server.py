@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -182,9 +183,16 @@ class Server:
 
     def _is_logout(self, call: Call) -> bool:
         pair, where = TokenPair("access", "refresh"), (call.method, call.url.partition("?")[0])
-        requests = (backend.revoke_request(pair) for backend in self.backends)
+        requests = (_unsigned(backend).revoke_request(pair) for backend in self.backends)
         return any(request is not None and (request.method, request.url) == where for request in requests)
 
     def _fail(self) -> None:
         if self.failure is not None:
             raise self.failure()
+
+
+def _unsigned(backend: Backend) -> Backend:
+    """Return a copy that builds requests without signing them, for which it would have to read the key."""
+    double = copy(backend)
+    double.is_preview = True
+    return double

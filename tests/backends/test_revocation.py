@@ -183,6 +183,28 @@ def test_slow_server() -> None:
     assert (outcome.verdict, outcome.status_code) == (Verdict.TRANSIENT, None)
 
 
+class Selective(Backend):
+    """A project's own, which tells logouts of some pairs, and signs what it tells."""
+
+    def revoke_request(self, pair: TokenPair) -> Request | None:
+        """Return a request for a pair that has a refresh token; needs the secret, and not what stands for it."""
+        number = int(self.client_secret)
+        return Request("POST", self.url(f"revoke/{number}")) if pair.refresh else None
+
+
+def test_method_that_needs_a_secret(server: Upstream) -> None:
+    """A project's own method decides whether anything is told, and is asked with the secret that is kept elsewhere."""
+    backend = Selective("up", server.url, client_secret=lambda: "4711")
+    assert backend.revoke(TokenPair("a1")) is None
+    assert backend.revoke(OLD) is not None
+    assert [seen.path for seen in server.seen] == ["/revoke/4711"]
+
+
+def test_nothing_is_read_for_nothing() -> None:
+    """Where nothing is to be told, no secret is read for it."""
+    assert OAuth2Backend("up", API, client_id="us", client_secret="call:nowhere.at_all").revoke(OLD) is None
+
+
 class Fails(Backend):
     """A project's own, with a bug."""
 

@@ -26,6 +26,7 @@ from jwt_upstream.httpx_auth import AsyncUpstreamClient, UpstreamAuth, UpstreamT
 from jwt_upstream.models import Credential
 from jwt_upstream.testing import Call, FakeUpstream, UnexpectedRequest, answer, logged_in
 from jwt_upstream.testing.credentials import has_database
+from tests.support.signatures import pem
 
 API = "https://crm.example.com/api/"
 
@@ -218,7 +219,8 @@ def test_down_and_slow(crm: Any) -> None:
 
 def test_refresh_ahead_and_logout(db: None, settings: Any) -> None:
     """A token that is past its expiry is refreshed before the call; a logout is counted where one is told of it."""
-    options = {"OPTIONS": {"revoke_path": "logout", "revoke_fields": {"token": "{token}"}}}
+    signed = {"client_id": "us", "client_authentication": "private_key_jwt", "signing_key": lambda: pem("ES256")}
+    options = {"OPTIONS": {"revoke_path": "logout", "revoke_fields": {"token": "{token}"}, **signed}}
     settings.JWT_UPSTREAM = {"crm": {**settings.JWT_UPSTREAM["crm"], **options}}
     with FakeUpstream("crm") as crm:
         crm.answer("GET", "orders/")

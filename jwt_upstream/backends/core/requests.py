@@ -301,13 +301,17 @@ class Requests(Configurable):
             raise ForbiddenAddress("an answer named an address to ask next that is at none of base_url_hosts")
         return url
 
+    def _can_revoke(self, pair: TokenPair) -> bool:
+        """Tell whether there is a ``revoke_path``, and the pair has the tokens that it takes."""
+        tokens = _revoked_tokens(pair)
+        return bool(self.revoke_path) and all(tokens.get(name) for name in self._revoke_asks)
+
     @same_values()
     def revoke_request(self, pair: TokenPair) -> Request | None:
         """Return the unprepared request of a revocation; None without ``revoke_path``, or the tokens that it sends."""
-        kind = "refresh_token" if pair.refresh else "access_token"
-        tokens = Secrets(refresh=pair.refresh, access=pair.access, token=pair.refresh or pair.access, token_type=kind)
-        if not self.revoke_path or not all(tokens.get(name) for name in self._revoke_asks):
+        if not self._can_revoke(pair):
             return None
+        tokens = _revoked_tokens(pair)
         url = self.endpoint(self.revoke_path)
         headers = all_filled({**self.headers, **self.revoke_headers}, Secrets({**self._texts, **tokens}))
         how = self.revoke_authentication or self.client_authentication
@@ -374,6 +378,11 @@ class Requests(Configurable):
             "scope": " ".join(sorted(getattr(self, "scope", "").split())),
             **{f"{PARAMETER}{name}": value for name, value in self.own_parameters.items()},
         }
+
+
+def _revoked_tokens(pair: TokenPair) -> Secrets:
+    kind = "refresh_token" if pair.refresh else "access_token"
+    return Secrets(refresh=pair.refresh, access=pair.access, token=pair.refresh or pair.access, token_type=kind)
 
 
 def basic(credentials: str) -> str:

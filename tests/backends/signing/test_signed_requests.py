@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +81,12 @@ def test_client_secret_jwt(server: Upstream, algorithm: str) -> None:
     assert SECRET.strip() not in str(endpoint.forms)
 
 
-def test_refresh_and_revocation(server: Upstream) -> None:
-    """A refresh and a logout are authenticated likewise, each by a JWT of its own for the token endpoint."""
+@pytest.mark.parametrize("kept", [str, lambda key: lambda: key, lambda key: ["call:nowhere.at_all", key]])
+def test_refresh_and_revocation(server: Upstream, kept: Callable[[str], Any]) -> None:
+    """A refresh and a logout are authenticated likewise, wherever the key is kept, each by a JWT of its own."""
     endpoint = TokenEndpoint(server, {"": public_pem()})
     endpoint.answer = {"access_token": "a2", "refresh_token": "r2"}
-    backend = client(server, grant_type="password", signing_key=pem(), revoke_path="./revoke")
+    backend = client(server, grant_type="password", signing_key=kept(pem()), revoke_path="./revoke")
     server.answers["/revoke"] = server.answers["/token"]
     assert backend.refresh(PAIR).verdict is Verdict.OK
     told = backend.revoke(PAIR)
