@@ -117,7 +117,7 @@ def test_foreign_origin(proxy: Proxy, upstream: Upstream) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "../", "%2e%2e/orders", "..%2Forders", "..;/orders", "a\\..\\..\\x", "/v1/../x"]
+    "path", ["/", "../", "%2e%2e/orders", "..%2Forders", "..;/orders", "a\\..\\..\\x", "/v1/../x", "a/．．/..%20/x"]
 )
 def test_path_that_leaves_the_base_url(proxy: Proxy, upstream: Upstream, settings: Any, path: str) -> None:
     """With ``within_base_url`` nothing is sent to a path that is not below BASE_URL, however it is spelt."""

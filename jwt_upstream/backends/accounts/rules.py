@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Collection
 from enum import StrEnum
 
-from jwt_upstream.backends.core import is_host_pattern
+from jwt_upstream.backends.core import as_normalized, is_host_pattern
 
 MOST_CHARACTERS = 255
 #: Of a secret, which may be a key in PEM.
@@ -16,8 +15,8 @@ _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _MOST_HOST_CHARACTERS = 253
 _HEADER = re.compile(r"(?! )[\x20-\x7e]*(?<! )", re.ASCII)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
-#: What ends a segment of a path, or what servers undo to something that does; some take three more for slashes.
-_NOT_IN_PATH = frozenset("/\\%?#;\N{FRACTION SLASH}\N{DIVISION SLASH}\N{SET MINUS}")
+#: What ends a segment of a path, or what servers undo to something that does.
+_NOT_IN_PATH = frozenset("/%?#;")
 #: What a text in settings begins with that names a file or a function.
 _REFERENCES = ("file:", "call:")
 
@@ -54,9 +53,9 @@ def _is_port(text: str) -> bool:
 
 
 def _is_segment(text: str) -> bool:
-    # Some servers normalize what they have decoded, such as dots and slashes of full width, or drop spaces at its end.
-    spellings = {each.strip(" ") for each in (text, unicodedata.normalize("NFKC", text))}
-    return not spellings & {".", ".."} and not _NOT_IN_PATH & set("".join(spellings))
+    # Some servers normalize what they have decoded, such as dots and slashes of full width.
+    read = as_normalized(text)
+    return read not in {".", ".."} and not _NOT_IN_PATH & set(read)
 
 
 def _is_header(text: str) -> bool:

@@ -40,6 +40,7 @@ from .transport import BoundedConnection, Replaceable, Session, use_connections
 from .urls import (
     LOOPBACK,
     address,
+    as_normalized,
     is_at,
     is_below,
     is_encrypted_or_local,
@@ -85,6 +86,7 @@ __all__ = [
     "Which",
     "address",
     "all_filled",
+    "as_normalized",
     "asked",
     "asked_wait",
     "basic",

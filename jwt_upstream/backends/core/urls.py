@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
-from urllib.parse import unquote, unquote_plus, urlencode, urlsplit, urlunsplit
+from itertools import accumulate
+from urllib.parse import unquote, unquote_plus, unquote_to_bytes, urlencode, urljoin, urlsplit, urlunsplit
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
@@ -15,6 +16,12 @@ LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 _LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 #: A host, or all hosts below a domain that has two labels at least.
 _HOST_PATTERN = re.compile(rf"({_LABEL}|\*\.{_LABEL})(\.{_LABEL})+", re.ASCII | re.IGNORECASE)
+#: What some servers take for a slash.
+_SLASHES = dict.fromkeys(map(ord, "\\\N{FRACTION SLASH}\N{DIVISION SLASH}\N{SET MINUS}"), "/")
+#: An escape of JavaScript, which IIS undoes in paths.
+_PERCENT_U = re.compile("%u([0-9a-f]{4})", re.ASCII | re.IGNORECASE)
+#: How often a path may be escaped; nobody does it more than twice, but to undo it thousands of times would take long.
+_MOST_ESCAPES = 8
 
 
 def origin(url: str) -> Url:
@@ -79,18 +86,48 @@ def address(url: str) -> str:
 def is_below(url: str, base_url: str) -> bool:
     """Tell whether a URL's path stays below that of another one, however a server may read it.
 
-    Servers differ in what they undo first: ``%2e%2e``, even if encoded twice, ``\\`` for ``/``, and ``..;x`` (a path
-    parameter of servlets).
+    Servers differ in what they undo, and when: ``%2e%2e``, even if encoded twice, ``\\`` for ``/``, ``..;x`` (a path
+    parameter of servlets), and what they normalize to dots and slashes. A path that goes up is below only if it has
+    gone down as far in every such reading. One that isn't in UTF-8 never is.
     """
-    return f"{_resolved(url)}/".startswith(f"{_resolved(base_url)}/".replace("//", "/"))
+    base, segments = _segments(urljoin(f"{base_url}/", ".")), _segments(url)
+    if list(map(unquote_to_bytes, segments[: len(base)])) != list(map(unquote_to_bytes, base)):
+        return False
+    try:
+        return not base or min(accumulate(map(_least_depth, segments[len(base) :]), initial=0)) >= 0
+    except ValueError:  # bytes that aren't UTF-8, such as an overlong form of a dot, or no end to the escapes
+        return False
 
 
-def _resolved(url: str) -> str:
-    path, before = urlsplit(url).path, ""
-    while path != before:
-        path, before = unquote(path), path
-    segments = (segment.partition(";")[0] for segment in path.replace("\\", "/").split("/"))
-    return posixpath.normpath("/" + "/".join(segments).lstrip("/"))
+def _segments(url: str) -> list[str]:
+    return [segment for segment in urlsplit(url).path.split("/") if segment]
+
+
+def _least_depth(segment: str) -> int:
+    """Return how far a segment leads down in the reading that leads down least: -1 is one level up."""
+    names = [re.split("[?#;]", name, maxsplit=1)[0] for name in _undone(segment).split("/")]
+    return -names.count("..") or int(names[0] not in {"", "."})
+
+
+def _undone(segment: str) -> str:
+    for _ in range(_MOST_ESCAPES):
+        before, segment = segment, as_normalized(unquote(_PERCENT_U.sub(_character, segment), errors="strict"))
+        if segment == before:
+            return segment
+    raise ValueError(f"escaped more than {_MOST_ESCAPES} times")
+
+
+def _character(escape: re.Match[str]) -> str:
+    return chr(int(escape[1], 16))
+
+
+def as_normalized(text: str) -> str:
+    """Return a part of a path as servers may normalize it: with plain dots and slashes, without spaces and controls.
+
+    Backslashes, and other characters that some take for a slash, are slashes in it.
+    """
+    plain = unicodedata.normalize("NFKC", text).translate(_SLASHES)
+    return "".join(char for char in plain if char.isprintable() and not char.isspace())
 
 
 def is_host_pattern(text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
 from requests import PreparedRequest
-from requests.exceptions import InvalidHeader
+from requests.exceptions import InvalidHeader, InvalidURL
 
 from jwt_upstream.backends import Backend
 from jwt_upstream.client.caller_headers import check_token, colliding, drop_token
@@ -80,6 +80,8 @@ def check_headers(request: Any, backend: Backend) -> None:
     headers = request.headers.raw
     if [value for name, value in headers if name.lower() == b"host"] != [request.url.netloc]:
         raise InvalidHeader("httpx sets Host itself; remove yours")
+    if "target" in request.extensions:  # by which httpcore asks for something else than the URL that is checked
+        raise InvalidURL("httpx asks for the request's URL; remove the extension target")
     # By the names as they are: httpx decodes all headers for whoever asks for one, a fortieth of a call.
     if backend.api_query or colliding([name for name, _ in headers], backend):
         check_token(_as_prepared(request), backend)

@@ -32,6 +32,7 @@ BELOW = [
         "...",
         "é",
     ),
+    *("a%2fb/%2e%2e", "a\\b", "%25u0041", "100%25", "½", "…/ /․a"),
     *("https://up.example.com/api/v1", "?next=/../..", "#/../.."),
 ]
 ABOVE = [
@@ -58,6 +59,15 @@ ABOVE = [
         "//up.example.com/api/",
         "/API/V1/",
     ),
+    # By servers that drop spaces and controls, or normalize what they have decoded, or end a path there at ? and #.
+    *("a/..%20/..%20/v2", "..%20", ".%2e%09/", "..%00/v2", ".%E2%80%8B./"),
+    *("．．/v2", "％2e％2e/", "..%3f/", "..%23/v2"),
+    *("‥/v2", "․․", "..⁄v2", "..∕v2", "..∖v2", "%u002e%u002e/v2", "..%ef%bc%8fv2"),
+    # No UTF-8, a form of the dot in two bytes, or no end to what is escaped.
+    *("%c0%ae%c0%ae/v2", "%e4", f"%{'25' * 20}2e"),
+    # The first segment is one to servers that undo %2f or \\ later, two to others; it may be none.
+    *("a%2fb/%2e%2e/%2e%2e/v2", "a\\b/%2e%2e/%2e%2e/v2", "a%252fb/..;/..;/"),
+    *("%2fa/..;/", "%20/%2e%2e/v2", ";x/..;/v2", "a/%3fb/..;/..;/", "a/..%2fb/..;/..;/"),
 ]
 
 

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 import trustme
 from asgiref.sync import async_to_sync
+from requests.exceptions import InvalidURL
 
 from jwt_upstream.backends import Backend, Verdict, Where
 from jwt_upstream.client import UpstreamClient
@@ -228,6 +229,8 @@ def test_within_base_url(client: UpstreamClient, upstream: Upstream, settings: A
         for path in ("orders/", "api/../orders/", "api/%2e%2e/orders/"):
             with pytest.raises(ForeignOrigin, match="below BASE_URL"):
                 calling.get(f"{upstream.url}{path}")
+        with pytest.raises(InvalidURL, match="extension target"):
+            calling.get("api/orders/", extensions={"target": b"/orders/"})
 
 
 def test_backend_of_the_project(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
