@@ -36,7 +36,7 @@ from .core import (
     without_token,
 )
 from .device import DeviceCode, DeviceRequests, begun, polled
-from .exchanges import Exchange, Exchanges
+from .exchanges import Exchange, Exchanges, Read
 from .secrets import Login
 
 #: The methods whose arguments are passwords and tokens.
@@ -73,6 +73,15 @@ def _revocation(pair: TokenPair, backend: Backend, _: Secrets) -> Request:
     if request is None:
         raise _NothingToTell
     return request
+
+
+def _read(where: Where, started: datetime, secrets: Secrets) -> Read:
+    """Return what reads the answer to a login or refresh."""
+
+    def read(backend: Backend, response: Response, kept: Secrets) -> Outcome:
+        return backend._answered(where, started, secrets, response, kept)
+
+    return read
 
 
 class Backend(Exchanges, Authorization, DeviceRequests):
@@ -197,7 +206,7 @@ class Backend(Exchanges, Authorization, DeviceRequests):
         def request(backend: Backend, kept: Secrets) -> Request:
             return backend.login_request(Secrets({**credentials, **kept}) if kept else credentials)
 
-        read = partial(self._answered, where, clock.now(), credentials)
+        read = _read(where, clock.now(), credentials)
         return self._ask(Exchange(request, credentials, read, self.steps), self.deadline)
 
     @without_variables
@@ -206,7 +215,7 @@ class Backend(Exchanges, Authorization, DeviceRequests):
         if self._repeats_login:
             return self._log_in("refresh", Secrets())
         secrets = Secrets(refresh=pair.refresh, access=pair.access)
-        read = partial(self._answered, "refresh", clock.now(), secrets)
+        read = _read("refresh", clock.now(), secrets)
         return self._ask(Exchange(lambda backend, _: backend.refresh_request(pair), secrets, read), self.deadline)
 
     @without_variables
@@ -220,7 +229,9 @@ class Backend(Exchanges, Authorization, DeviceRequests):
         if is_ours and not self._can_revoke(pair):
             return None  # before secrets are read for it
         secrets = Secrets(refresh=pair.refresh, access=pair.access)
-        exchange = Exchange(partial(_revocation, pair), secrets, partial(self._revoked, secrets))
+        exchange = Exchange(
+            partial(_revocation, pair), secrets, lambda backend, answer, _: backend._revoked(secrets, answer)
+        )
         try:
             return self._ask(exchange, min(self.deadline, _REVOKE_SECONDS))
         except _NothingToTell:
@@ -231,19 +242,20 @@ class Backend(Exchanges, Authorization, DeviceRequests):
         """Request the codes of a device login; a DeviceBegun if they came. Sends and raises no more than ``login``."""
         started = clock.now()
 
-        def read(response: Response, kept: Secrets) -> Outcome:
-            reason = self.reason(response, self.own_secrets)
-            return begun(response, self.outcome("login", response, started), reason)
+        def read(backend: Backend, response: Response, kept: Secrets) -> Outcome:
+            reason = backend.reason(response, backend.own_secrets)
+            return begun(response, backend.outcome("login", response, started), reason)
 
         return self._ask(Exchange(lambda backend, _: backend.device_request(), Secrets(), read), self.deadline)
 
     @without_variables
     def poll_device_login(self, code: DeviceCode) -> Outcome:
         """Ask whether a device login is confirmed: a DevicePending if not yet, else an outcome as of ``login``."""
-        started, secret = clock.now(), code.secret
+        secret = code.secret
+        read_login = _read("login", clock.now(), secret)
 
-        def read(response: Response, kept: Secrets) -> Outcome:
-            return polled(response, self._answered("login", started, secret, response, kept))
+        def read(backend: Backend, response: Response, kept: Secrets) -> Outcome:
+            return polled(response, read_login(backend, response, kept))
 
         return self._ask(
             Exchange(lambda backend, _: backend.device_login_request(secret), secret, read), self.deadline
@@ -257,7 +269,7 @@ class Backend(Exchanges, Authorization, DeviceRequests):
             self.recorder(where, response)
         return outcome
 
-    def _revoked(self, secrets: Secrets, response: Response, _: Secrets) -> Outcome:
+    def _revoked(self, secrets: Secrets, response: Response) -> Outcome:
         found, known = self.explain("refresh", response), [*secrets.values(), *self.own_secrets]
         # RFC 7009, section 2.2, has servers answer 200 to a token that they don't know. Others refuse it as they do at
         # a refresh, or with the error of Google and Salesforce. An access token that serves to authenticate is another

@@ -38,9 +38,10 @@ from .signing import SignedRequests
 from .steps import Step
 from .unattended import Unattended
 
-#: Makes the last request, of the backend that sends it and what the steps have kept.
+#: Makes the last request, of the backend that sends it, which has the secrets, and what the steps have kept.
 Build = Callable[[Any, Secrets], Request]
-Read = Callable[[Response, Secrets], Outcome]
+#: Reads the answer, of the same.
+Read = Callable[[Any, Response, Secrets], Outcome]
 
 
 class Exchange(NamedTuple):
@@ -127,7 +128,7 @@ class Exchanges(SignedRequests, Unattended):
                 return kept
             secrets = [*exchange.secrets.values(), *map(str, kept.values())]
             response = self._answer(partial(exchange.request, self, kept), deadline, secrets)
-            outcome = response if isinstance(response, Outcome) else exchange.read(response, kept)
+            outcome = response if isinstance(response, Outcome) else exchange.read(self, response, kept)
             return outcome.at_step(len(exchange.steps) + 1, len(exchange.steps) + 1)
 
     def _take_steps(self, exchange: Exchange, deadline: transport.Deadline) -> Secrets | Outcome:

@@ -88,9 +88,10 @@ class StaticKeyBackend(Backend):
         if not self.test_path:
             return Outcome(Verdict.OK, pair=pair)
         request, secrets = partial(_test, pair=pair), Secrets(access=pair.access)
-        return self._ask(Exchange(request, secrets, partial(self._judged, pair)), self.deadline)
+        read = partial(_judged, pair=pair)
+        return self._ask(Exchange(request, secrets, read), self.deadline)
 
-    def _judged(self, pair: TokenPair, response: Response, _: Secrets) -> Outcome:
+    def _judged(self, pair: TokenPair, response: Response) -> Outcome:
         if self.recorder:
             self.recorder("api", response)
         verdict = self.verdict("api", response)
@@ -109,6 +110,10 @@ class BasicAuthBackend(StaticKeyBackend):
 
     key_format = "{base64:{username}:{password}}"
     api_headers = {"Authorization": "Basic {access}"}
+
+
+def _judged(backend: StaticKeyBackend, response: Response, _: Secrets, pair: TokenPair) -> Outcome:
+    return backend._judged(pair, response)
 
 
 def _test(backend: StaticKeyBackend, _: Secrets, pair: TokenPair) -> Request:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from requests import Response
 
-from jwt_upstream.backends import Backend, OAuth2Backend, Verdict
+from jwt_upstream.backends import Backend, OAuth2Backend, Verdict, Where
+from jwt_upstream.backends.device import DeviceCode
 from jwt_upstream.backends.explain import previews, shown_settings
-from jwt_upstream.tokens import TokenPair
+from jwt_upstream.tokens import Secrets, TokenPair
 from tests.support.upstream import Answer, Seen, Upstream
 
 URL = "https://up.example.com/"
@@ -65,6 +69,31 @@ def test_secret_that_is_refused(endpoint: Endpoint) -> None:
     outcome = backend.refresh(PAIR)
     assert (outcome.verdict, outcome.status_code, endpoint.asked) == (Verdict.CONFIG, 401, ["wrong-1", "wrong-2"])
     assert "wrong" not in f"{outcome} {backend!r} {backend._secrets} {backend._secrets._elsewhere}"
+
+
+class Signing(OAuth2Backend):
+    """A project's own, whose methods need the client's secret."""
+
+    def reason(self, response: Response, secrets: Iterable[str] = ()) -> str:
+        """Say which secret it has."""
+        return f"HTTP {response.status_code} to {len(self.client_secret)} characters"
+
+    def token_pair(self, where: Where, response: Response, now: datetime | None = None) -> TokenPair:
+        """Take the secret for the token."""
+        return TokenPair(self.client_secret)
+
+
+def test_methods_that_read_answers(endpoint: Endpoint) -> None:
+    """What reads an answer has the secret that the request was sent with, as what builds the request has."""
+    options = {"client_id": "we", "client_authentication": "post", "revoke_path": "token", "device_path": "token"}
+    backend = Signing("up", endpoint.url, client_secret=["wrong", "good"], **options)
+    assert getattr(backend.refresh(PAIR).pair, "access", "") == "good"
+    endpoint.accepted = set()
+    code = DeviceCode("", "", "", 1.0, 1.0, Secrets(device_code="of a device"))
+    asked = (backend.login({"username": "bob", "password": "x"}), backend.revoke(PAIR), backend.begin_device_login())
+    assert {outcome.reason for outcome in (*asked, backend.poll_device_login(code)) if outcome} == {
+        "HTTP 401 to 4 characters"
+    }
 
 
 def test_rotation(endpoint: Endpoint) -> None:
