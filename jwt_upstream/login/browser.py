@@ -73,7 +73,7 @@ class BrowserLogin:
         Keep it where only whoever began the login gets at it, and forget it before ``complete`` is called.
         """
         kept = [self.upstream, self.account, self.began.timestamp(), self.request.redirect_uri]
-        kept += [self.request.state, self.request.code_verifier]
+        kept += [self.request.state, self.request.code_verifier, self.request.made_for]
         return Encrypted.seal(json.dumps(kept), _PLACE).ciphertext
 
     @classmethod
@@ -85,13 +85,13 @@ class BrowserLogin:
             raise LoginRejected(text, reason=text)
         try:
             kept = json.loads(Encrypted(sealed, _PLACE).open())
-            upstream, account, began, redirect_uri, state, verifier = kept
+            upstream, account, began, redirect_uri, state, verifier, *made_for = kept
         except (DecryptionError, ValueError):
             text = gettext_noop(
                 "the login can't be read, since it was begun with other encryption keys: begin the login again"
             )
             raise LoginRejected(text, reason=text) from None
-        request = AuthorizationRequest("", redirect_uri, state, verifier)
+        request = AuthorizationRequest("", redirect_uri, state, verifier, *made_for)
         return cls(upstream, account, request, datetime.fromtimestamp(began, UTC))
 
     @without_variables
@@ -108,7 +108,8 @@ class BrowserLogin:
 
         ``redirected`` may be its path with the query. On any failure what was stored before is kept. Raises as
         ``UpstreamClient.login`` does: LoginRejected for a URL that isn't the answer to this login, that comes after
-        ten minutes, or says that access was denied; UpstreamMisconfigured if settings or the registration are wrong.
+        ten minutes, or says that access was denied, and if settings name another server, client or scope by now;
+        UpstreamMisconfigured if settings or the registration are wrong.
         """
         if not -_SKEW <= host_now() - self.began <= _LIFETIME:
             raise refused(self.upstream, self.account, Outcome(Verdict.REJECTED, recorded.LOGIN_TOO_LATE))

@@ -183,6 +183,32 @@ def test_nothing_to_begin(drive: AuthorizationServer, settings: Any) -> None:
         BrowserLogin.begin("drive", "a\nb", BACK)
 
 
+@pytest.mark.parametrize(
+    ("changed", "is_the_same"),
+    [
+        ({"client_id": "another"}, False),
+        ({"login_path": "https://other.example.com/token", "refresh_path": "token"}, False),
+        ({"authorize_path": "https://other.example.com/authorize"}, False),
+        ({"scope": "all"}, False),
+        ({"grant_type": "password"}, False),
+        ({"timeout": 5.0, "revoke_path": "revoke"}, True),
+    ],
+)
+def test_settings_that_change_meanwhile(
+    drive: AuthorizationServer, stored: Credential, settings: Any, changed: dict[str, Any], is_the_same: bool
+) -> None:
+    """A code and its verifier are sent to none but the server and as the client that the login was begun with."""
+    begun = BrowserLogin.begin("drive", "acme", BACK)
+    redirected, sealed = drive.visit(begun.url), begun.seal()
+    settings.JWT_UPSTREAM["drive"]["OPTIONS"] |= changed
+    if is_the_same:
+        BrowserLogin.unseal(sealed).complete(redirected)
+    else:
+        with pytest.raises(LoginRejected, match="the settings name another server, client or scope than when"):
+            BrowserLogin.unseal(sealed).complete(redirected)
+    assert (len(drive.exchanges), Credential.objects.get().pair == stored.pair) == (is_the_same, not is_the_same)
+
+
 def test_upstream_that_is_gone(drive: AuthorizationServer, transactional_db: None, settings: Any) -> None:
     """An upstream that was taken out of the settings meanwhile completes nothing."""
     begun = BrowserLogin.begin("drive", "acme", BACK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
@@ -10,11 +11,11 @@ from hashlib import sha256
 from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from jwt_upstream.backends.core import Requests, filled_within, is_web_address
+from jwt_upstream.backends.core import Requests, Verdict, filled_within, is_web_address
 from jwt_upstream.tokens import Unshown
 from jwt_upstream.tracebacks import without_variables
 
-from .response import AuthorizationResponse, is_answer, read
+from .response import SETTINGS_CHANGED, AuthorizationResponse, is_answer, read
 
 #: What this request consists of, besides the parameters of a server's own.
 _OURS = {"response_type", "client_id", "redirect_uri", "state", "code_challenge", "code_challenge_method"}
@@ -23,7 +24,7 @@ _BYTES = 32
 
 
 class _InSlots:
-    __slots__ = ("code_verifier", "state", "url")
+    __slots__ = ("code_verifier", "made_for", "state", "url")
 
 
 @dataclass(frozen=True, init=False, eq=False)
@@ -31,18 +32,19 @@ class AuthorizationRequest(_InSlots):
     """Where to send a person's browser (``url``), and what to keep for the redirect that it comes back with.
 
     ``state`` must be compared with that of the redirect, and ``code_verifier`` sent with its code ("" without PKCE).
-    Neither is in the repr or in ``dataclasses.asdict()``, and pickling raises TypeError: keep them where nobody else
-    can read them.
+    ``made_for`` is a digest of the server, client and scope that settings named; "" fits any. None of them is in the
+    repr or in ``dataclasses.asdict()``, and pickling raises TypeError: keep them where nobody else can read them.
     """
 
     url: Unshown[str] = ""
     redirect_uri: str = ""
     state: Unshown[str] = ""
     code_verifier: Unshown[str] = ""
+    made_for: Unshown[str] = ""
 
-    def __init__(self, url: str, redirect_uri: str, state: str, code_verifier: str) -> None:
+    def __init__(self, url: str, redirect_uri: str, state: str, code_verifier: str, made_for: str = "") -> None:
         given = {"url": url, "redirect_uri": redirect_uri, "state": state, "code_verifier": code_verifier}
-        for name, value in given.items():
+        for name, value in {**given, "made_for": made_for}.items():
             object.__setattr__(self, name, value)
 
     @without_variables
@@ -54,7 +56,8 @@ class AuthorizationRequest(_InSlots):
         raise TypeError("an AuthorizationRequest holds secrets and can't be pickled")
 
 
-del AuthorizationRequest.url, AuthorizationRequest.state, AuthorizationRequest.code_verifier
+del AuthorizationRequest.url, AuthorizationRequest.state
+del AuthorizationRequest.code_verifier, AuthorizationRequest.made_for
 
 
 class Authorization(Requests):
@@ -87,15 +90,18 @@ class Authorization(Requests):
         verifier = secrets.token_urlsafe(_BYTES) if self.code_challenge_method else ""
         query = {**self._authorize_params(), "state": state, **self._challenge(verifier)}
         query |= {"response_type": "code", "client_id": self.client_id, "redirect_uri": redirect_uri}
-        return AuthorizationRequest(_with_query(self._authorize_url, query), redirect_uri, state, verifier)
+        url = _with_query(self._authorize_url, query)
+        return AuthorizationRequest(url, redirect_uri, state, verifier, self._made_for)
 
     @without_variables
     def authorization_response(self, request: AuthorizationRequest, redirected: str) -> AuthorizationResponse:
         """Read the URL that a browser was redirected to; sends nothing.
 
         ``redirected`` may be the whole URL, its path with the query, or the query alone. The code is there only if
-        ``state`` and ``iss`` are as they must be.
+        ``state`` and ``iss`` are as they must be, and settings name what they named when ``request`` was made.
         """
+        if request.made_for not in {"", self._made_for}:
+            return AuthorizationResponse(Verdict.REJECTED, SETTINGS_CHANGED)
         secret = [request.state, request.code_verifier]
         return read(redirected, request.state, self._issuer, self._authorize_url, self.requires_iss, secret)
 
@@ -131,6 +137,12 @@ class Authorization(Requests):
         # Section 4.2 of RFC 7636: BASE64URL(SHA256(ASCII(code_verifier))), without padding.
         digest = urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("=")
         return {"code_challenge": digest, "code_challenge_method": self.code_challenge_method}
+
+    @property
+    def _made_for(self) -> str:
+        # A code and its verifier go to nobody else than the server that the person has seen.
+        named = [self._authorize_url, self.url(self.login_path), self.login_asks, self.binding]
+        return sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()
 
     @property
     def _authorize_url(self) -> str:

@@ -33,6 +33,7 @@ _ERRORS = {
 }
 _UNKNOWN = (Verdict.REJECTED, "the server refused")
 _AGAIN = "begin the login again"
+SETTINGS_CHANGED = f"the settings name another server, client or scope than when the login was begun; {_AGAIN}"
 
 
 class _InSlots:
