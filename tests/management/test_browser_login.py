@@ -377,6 +377,15 @@ def test_two_steps(two: AuthorizationServer, folder: Path, stdin: Any) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_redirect_uri_of_an_account(two: AuthorizationServer, settings: Any) -> None:
+    """Where the redirect URI contains parameters of accounts, the browser comes back to that of its own account."""
+    settings.JWT_UPSTREAM["drive"]["OPTIONS"]["redirect_uri"] = "https://us.example.com/{tenant}/"
+    settings.JWT_UPSTREAM["drive"]["ACCOUNTS"] = {"parameters": ["tenant"]}
+    redirected = two.visit(begun("--account", "acme", "--set", "tenant=a1"))
+    run("drive", "--account", "acme", "--browser", "--redirected-url", redirected)
+    assert two.exchanges[0]["redirect_uri"] == "https://us.example.com/a1/"
+
+
 def test_second_step_once(two: AuthorizationServer, folder: Path) -> None:
     """The same URL a second time sends nothing, so the upstream has no reason to end the tokens."""
     redirected = two.visit(begun())

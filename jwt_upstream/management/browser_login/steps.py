@@ -73,7 +73,7 @@ def check(options: Mapping[str, Any]) -> None:
 
 def log_in(alias: str, account: str, options: Mapping[str, Any], say: Say) -> Credential:
     """Log in by a browser on this host, or on another one from which a person pastes the URL."""
-    redirect_uri = _redirect_uri(alias, options["port"])
+    redirect_uri = _redirect_uri(alias, account, options["port"])
     begun = BrowserLogin.begin(alias, account, redirect_uri)
     try:
         redirected = _redirected(begun, redirect_uri, options, say)
@@ -86,7 +86,7 @@ def log_in(alias: str, account: str, options: Mapping[str, Any], say: Say) -> Cr
 
 def print_url(alias: str, account: str, options: Mapping[str, Any], say: Say) -> str:
     """Begin a login, keep it, and return the URL to open."""
-    begun = BrowserLogin.begin(alias, account, _redirect_uri(alias, options["port"]))
+    begun = BrowserLogin.begin(alias, account, _redirect_uri(alias, account, options["port"]))
     file = _pending_file(alias, account, options)
     _keep(file, begun.seal())
     text = _("Open this URL in a browser within ten minutes, on whichever host; %(file)s has what belongs to it.")
@@ -106,8 +106,8 @@ def complete(alias: str, account: str, options: Mapping[str, Any]) -> Credential
     return begun.complete(redirected, by=prompts.by("upstream_login"))
 
 
-def _redirect_uri(alias: str, port: int | None) -> str:
-    configured = get_backend(alias).redirect_uri
+def _redirect_uri(alias: str, account: str, port: int | None) -> str:
+    configured = get_backend(alias, account).redirect_uri
     return configured if configured and port is None else f"http://127.0.0.1:{port or PORT}/"
 
 

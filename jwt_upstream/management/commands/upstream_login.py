@@ -115,13 +115,13 @@ On any failure the tokens that were stored before are kept.""")
             self.stdout.write(json.dumps(_data(credential), cls=DjangoJSONEncoder, indent=2))
             return
         self.stdout.write("\n".join(_summary(credential)))
-        if not is_renewable(get_backend(alias), credential):
+        if not is_renewable(get_backend(alias, credential), credential):
             self.stdout.write(self.style.WARNING(_warning(credential)))
 
     def _log_in(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
-        backend = get_backend(alias)
         if (own := registration.own_login(alias, account)) is not None:
             return login(alias, account, own, by=prompts.by("upstream_login"))
+        backend = get_backend(alias, account)
         if backend.has_browser_login and not options["password_stdin"] and "JWT_UPSTREAM_CODE" not in os.environ:
             raise CommandError(
                 _("A login of %(alias)s takes a person in a browser: give --browser.") % {"alias": alias}
