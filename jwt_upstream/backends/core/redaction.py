@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import string
+import unicodedata
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -25,14 +26,20 @@ _MASK = "[…]"
 _SHORTEST_PIECE, _LONGEST_PIECE = 8, 12
 #: A message in JSON that quotes a form that quotes a URL; nobody quotes deeper.
 _DEEPEST = 3
-#: Of URLs and forms, JSON and JavaScript (two for what is beyond 16 bits), Python's repr, HTML.
+#: Of URLs and forms, JSON and JavaScript (two for what is beyond 16 bits), Python's repr, C, HTML.
 _ESCAPE = re.compile(
     rb"%(?P<byte>[0-9a-f]{2})"
-    rb"|(?P<pair>\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2})"
-    rb"|\\(?:u(?P<code>[0-9a-f]{4})|x(?P<short>[0-9a-f]{2})|(?P<itself>[\"'/\\]))"
+    rb"|(?P<pair>[\\%]ud[89ab][0-9a-f]{2}[\\%]ud[c-f][0-9a-f]{2})"
+    rb"|\\(?-i:U)(?P<long>00(?:0[0-9a-f]|10)[0-9a-f]{4})"
+    rb"|[\\%]u(?P<code>[0-9a-f]{4})"
+    rb"|\\(?:u\{0{0,8}(?P<braced>10[0-9a-f]{4}|[0-9a-f]{1,5})\}|x(?P<short>[0-9a-f]{2}))"
+    rb"|\\(?P<octal>[0-3][0-7]{2})"
+    rb"|\\(?P<itself>[\"'/\\])"
     rb"|(?P<entity>&#?\w{1,10};)",
     re.IGNORECASE,
 )
+#: What Windows makes of each byte, as browsers do, who read the five that it has no character for as in Latin-1.
+_WINDOWS = "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(256))
 #: What may be the value of a header for Basic authentication, however short.
 _BASIC = re.compile(rb"\bbasic[\s+:=\"']{1,4}([\w+/-]{2,}={0,2})", re.IGNORECASE)
 _CONTROL = re.compile(rb"[\0-\x1f\x7f]")
@@ -92,8 +99,37 @@ def _is_user_and_password(value: bytes) -> bool:
 
 
 def _forms(secret: bytes) -> Iterator[bytes]:
-    """Yield a secret, and what any base64 contains that contains it, such as that of "user:password" (Basic)."""
-    yield secret
+    """Yield a secret as servers may encode or misread it."""
+    text = secret.decode(errors="replace")
+    for encoded in {secret, *_encoded(text)}:
+        yield encoded
+        yield from _in_digits(encoded)
+    yield from _misread(text)
+
+
+def _encoded(text: str) -> set[bytes]:
+    """Return a secret in each encoding, its accents in characters of their own or not."""
+    composed, decomposed = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    narrow = {composed.encode(name, "replace") for name in ("latin-1", "cp1252", "ascii")}
+    return {composed.encode(), decomposed.encode(), *narrow}
+
+
+def _misread(secret: str) -> Iterator[bytes]:
+    """Yield what becomes of a secret where its encoding is taken for another one, or its case is changed."""
+    for form in ("NFC", "NFD"):
+        text = unicodedata.normalize(form, secret)
+        content = text.encode()
+        yield from (text.upper().encode(), text.lower().encode(), content.decode("ascii", "replace").encode())
+        yield from (content.decode("latin-1").encode(), "".join(map(_WINDOWS.__getitem__, content)).encode())
+        yield text.encode("latin-1", "replace").decode(errors="replace").encode()
+        if len(bare := text.encode("ascii", "ignore")) >= _SHORTEST_PIECE:  # else it may be a word, or nothing
+            yield bare
+
+
+def _in_digits(secret: bytes) -> Iterator[bytes]:
+    """Yield what any base64 contains that contains a secret, such as that of "user:password" (Basic), and its hex."""
+    if len(digits := secret.hex().encode()) >= _SHORTEST_PIECE:
+        yield digits
     for before in range(3):
         text = b64encode(b"\0" * before + secret + b"\0\0")
         own = text[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]
@@ -103,8 +139,8 @@ def _forms(secret: bytes) -> Iterator[bytes]:
 
 
 def _folded(content: bytes) -> bytes:
-    # In a form a plus sign is a space, and nobody knows what is a form.
-    return content.replace(b"+", b" ")
+    # In a form a plus sign is a space, and nobody knows what is a form, nor who has changed the case.
+    return content.replace(b"+", b" ").lower()
 
 
 def _pieces(forms: Iterable[bytes]) -> dict[int, set[bytes]]:
@@ -174,8 +210,10 @@ def _meant(escape: re.Match[bytes]) -> bytes:
     if escape["entity"]:
         return html.unescape(escape["entity"].decode()).encode(errors="replace")
     if escape["pair"]:
-        return escape["pair"].decode("unicode-escape").encode("utf-16", "surrogatepass").decode("utf-16").encode()
-    return chr(int(escape["code"] or escape["short"], 16)).encode(errors="replace")
+        return bytes.fromhex(re.sub(r"[\\%]u", "", escape["pair"].decode(), flags=re.I)).decode("utf-16-be").encode()
+    if escape["octal"]:
+        return chr(int(escape["octal"], 8)).encode()
+    return chr(int(escape[str(escape.lastgroup)], 16)).encode(errors="replace")
 
 
 def cause(error: BaseException) -> str:
