@@ -229,11 +229,12 @@ class Backend(Exchanges, Authorization, DeviceRequests):
         if is_ours and not self._can_revoke(pair):
             return None  # before secrets are read for it
         secrets = Secrets(refresh=pair.refresh, access=pair.access)
-        exchange = Exchange(
-            partial(_revocation, pair), secrets, lambda backend, answer, _: backend._revoked(secrets, answer)
-        )
+
+        def read(backend: Backend, response: Response, kept: Secrets) -> Outcome:
+            return backend._revoked(secrets, response)
+
         try:
-            return self._ask(exchange, min(self.deadline, _REVOKE_SECONDS))
+            return self._ask(Exchange(partial(_revocation, pair), secrets, read), min(self.deadline, _REVOKE_SECONDS))
         except _NothingToTell:
             return None
 
