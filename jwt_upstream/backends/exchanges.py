@@ -33,7 +33,7 @@ from .core import (
     stated_wait,
     transport,
 )
-from .secrets import SecretOption, SecretOptions
+from .secrets import SecretOption, SecretOptions, may_refuse_client
 from .signing import SignedRequests
 from .steps import Step
 from .unattended import Unattended
@@ -128,8 +128,13 @@ class Exchanges(SignedRequests, Unattended):
                 return kept
             secrets = [*exchange.secrets.values(), *map(str, kept.values())]
             response = self._answer(partial(exchange.request, self, kept), deadline, secrets)
-            outcome = response if isinstance(response, Outcome) else exchange.read(self, response, kept)
+            outcome = response if isinstance(response, Outcome) else self._read(exchange, response, kept)
             return outcome.at_step(len(exchange.steps) + 1, len(exchange.steps) + 1)
+
+    def _read(self, exchange: Exchange, response: Response, kept: Secrets) -> Outcome:
+        outcome = exchange.read(self, response, kept)
+        is_refused = outcome.verdict is Verdict.CONFIG and may_refuse_client(response)
+        return replace(outcome, is_client_refused=is_refused)
 
     def _take_steps(self, exchange: Exchange, deadline: transport.Deadline) -> Secrets | Outcome:
         """Return what the steps have kept, or the outcome of the one that failed."""
@@ -158,6 +163,7 @@ class Exchanges(SignedRequests, Unattended):
             status_code=response.status_code,
             retry_after=self._wait(found.verdict, response, reason),
             asked=asked(response.request, known, response) if self._is_misdirected(found.verdict, response) else "",
+            is_client_refused=found.verdict is Verdict.CONFIG and may_refuse_client(response),
         )
 
     def _answer(

@@ -282,10 +282,13 @@ def test_refresh_in_the_background(settings: Any, transactional_db: None) -> Non
 
 
 @responses.activate
-def test_refused_client_of_one_account(settings: Any, transactional_db: None, mailoutbox: list[Any]) -> None:
+@pytest.mark.parametrize("refusal", [(401, "invalid_client"), (200, "bad_client_secret")])
+def test_refused_client_of_one_account(
+    settings: Any, transactional_db: None, mailoutbox: list[Any], refusal: tuple[int, str]
+) -> None:
     """A refusal of one account's secret is that account's trouble and no other's, until it has another secret."""
     settings.JWT_UPSTREAM = {"api": CLIENTS}
-    responses.post("https://api.example.com/token", json={"error": "invalid_client"}, status=401)
+    responses.post("https://api.example.com/token", json={"error": refusal[1]}, status=refusal[0])
     client = UpstreamClient.register("api", "acme", parameters={"client": "a"}, secrets={"client_secret": "wrong"})
     with pytest.raises(CredentialRejected, match="api/acme"):
         client.get("me")

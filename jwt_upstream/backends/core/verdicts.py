@@ -55,6 +55,7 @@ class Outcome:
     ``pair`` is set if the verdict is OK. ``retry_after`` and ``seconds`` (how long the upstream took) are in seconds.
     ``is_ambiguous`` means that the upstream may have spent the refresh token although no pair came back. ``asked`` is
     the method and URL, if the answer suggests that they are wrong, and ``notice`` what is missing in a success.
+    ``is_client_refused`` means that the same may be sent once more with another client secret: nothing is spent.
     """
 
     verdict: Verdict
@@ -66,6 +67,7 @@ class Outcome:
     seconds: float = 0.0
     asked: str = ""
     notice: str = ""
+    is_client_refused: bool = False
 
     @property
     def full_reason(self) -> str:

@@ -5,5 +5,6 @@ from __future__ import annotations
 from .login import Login
 from .options import SecretOption, SecretOptions
 from .reference import Reference
+from .refused_clients import may_refuse_client, names_client
 
-__all__ = ["Login", "Reference", "SecretOption", "SecretOptions"]
+__all__ = ["Login", "Reference", "SecretOption", "SecretOptions", "may_refuse_client", "names_client"]

@@ -14,8 +14,6 @@ from jwt_upstream.tokens import Secrets
 
 from .reference import Reference
 
-#: The statuses with which a server refuses a client.
-_REFUSALS = {400, 401, 403}
 _NONE_WORKED = Outcome(Verdict.CONFIG)
 
 #: Sends with one of the secrets, within some seconds.
@@ -127,4 +125,4 @@ def _asked(ask: Ask, reference: Reference, ends_at: float) -> Outcome:
 
 def _is_refused(outcome: Outcome) -> bool:
     # A server that refuses the client has not looked at the token, so that nothing is spent.
-    return outcome.verdict is Verdict.CONFIG and (outcome.status_code is None or outcome.status_code in _REFUSALS)
+    return outcome.is_client_refused or (outcome.verdict is Verdict.CONFIG and outcome.status_code is None)

@@ -12,7 +12,15 @@ from urllib.parse import parse_qs
 import pytest
 from requests import Response
 
-from jwt_upstream.backends import Backend, OAuth2Backend, Verdict, Where
+from jwt_upstream.backends import (
+    Backend,
+    GitHubBackend,
+    HubSpotBackend,
+    OAuth2Backend,
+    SlackBackend,
+    Verdict,
+    Where,
+)
 from jwt_upstream.backends.device import DeviceCode
 from jwt_upstream.backends.explain import previews, shown_settings
 from jwt_upstream.tokens import Secrets, TokenPair
@@ -96,9 +104,11 @@ def test_methods_that_read_answers(endpoint: Endpoint) -> None:
     }
 
 
-def test_rotation(endpoint: Endpoint) -> None:
-    """Of several the first that works is used, and from then on before the others."""
+@pytest.mark.parametrize("own", [{}, {"password": "bob's"}])
+def test_rotation(endpoint: Endpoint, own: dict[str, str]) -> None:
+    """Of several the first that works is used, and then before the others, whatever else an account has of its own."""
     backend = endpoint.backend(["new", "good", "old"])
+    backend.own_account_secrets = Secrets(own)
     assert list(backend.check()) == []
     for _ in range(2):
         assert backend.refresh(PAIR).verdict is Verdict.OK
@@ -109,9 +119,30 @@ def test_rotation(endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "refusal"),
+    [
+        (GitHubBackend, Answer(200, {"error": "incorrect_client_credentials"})),
+        (SlackBackend, Answer(200, {"ok": False, "error": "bad_client_secret"})),
+        (HubSpotBackend, Answer(400, {"status": "BAD_CLIENT_SECRET"})),
+        (OAuth2Backend, Answer(200, {"error": "invalid_client_secret"})),  # Zoho's
+        (OAuth2Backend, Answer(403, {"error": "access_denied"})),  # Auth0's
+    ],
+)
+def test_refusals_of_each_server(endpoint: Endpoint, kind: type[Backend], refusal: Answer) -> None:
+    """A client is refused in the words of its server, also with 200, whatever else it asks for."""
+    endpoint.refusal = refusal
+    options = {"client_id": "we", "client_authentication": "post", "login_path": "token"}
+    backend = kind("up", endpoint.url, client_secret=["old", "good"], **options)
+    assert backend.login(dict.fromkeys(backend.login_asks, "x")).verdict is Verdict.OK
+    assert endpoint.asked == ["old", "good"]
+
+
+@pytest.mark.parametrize(
     "refusal",
     [
         Answer(400, {"error": "invalid_grant"}),
+        Answer(400, {"error": "invalid_scope"}),
+        Answer(200, {"error": "invalid_request"}),
         Answer(503, b"busy"),
         Answer(404, b"no such page"),
         Answer(200, {"access_token": "new"}),
