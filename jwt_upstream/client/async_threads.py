@@ -6,7 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from contextvars import Context, copy_context
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 
@@ -44,13 +45,24 @@ class CallThreads:
 call_threads = PerProcess(CallThreads)
 
 
+class _Caller(NamedTuple):
+    """Who awaits a call: the event loop, and the context there.
+
+    The call has a copy of that context, but newer versions of asgiref don't find the caller's own thread by one that
+    was in another thread, and would have the database wait for the thread that waits for the database.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    context: Context
+
+
 class _Awaited(threading.local):
-    """The event loop on which the call that runs in this thread is awaited; None in plain sync code.
+    """Who awaits the call that runs in this thread; None in plain sync code.
 
     No context variable: asgiref copies the thread's context back to the caller, in the middle of a cancelled call too.
     """
 
-    loop: asyncio.AbstractEventLoop | None = None
+    by: _Caller | None = None
 
 
 _awaited = _Awaited()
@@ -59,26 +71,26 @@ _awaited = _Awaited()
 async def in_call_thread(alias: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Return what a function returns, called in one of the upstream's threads; see ``on_callers_connection``."""
     call: Callable[..., Any] = sync_to_async(_called, thread_sensitive=False, executor=call_threads().of(alias))
-    result: T = await call(asyncio.get_running_loop(), function, *args, **kwargs)
+    result: T = await call(_Caller(asyncio.get_running_loop(), copy_context()), function, *args, **kwargs)
     return result
 
 
-def _called(loop: asyncio.AbstractEventLoop, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    _awaited.loop = loop
+def _called(caller: _Caller, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    _awaited.by = caller
     try:
         return function(*args, **kwargs)
     finally:
-        _awaited.loop = None
+        _awaited.by = None
 
 
 def on_callers_connection(work: Callable[[], T]) -> T:
     """Do what touches the database: in an awaited call, on the thread where Django has the caller's connection."""
-    loop = _awaited.loop
-    if loop is None:
+    caller = _awaited.by
+    if caller is None:
         return work()
     coroutine = sync_to_async(work, thread_sensitive=True)()
     try:
-        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        future = caller.context.run(asyncio.run_coroutine_threadsafe, coroutine, caller.loop)
     except RuntimeError:  # the loop is closed: the call was cancelled
         coroutine.close()
         raise
@@ -86,7 +98,7 @@ def on_callers_connection(work: Callable[[], T]) -> T:
         return future.result(conf.wait_seconds)
     except TimeoutError:
         future.cancel()
-        if loop.is_closed():  # before it came to this
+        if caller.loop.is_closed():  # before it came to this
             coroutine.close()
         text = f"the thread that has the database connection was busy for {conf.wait_seconds:g} s; try again"
         raise RefreshBusy(text, retry_after=1.0) from None

@@ -7,16 +7,19 @@ import io
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from contextvars import Context
 from typing import Any, TypeVarTuple
 
 import pytest
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 
 from jwt_upstream.client import UpstreamClient
-from jwt_upstream.client.async_threads import _called, on_callers_connection
+from jwt_upstream.client.async_threads import _called, _Caller, on_callers_connection
 from jwt_upstream.exceptions import BodyNotReplayable, CredentialRejected, ForeignOrigin, RefreshBusy
+from jwt_upstream.httpx_auth import AsyncUpstreamClient
 from jwt_upstream.models import Credential
+from jwt_upstream.refresh.token_cache import token_cache
 from jwt_upstream.tokens import TokenPair
 from tests.support.upstream import Answer, Seen, Upstream
 
@@ -111,7 +114,25 @@ def test_loop_that_is_gone(client: UpstreamClient) -> None:
     loop = asyncio.new_event_loop()
     loop.close()
     with pytest.raises(RuntimeError, match="closed"):
-        _called(loop, client.get, "orders/")
+        _called(_Caller(loop, Context()), client.get, "orders/")
+
+
+@pytest.mark.parametrize("verb", ["aget", "get"])
+@pytest.mark.parametrize("thread", ["of a request", "of the process"])
+def test_below_sync_code(client: UpstreamClient, settings: Any, verb: str, thread: str) -> None:
+    """Below sync code, such as a sync middleware under ASGI, the database is used in its thread, which idles."""
+    settings.JWT_UPSTREAM_WAIT_SECONDS = 1
+    token_cache().invalidate_all()
+    calling = client if verb == "aget" else AsyncUpstreamClient("up")
+
+    async def view() -> int:
+        return int((await getattr(calling, verb)("orders/")).status_code)
+
+    async def request() -> int:
+        async with ThreadSensitiveContext() if thread == "of a request" else nullcontext():
+            return await sync_to_async(async_to_sync(view))()
+
+    assert asyncio.run(request()) == 200
 
 
 @pytest.mark.django_db
@@ -160,7 +181,7 @@ def test_event_loop_that_ends(settings: Any) -> None:
     """A call that was cancelled, and whose loop ends before it got to the database, leaves nothing unawaited."""
     settings.JWT_UPSTREAM_WAIT_SECONDS = 0.05
     with pytest.raises(RefreshBusy):
-        _called(_Ending(), on_callers_connection, lambda: None)
+        _called(_Caller(_Ending(), Context()), on_callers_connection, lambda: None)
 
 
 def test_many_calls(client: UpstreamClient, upstream: Upstream) -> None:
