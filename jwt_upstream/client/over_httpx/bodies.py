@@ -12,6 +12,7 @@ from jwt_upstream.backends.core import PEEK_BYTES, PEEK_SECONDS
 from .modules import MODULES, both
 
 _CONSTANT = tuple(module.ByteStream for module in MODULES)
+_WAITING = tuple(module.SyncByteStream for module in MODULES)
 
 if TYPE_CHECKING:
 
@@ -33,7 +34,8 @@ def note_start(request: Any) -> Callable[[], None] | None:
     if hasattr(stream, "fields"):
         # Forms with files. httpx itself begins each file anew, and silently sends nothing of one that can't do that.
         return _nothing if all(map(_position, files)) else None
-    return _rewinding(getattr(stream, "_stream", None))
+    # An awaited file, such as one of anyio, can be taken back on its event loop only.
+    return _rewinding(getattr(stream, "_stream", None)) if isinstance(stream, _WAITING) else None
 
 
 def _nothing() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
+import anyio
 import httpx
 import httpx2
 import pytest
@@ -20,7 +21,13 @@ from requests.exceptions import InvalidURL
 from jwt_upstream.backends import Backend, Verdict, Where
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.client.over_httpx.pools import pools
-from jwt_upstream.exceptions import CredentialRejected, ForeignOrigin, UpstreamMisconfigured, UpstreamNotConfigured
+from jwt_upstream.exceptions import (
+    BodyNotReplayable,
+    CredentialRejected,
+    ForeignOrigin,
+    UpstreamMisconfigured,
+    UpstreamNotConfigured,
+)
 from jwt_upstream.httpx_auth import AsyncUpstreamClient, UpstreamAuth, UpstreamTransport
 from jwt_upstream.measurements import call_finished
 from jwt_upstream.tokens import Secrets, TokenPair
@@ -344,6 +351,15 @@ def test_file(client: UpstreamClient, upstream: Upstream) -> None:
     with client_of(httpx2, upstream) as calling:
         assert calling.put("orders/", content=io.BytesIO(b"0123456789")).json()["token"] == "access-2"
     assert [seen.body for seen in upstream.calls("/orders/")] == [b"0123456789"] * 2
+
+
+@pytest.mark.parametrize("name", [name for name, call in CALLERS.items() if call.is_awaited])
+def test_file_that_is_awaited(client: UpstreamClient, upstream: Upstream, name: str) -> None:
+    """A file of anyio or aiofiles, which can't be taken back without awaiting, is not sent again as an empty one."""
+    upstream.expire()
+    with pytest.raises(BodyNotReplayable):
+        CALLERS[name]("PUT", "orders/", content=anyio.wrap_file(io.BytesIO(b"0123456789")))
+    assert [seen.body for seen in upstream.calls("/orders/")] == [b"0123456789"]
 
 
 class Unseekable(io.BytesIO):
