@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jwt_upstream.backends import Auth0Backend, Backend, KeycloakBackend, OAuth2Backend
+from jwt_upstream.backends import (
+    Auth0Backend,
+    Backend,
+    GitHubAppBackend,
+    GoogleServiceAccountBackend,
+    HubSpotBackend,
+    KeycloakBackend,
+    OAuth2Backend,
+    SlackBackend,
+)
+from jwt_upstream.backends.oauth2 import JWT_BEARER
 from jwt_upstream.binding import changes, described, refreshed
+from tests.support.signatures import google_key_file, pem
 
 URL = "https://crm.example.com/api/"
 
@@ -32,6 +44,7 @@ def test_binding() -> None:
         "token_endpoint": "https://crm.example.com/api/api_key/é",
         "client": "us",
         "scope": "read write",
+        "grant": "",
     }
     assert bound("http://[::1]:8000/", Backend)["origin"] == "http://[::1]:8000"
 
@@ -86,6 +99,46 @@ def test_realms_and_audiences() -> None:
     assert described(changes(one, other)) == "the audience was not set and is https://api.example.com now"
     without = {name: value for name, value in other.items() if name != "audience"}
     assert changed(other, without) == ["audience"]
+
+
+LIMITS: dict[str, Any] = {"permissions": {"issues": "read", "checks": "read"}, "repositories": ["shop"]}
+
+
+@pytest.mark.parametrize(
+    ("cls", "before", "now", "names"),
+    [
+        (SlackBackend, {"user_scope": "b,a"}, {"user_scope": "a, b"}, []),
+        (SlackBackend, {"user_scope": "a"}, {"user_scope": "a,b"}, ["user_scope"]),
+        (HubSpotBackend, {"optional_scope": "a b"}, {"optional_scope": ""}, ["optional_scope"]),
+        (GitHubAppBackend, {"login_fields": LIMITS}, {"login_fields": dict(reversed(LIMITS.items()))}, []),
+        (GitHubAppBackend, {"login_fields": LIMITS}, {}, ["permissions", "repositories"]),
+        (OAuth2Backend, {"grant_type": "password"}, {"grant_type": "client_credentials"}, ["grant"]),
+        (OAuth2Backend, {"grant_type": "client_credentials"}, {"grant_type": JWT_BEARER}, ["grant"]),
+        (OAuth2Backend, {"grant_type": "password"}, {"grant_type": "authorization_code"}, []),
+        (GoogleServiceAccountBackend, {"client_email": "a@x.y"}, {"client_email": "b@x.y"}, ["client_email"]),
+    ],
+)
+def test_whose_and_what_for(cls: type[Backend], before: dict[str, Any], now: dict[str, Any], names: list[str]) -> None:
+    """Further scopes, limits, the kind of grant and the service account count; what a row of before lacks does not."""
+    one, other = bound(cls=cls, **before), bound(cls=cls, **now)
+    assert changed(one, other) == names
+    assert changed({name: value for name, value in one.items() if name not in names}, other) == []
+
+
+def test_keys_of_service_accounts(tmp_path: Path) -> None:
+    """Whose key it is says the key, where it is in settings or in a file; nothing is called for it."""
+    keys = {name: google_key_file(client_email=f"{name}@x.y") for name in ("prod", "staging")}
+    for name, key in keys.items():
+        (tmp_path / name).write_text(key)
+    prod, staging, both = (
+        bound(cls=GoogleServiceAccountBackend, signing_key=key)
+        for key in (f"file:{tmp_path}/prod", f"file:{tmp_path}/staging", list(keys.values()))
+    )
+    assert described(changes(prod, staging)) == "the client email was prod@x.y and is staging@x.y now"
+    assert both["client_email"] == "prod@x.y staging@x.y"
+    assert changed(prod, bound(cls=GoogleServiceAccountBackend, signing_key=keys["prod"])) == []
+    for unknown in (pem(), "nonsense", f"file:{tmp_path}/none", pytest.fail):
+        assert bound(cls=GoogleServiceAccountBackend, signing_key=unknown)["client_email"] == ""
 
 
 class ProjectBackend(Backend):

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
+from django.utils.functional import cached_property
+
 from .base import Backend
 from .core import TOKEN_REQUESTS, Rule, Verdict
+
+#: The fields of a login that limit what the token is for (REST API, "Create an installation access token").
+_LIMITS = ("permissions", "repositories", "repository_ids")
 
 
 class GitHubAppBackend(Backend):
@@ -42,3 +49,12 @@ class GitHubAppBackend(Backend):
         # The call requires the token of the app itself.
         Rule(Verdict.PASS, ("api",), (401,), json="message", pattern=r"JSON web token|\bclaim\b"),
     )
+
+    @cached_property
+    def binding(self) -> dict[str, str]:
+        """What tokens are bound to, with what they are limited to."""
+        limits = {name: self.login_fields.get(name) for name in _LIMITS}
+        return {
+            **super().binding,
+            **{name: json.dumps(limit, sort_keys=True) if limit else "" for name, limit in limits.items()},
+        }

@@ -9,6 +9,7 @@ from django.utils.functional import cached_property
 from .core import ELSEWHERE
 from .google import GoogleBackend
 from .oauth2 import JWT_BEARER, OAuth2Backend
+from .signing import SigningKey
 
 
 class GoogleServiceAccountBackend(OAuth2Backend):
@@ -41,8 +42,14 @@ class GoogleServiceAccountBackend(OAuth2Backend):
 
     @cached_property
     def binding(self) -> dict[str, str]:
-        """What tokens are bound to, with the user on whose behalf, and the service for which they are."""
-        return {**super().binding, "subject": self.subject, "target_audience": self.target_audience}
+        """What tokens are bound to, with the account, the user on whose behalf, and the service for which they are."""
+        own = {"subject": self.subject, "target_audience": self.target_audience}
+        return {**super().binding, **own, "client_email": self.client_email or self._emails_of_keys}
+
+    @property
+    def _emails_of_keys(self) -> str:
+        """The accounts of the keys in settings and files; a key that takes a call is not read for this."""
+        return " ".join(sorted({_email(key) for key in self._secrets.at_hand("signing_key")}))
 
     def missing(self) -> Iterable[str]:
         """Return the names of the empty options without which there can be no login and no refresh."""
@@ -57,3 +64,10 @@ class GoogleServiceAccountBackend(OAuth2Backend):
 
     def _key_values(self) -> dict[str, str]:
         return {**super()._key_values(), "client_email": self.client_email or self._key.email}
+
+
+def _email(key: str) -> str:
+    try:
+        return SigningKey.parse(key).email
+    except ValueError:
+        return ""

@@ -15,6 +15,7 @@ class HubSpotBackend(Backend):
 
     scope: str = ""
     optional_scope: str = ""
+    _scope_options = ("optional_scope",)
     login_path = "oauth/v1/token"
     authorize_path = "https://app.hubspot.com/oauth/authorize"  # "Working with OAuth", which has no PKCE
     authorize_params = {"optional_scope": "{optional_scope}"}

@@ -128,9 +128,12 @@ class OAuth2Backend(Backend):
 
     @cached_property
     def binding(self) -> dict[str, str]:
-        """What tokens are bound to, with whatever else a grant names, such as an audience."""
+        """What tokens are bound to, with whatever else a grant names, such as an audience.
+
+        A grant that is repeated gives tokens of the app's own, any other those of whoever logged in.
+        """
         others = {name: getattr(self, name) for name in self._grant_options if name != "scope"}
-        return {**super().binding, **others}
+        return {**super().binding, **others, "grant": "" if self.needs_refresh_token else self.grant_type}
 
     def refresh_body(self, pair: TokenPair) -> dict[str, Any]:
         """Return the fields of a refresh (section 6), or of the grant if it has no refresh tokens."""

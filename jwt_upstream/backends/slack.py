@@ -25,6 +25,7 @@ class SlackBackend(Backend):
 
     scope: str = ""
     user_scope: str = ""
+    _scope_options = ("user_scope",)
     login_path = "oauth.v2.access"
     authorize_path = "https://slack.com/oauth/v2/authorize"
     authorize_params = {"user_scope": "{user_scope}"}

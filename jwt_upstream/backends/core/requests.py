@@ -105,6 +105,8 @@ class Requests(Configurable):
 
     #: The text options that must be set, in addition to those that the paths contain.
     _requires: tuple[str, ...] = ()
+    #: The text options that list scopes besides ``scope``.
+    _scope_options: tuple[str, ...] = ()
 
     def missing(self) -> Iterable[str]:
         """Return the names of the empty options without which there can be no login and no refresh."""
@@ -375,7 +377,8 @@ class Requests(Configurable):
             "base_path": urlsplit(address(self.base_url)).path,
             "token_endpoint": address(urljoin(self.base_url, endpoint)),
             "client": self.client_id,
-            "scope": " ".join(sorted(getattr(self, "scope", "").split())),
+            "scope": _in_order(getattr(self, "scope", "")),
+            **{name: _in_order(getattr(self, name).replace(",", " ")) for name in self._scope_options},
             **{f"{PARAMETER}{name}": value for name, value in self.own_parameters.items()},
         }
 
@@ -388,6 +391,10 @@ def _revoked_tokens(pair: TokenPair) -> Secrets:
 def basic(credentials: str) -> str:
     """Return the header of HTTP Basic for "name:password", in UTF-8 (RFC 7617, section 2.1)."""
     return f"Basic {b64encode(credentials.encode()).decode()}"
+
+
+def _in_order(scopes: str) -> str:
+    return " ".join(sorted(scopes.split()))
 
 
 def _is_beside(path: str) -> bool:

@@ -41,6 +41,11 @@ class SecretOption:
         """The values that have been read."""
         return [reference.known for reference in self._references]
 
+    @property
+    def at_hand(self) -> list[str]:
+        """The values that settings and files have at this moment."""
+        return [value for reference in self._references if (value := reference.at_hand)]
+
     def check(self) -> Iterator[str]:
         """Yield a sentence if it is neither a text, nor kept elsewhere, nor a list of these."""
         if not self._references or not all(reference.is_given for reference in self._references):
@@ -86,6 +91,10 @@ class SecretOptions:
     def known(self) -> list[str]:
         """The values that have been read, and the plain ones."""
         return [value for option in self._all for value in option.known]
+
+    def at_hand(self, name: str) -> list[str]:
+        """The values of an option that settings and files have at this moment; nothing is called."""
+        return [value for option in self._all if option.name == name for value in option.at_hand]
 
     def check(self) -> Iterator[str]:
         """Yield a sentence for each that is neither a text, nor kept elsewhere, nor a list of these."""

@@ -57,6 +57,14 @@ class Reference:
         """The value, "" if it has not been read yet."""
         return self._value
 
+    @property
+    def at_hand(self) -> str:
+        """The value as settings or a file have it at this moment; "" if it takes a call, or the file can't be read."""
+        try:
+            return check(self._written) if self.is_elsewhere else self._value
+        except UpstreamMisconfigured:
+            return ""
+
     @without_variables
     def read(self) -> str:
         """Return the value as it was within the last minute (or ``kept_seconds``), or earlier if it can't be read now.
