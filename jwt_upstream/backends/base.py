@@ -5,10 +5,10 @@ Knows HTTP and no database. What differs between servers is class attributes, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from requests import Request, Response
 
@@ -134,9 +134,10 @@ class Backend(Exchanges, Authorization, DeviceRequests):
         """Yield a sentence for each mistake in the settings; sends nothing."""
         written = {**self._options, **dict.fromkeys(self._secrets.names, ELSEWHERE)}
         yield from self._secrets.check()
-        in_calls = {*placeholders([self.api_headers, self.api_query])}
+        yield from self._check_places()
+        in_calls = {*placeholders([self.api_headers, self.api_query, self.authorize_params])}
         for name in [name for name in self._secrets.names if name in in_calls - self.own_account_secrets.keys()]:
-            yield f"headers and queries of calls can't contain a {name} that is kept elsewhere, or several"
+            yield f"calls and authorize_params can't contain a {name} that is kept elsewhere, or several"
         wrong = list(options.problems(type(self).__name__, written, self.option_types()))
         yield from wrong or (*self._check_values(), *self._check_rules())
         yield from self.automatic_login.check(self.login_asks)
@@ -184,10 +185,10 @@ class Backend(Exchanges, Authorization, DeviceRequests):
 
     # -- requests
 
-    def _ask(self, exchange: Exchange, seconds: float) -> Outcome:
+    def _with_secrets(self, ask: Callable[[Self, float], Outcome], seconds: float) -> Outcome:
         if self.is_of_no_account:
             return Outcome(Verdict.CONFIG, "nothing was sent: which account it is for is not known")
-        return super()._ask(exchange, seconds)
+        return super()._with_secrets(ask, seconds)
 
     @without_variables
     def login(self, credentials: Mapping[str, str]) -> Outcome:

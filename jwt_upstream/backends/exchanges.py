@@ -33,7 +33,7 @@ from .core import (
     stated_wait,
     transport,
 )
-from .secrets import SecretOption, SecretOptions, may_refuse_client
+from .secrets import SecretOption, SecretOptions, has_place, may_refuse_client
 from .signing import SignedRequests
 from .steps import Step
 from .unattended import Unattended
@@ -66,16 +66,16 @@ class Exchanges(SignedRequests, Unattended):
     retry_after_max: float = 3600.0
     rate_limit_headers: Mapping[str, str] = {}
 
-    #: For how long a key that was read is used; by default as long as any other secret.
-    _key_kept_seconds: float | None = None
+    #: For how long a secret or key that was read is used; by default as long as the values of LOGIN.
+    _kept_seconds: float | None = None
 
     def __init__(self, alias: str, base_url: str, /, **options: Any) -> None:
         super().__init__(alias, base_url, **options)
         path: Any = self.assertion_file
         token = f"file:{path}" if path and isinstance(path, str) else path
         self._secrets = SecretOptions(
-            SecretOption("client_secret", self.client_secret),
-            SecretOption("signing_key", self.signing_key, self._key_kept_seconds),
+            SecretOption("client_secret", self.client_secret, self._kept_seconds),
+            SecretOption("signing_key", self.signing_key, self._kept_seconds),
             SecretOption("assertion_file", token, kept_seconds=0.0),
         )
         for name in self._secrets.names:
@@ -89,9 +89,17 @@ class Exchanges(SignedRequests, Unattended):
         return [*self._secrets.known, self.api_key, *self.own_account_secrets.values()]
 
     def _ask(self, exchange: Exchange, seconds: float) -> Outcome:
-        return self._secrets.first_accepted(
-            lambda chosen, remaining: self._with(chosen)._ask_once(exchange, remaining), seconds
-        )
+        return self._with_secrets(lambda backend, remaining: backend._ask_once(exchange, remaining), seconds)
+
+    def _with_secrets(self, ask: Callable[[Self, float], Outcome], seconds: float) -> Outcome:
+        """Have a copy ask that has the secrets, and others with other ones until they are not refused."""
+        return self._secrets.first_accepted(lambda chosen, remaining: ask(self._with(chosen), remaining), seconds)
+
+    def _check_places(self) -> Iterable[str]:
+        for name, written in self._options.items():
+            if name not in self._secrets.all_names and has_place(written):
+                read = "only client_secret, signing_key and the values of LOGIN are read from there"
+                yield f"option {name!r} says where a secret is kept, but {read}"
 
     def _with(self, chosen: Secrets) -> Self:
         if not chosen:

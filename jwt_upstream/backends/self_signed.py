@@ -25,7 +25,7 @@ class SelfSignedBackend(Backend):
     refresh_fields = {}
     assertion_lifetime = 600.0
     has_token_endpoint = False
-    _key_kept_seconds = 0.0  # for each token anew, since no answer says that the key is refused
+    _kept_seconds = 0.0  # for each token anew, since no answer says that the key is refused
     _usual_claims = {"iss": "{client_id}"}
     _stamps = ("iat", "exp")
     _is_asserting = True
@@ -38,7 +38,7 @@ class SelfSignedBackend(Backend):
     @without_variables
     def login(self, credentials: Mapping[str, str]) -> Outcome:
         """Return a new token, for which nothing is sent."""
-        return self._secrets.first_accepted(lambda chosen, _: self._with(chosen)._new_token(), self.deadline)
+        return self._with_secrets(lambda backend, _: backend._new_token(), self.deadline)
 
     @without_variables
     def refresh(self, pair: TokenPair) -> Outcome:

@@ -38,12 +38,16 @@ class StaticKeyBackend(Backend):
     keep_alive = 0.0
     is_static = True
     has_token_endpoint = False
+    _kept_seconds = 0.0  # at each login anew, which is after a call's 401: no other answer says that it is refused
 
     def _check_values(self) -> Iterable[str]:
         yield from super()._check_values()
         yield from self._check_functions(("key_format",))
         if not list(template(self.key_format).names):
             yield "key_format must have a placeholder for a secret, such as {api_key}"
+        for name in template(self.key_format).names:
+            if isinstance(self._options.get(name), list | tuple):
+                yield f"{name} must be a single secret, since no answer says which of several works"
 
     @property
     def login_asks(self) -> tuple[str, ...]:
@@ -69,10 +73,13 @@ class StaticKeyBackend(Backend):
         credentials = Secrets(credentials)
         if missing := [name for name in self.login_asks if name not in credentials]:
             raise TypeError(f"a login at {self.alias} needs {', '.join(missing)}")
+        return self._with_secrets(lambda backend, seconds: backend._made_key(credentials, seconds), self.deadline)
+
+    def _made_key(self, credentials: Secrets, seconds: float) -> Outcome:
         with same_values():
             key = template(self.key_format).fill(Secrets({**self._texts, **credentials}))
         try:
-            return self._tried(TokenPair(key))
+            return self._tried(TokenPair(key), seconds)
         except ValueError as error:
             reason = shown(str(error), [*credentials.values(), *self.own_secrets]).replace("access token", "key")
             return Outcome(Verdict.REJECTED, f"nothing was sent: {reason}")
@@ -80,16 +87,18 @@ class StaticKeyBackend(Backend):
     @without_variables
     def refresh(self, pair: TokenPair) -> Outcome:
         """Return the option's key, or the stored one, after ``test_path`` has been asked for if there is one."""
-        return self._tried(pair) if self.login_asks else self.login({})
+        if not self.login_asks:
+            return self.login({})
+        return self._with_secrets(lambda backend, seconds: backend._tried(pair, seconds), self.deadline)
 
-    def _tried(self, pair: TokenPair) -> Outcome:
+    def _tried(self, pair: TokenPair, seconds: float) -> Outcome:
         if not pair.access:
             return Outcome(Verdict.REJECTED, "the key is empty")
         if not self.test_path:
             return Outcome(Verdict.OK, pair=pair)
         request, secrets = partial(_test, pair=pair), Secrets(access=pair.access)
         read = partial(_judged, pair=pair)
-        return self._ask(Exchange(request, secrets, read), self.deadline)
+        return self._ask_once(Exchange(request, secrets, read), seconds)
 
     def _judged(self, pair: TokenPair, response: Response) -> Outcome:
         if self.recorder:

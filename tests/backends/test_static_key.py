@@ -73,7 +73,7 @@ def test_call_without_login(server: Upstream, settings: Any, options: dict[str, 
     assert "k1" not in repr(vars(row))
 
 
-@pytest.mark.parametrize("kept", ["file", "call", "option"])
+@pytest.mark.parametrize("kept", ["file", "call", "option", "option in a file"])
 def test_where_the_key_is_kept(server: Upstream, settings: Any, tmp_path: Path, kept: str) -> None:
     """The key may be in a file, be returned by a function, or be an option."""
     (tmp_path / "key").write_text("k1\n")
@@ -81,9 +81,25 @@ def test_where_the_key_is_kept(server: Upstream, settings: Any, tmp_path: Path, 
         "file": {"LOGIN": {"api_key": f"file:{tmp_path / 'key'}"}},
         "call": {"LOGIN": {"api_key": lambda: "k1"}},
         "option": {"LOGIN": {}, "OPTIONS": {"api_key": "k1"}},
+        "option in a file": {
+            "LOGIN": {},
+            "OPTIONS": {"client_secret": f"file:{tmp_path / 'key'}", "key_format": "{client_secret}"},
+        },
     }[kept]
     client = configure(settings, **written)
     assert client.get("orders/").json() == [7]
+
+
+def test_secret_of_options_that_is_replaced(server: Upstream, settings: Any, tmp_path: Path) -> None:
+    """A key that is made of a secret in a file is that of the file at the next 401, and is tested with it."""
+    (tmp_path / "key").write_text("k1")
+    options = {"client_secret": f"file:{tmp_path / 'key'}", "key_format": "{client_secret}", "test_path": "me"}
+    client = configure(settings, LOGIN={}, OPTIONS=options)
+    assert client.get("orders/").json() == [7]
+    server.access = {"k2"}
+    (tmp_path / "key").write_text("k2")
+    assert client.get("orders/").json() == [7]
+    assert [seen.token for seen in server.seen] == ["k1", "k1", "k1", "k2", "k2"]
 
 
 def test_basic(server: Upstream, settings: Any) -> None:
@@ -234,6 +250,9 @@ def test_values_that_are_wrong(server: Upstream, settings: Any) -> None:
     assert list(backend.check()) == []
     for wrong in ("fixed", "{base46:{api_key}}"):
         assert "key_format" in next(iter(StaticKeyBackend("up", server.url, key_format=wrong).check()))
+    options = {"key_format": "{client_secret}", "client_secret": ["k1", "k2"]}
+    (problem,) = StaticKeyBackend("up", server.url, **options).check()
+    assert "client_secret must be a single secret" in problem
 
 
 def test_status(server: Upstream, settings: Any, capsys: pytest.CaptureFixture[str]) -> None:

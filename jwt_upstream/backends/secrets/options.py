@@ -88,6 +88,11 @@ class SecretOptions:
         return [option.name for option in self._elsewhere]
 
     @property
+    def all_names(self) -> list[str]:
+        """The names of all of them."""
+        return [option.name for option in self._all]
+
+    @property
     def known(self) -> list[str]:
         """The values that have been read, and the plain ones."""
         return [value for option in self._all for value in option.known]

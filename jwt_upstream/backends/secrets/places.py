@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from jwt_upstream.exceptions import UpstreamMisconfigured
 #: What a text that says where a secret is kept begins with.
 PREFIXES = ("file:", "call:")
 _MAX_BYTES = 64 * 1024
+#: What can hardly be anything else, unlike a scope such as "call:read".
+_PLACE = re.compile(r"file:/\S+|call:[a-z_]\w*(\.\w+)+", re.IGNORECASE)
 
 
 def fetch(written: Any) -> str:
@@ -23,6 +26,15 @@ def fetch(written: Any) -> str:
             return _content(place)
         written = _imported(place)
     return _result(written)
+
+
+def has_place(written: Any) -> bool:
+    """Tell whether an option that is sent as it is written has a text, at any depth, that is the place of a secret."""
+    if isinstance(written, Mapping):
+        return any(map(has_place, written.values()))
+    if isinstance(written, list | tuple):
+        return any(map(has_place, written))
+    return isinstance(written, str) and bool(_PLACE.fullmatch(written))
 
 
 def check(written: Any) -> str:

@@ -220,11 +220,28 @@ def test_check(written: Any, problem: str) -> None:
 
 
 def test_headers_of_calls() -> None:
-    """Calls don't read secrets, so their headers can't have one that is kept elsewhere."""
+    """Calls don't read secrets, so their headers can't have one that is kept elsewhere, nor can a page's address."""
     options: dict[str, Any] = {"api_headers": {"X-Key": "{client_secret}"}, "client_secret": "plain"}
     assert list(Backend("up", URL, **options).check()) == []
-    (problem,) = Backend("up", URL, **{**options, "client_secret": vault}).check()
-    assert "calls can't contain a client_secret that is kept elsewhere" in problem
+    for where in ("api_headers", "authorize_params"):
+        (problem,) = Backend("up", URL, client_secret=vault, **{where: {"X-Key": "{client_secret}"}}).check()
+        assert "calls and authorize_params can't contain a client_secret that is kept elsewhere" in problem
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"api_key": "file:/run/secrets/crm"},
+        {"api_key": "call:shop.vault.crm"},
+        {"headers": {"X-Key": "file:/run/secrets/crm"}},
+        {"login_steps": [{"path": "first", "fields": {"keys": ["call:shop.vault.crm"]}}]},
+    ],
+)
+def test_options_that_are_sent_as_they_are_written(options: dict[str, Any]) -> None:
+    """Where a secret is kept is sent in its place by no option: what none is read from is a mistake."""
+    (problem,) = Backend("up", URL, **options).check()
+    assert f"option {next(iter(options))!r} says where a secret is kept, but only client_secret" in problem
+    assert list(Backend("up", URL, login_fields={"scope": "call:read file:write"}).check()) == []
 
 
 def test_unreadable_secrets(tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_unfit_key(server: Upstream, tmp_path: Path, how: str, written: str, sai
         ({"grant_type": JWT_BEARER, "client_authentication": "basic"}, "client_authentication 'basic' needs a client"),
         (
             {"api_headers": {"X": "{signing_key}"}, "signing_key": "call:a.b"},
-            "headers and queries of calls can't contain a signing_key",
+            "calls and authorize_params can't contain a signing_key",
         ),
     ],
 )
