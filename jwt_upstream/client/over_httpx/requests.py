@@ -10,6 +10,7 @@ from requests import PreparedRequest
 from requests.exceptions import InvalidHeader, InvalidURL
 
 from jwt_upstream.backends import Backend
+from jwt_upstream.backends.core import without_query
 from jwt_upstream.client.caller_headers import check_token, colliding, drop_token
 from jwt_upstream.exceptions import ForeignOrigin
 from jwt_upstream.refresh import Token
@@ -50,15 +51,26 @@ def has_left(request: Any) -> bool:
 
 
 def note_redirect(request: Any, response: Any, backend: Backend, base_url: str) -> None:
-    """Note on a request whether its answer leads away, after which no hop gets the token any more."""
+    """Note on a request whether its answer leads away, after which no hop gets the token any more.
+
+    A token in the query, which a redirect may repeat, is taken out of where it leads.
+    """
     if not 300 <= response.status_code < 400 or not response.has_redirect_location or has_left(request):
         return
     try:
+        if backend.api_query:
+            _conceal_location(request, response, backend)
         leads_away = not is_ours(request.url.join(response.headers["Location"]), backend, base_url)
     except Exception:  # whatever a library raises for an address that it can't read; it will say so if it goes there
         leads_away = True
     if leads_away:
         request.extensions[_LEFT] = request
+
+
+def _conceal_location(request: Any, response: Any, backend: Backend) -> None:
+    url = module_of(request).URL(response.headers["Location"])
+    shown = without_query(f"?{url.query.decode()}", backend.api_query).removeprefix("?")
+    response.headers["Location"] = str(url.copy_with(query=shown.encode() or None))
 
 
 def is_ours(url: Any, backend: Backend, base_url: str) -> bool:

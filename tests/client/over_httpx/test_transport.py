@@ -202,6 +202,24 @@ def test_query(client: UpstreamClient, upstream: Upstream, settings: Any, module
             calling.get("orders/?key=mine")
 
 
+@MODULES
+def test_query_that_a_redirect_repeats(client: UpstreamClient, upstream: Upstream, settings: Any, module: Any) -> None:
+    """A redirect that repeats the query takes the token to no other origin; inside, the query has it once."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {"api_headers": {}, "api_query": {"key": "{access}"}}
+    repeated = "page=2&key=access-1"
+    upstream.answers["/orders/"] = lambda seen: Answer(200, {"path": seen.path})
+    upstream.answers["/old"] = lambda _: Answer(301, b"", {"Location": f"/orders/?{repeated}"})
+    with Upstream() as other, client_of(module, upstream, follow_redirects=True) as calling:
+        upstream.answers["/away"] = lambda _: Answer(307, b"", {"Location": f"{other.url}there?{repeated}#part"})
+        response = calling.get("old?page=2")
+        assert response.json() == {"path": f"/orders/?{repeated}"}
+        assert str(response.url) == f"{upstream.url}orders/?page=2"
+        assert str(calling.get("away?page=2").url) == f"{other.url}there?page=2#part"
+        assert [seen.path for seen in other.seen] == ["/there?page=2"]
+        shown = calling.get("old?page=2", follow_redirects=False).next_request
+        assert str(shown.url) == f"{upstream.url}orders/?page=2"
+
+
 def addressed(settings: Any, upstream: Upstream, address: str) -> None:
     """Have the API at an address that came with the token."""
     settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {"base_url_paths": ["address"], "base_url_hosts": ["*.example.com"]}
