@@ -104,6 +104,11 @@ def _relative_endpoint(binding: Mapping[str, str]) -> str:
     return binding.get(_ENDPOINT, "").removeprefix(base)
 
 
+def in_order(scopes: str) -> str:
+    """Return scopes as they are compared, whose order says nothing."""
+    return " ".join(sorted(scopes.split()))
+
+
 def shown(binding: Mapping[str, str]) -> str:
     """Return what tokens are bound to, as people read it."""
     bound = {name: value for name, value in binding.items() if value and name != BASE_PATH}

@@ -8,18 +8,18 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-from urllib.parse import quote, quote_plus, urljoin, urlsplit
+from urllib.parse import quote, quote_plus, urljoin
 
 from django.utils.functional import cached_property
 from requests import Request
 
-from jwt_upstream.binding import PARAMETER
+from jwt_upstream.binding import PARAMETER, in_order
 from jwt_upstream.names import did_you_mean
 from jwt_upstream.tokens import Secrets, TokenPair
 
 from .options import Configurable
 from .templates import all_filled, filled, filled_within, placeholders, same_values, unfillable, unknown_functions
-from .urls import address, is_at, is_web_address, origin
+from .urls import bound_addresses, is_at, is_web_address, origin
 
 _WEB_ADDRESS = re.compile("https?://", re.IGNORECASE)
 #: The header values that http.client and requests accept.
@@ -370,15 +370,11 @@ class Requests(Configurable):
         # A secret in the path, such as an API key, may be replaced, and must not be stored in plain text.
         texts = Secrets({**self._texts, **{name: name for name in _SECRET_TEXTS}})
         endpoint = filled_within(self.refresh_path or self.login_path, texts, partial(quote, safe=""))
-        place = address(urljoin(self.base_url, "/"))
         return {
-            "origin": place,
-            "origins": " ".join(sorted({*map(address, getattr(self, "origins", ()))} - {place})),
-            "base_path": urlsplit(address(self.base_url)).path,
-            "token_endpoint": address(urljoin(self.base_url, endpoint)),
+            **bound_addresses(self.base_url, endpoint, getattr(self, "origins", ())),
             "client": self.client_id,
-            "scope": _in_order(getattr(self, "scope", "")),
-            **{name: _in_order(getattr(self, name).replace(",", " ")) for name in self._scope_options},
+            "scope": in_order(getattr(self, "scope", "")),
+            **{name: in_order(getattr(self, name).replace(",", " ")) for name in self._scope_options},
             **{f"{PARAMETER}{name}": value for name, value in self.own_parameters.items()},
         }
 
@@ -391,10 +387,6 @@ def _revoked_tokens(pair: TokenPair) -> Secrets:
 def basic(credentials: str) -> str:
     """Return the header of HTTP Basic for "name:password", in UTF-8 (RFC 7617, section 2.1)."""
     return f"Basic {b64encode(credentials.encode()).decode()}"
-
-
-def _in_order(scopes: str) -> str:
-    return " ".join(sorted(scopes.split()))
 
 
 def _is_beside(path: str) -> bool:

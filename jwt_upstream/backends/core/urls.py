@@ -83,6 +83,17 @@ def address(url: str) -> str:
     return f"{Url(scheme=place.scheme, host=place.host, port=port)}{path}"
 
 
+def bound_addresses(base_url: str, endpoint: str, origins: Iterable[str]) -> dict[str, str]:
+    """Return the part of a binding that says where tokens are sent, to be used or refreshed."""
+    place = address(urljoin(base_url, "/"))
+    return {
+        "origin": place,
+        "origins": " ".join(sorted({*map(address, origins)} - {place})),
+        "base_path": urlsplit(address(base_url)).path,
+        "token_endpoint": address(urljoin(base_url, endpoint)),
+    }
+
+
 def is_below(url: str, base_url: str) -> bool:
     """Tell whether a URL's path stays below that of another one, however a server may read it.
 
