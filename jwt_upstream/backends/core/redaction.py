@@ -71,8 +71,10 @@ def _without(text: str, secrets: Iterable[str]) -> str:
     for level in _levels(text):
         for start, end in _credentials(level.content):
             _mark(is_secret, level, start, end)
-        content = _folded(level.content)
+        exact = _with_spaces(level.content)
+        folded = exact.lower()
         for length, pieces in searched.items():
+            content = folded if length >= _SHORTEST_PIECE else exact
             for at in range(len(content) - length + 1):
                 if content[at : at + length] in pieces:
                     _mark(is_secret, level, at, at + length)
@@ -119,11 +121,11 @@ def _misread(secret: str) -> Iterator[bytes]:
     for form in ("NFC", "NFD"):
         text = unicodedata.normalize(form, secret)
         content = text.encode()
-        yield from (text.upper().encode(), text.lower().encode(), content.decode("ascii", "replace").encode())
-        yield from (content.decode("latin-1").encode(), "".join(map(_WINDOWS.__getitem__, content)).encode())
-        yield text.encode("latin-1", "replace").decode(errors="replace").encode()
-        if len(bare := text.encode("ascii", "ignore")) >= _SHORTEST_PIECE:  # else it may be a word, or nothing
-            yield bare
+        narrow = text.encode("latin-1", "replace").decode(errors="replace")
+        windows = "".join(map(_WINDOWS.__getitem__, content))
+        yield from map(str.encode, (narrow, windows, content.decode("latin-1"), content.decode("ascii", "replace")))
+        other = (text.upper().encode(), text.lower().encode(), text.encode("ascii", "ignore"))
+        yield from (each for each in other if len(each) >= _SHORTEST_PIECE)  # shorter ones may be words, or nothing
 
 
 def _in_digits(secret: bytes) -> Iterator[bytes]:
@@ -138,9 +140,15 @@ def _in_digits(secret: bytes) -> Iterator[bytes]:
             yield own.replace(b"+", b"-").replace(b"/", b"_")
 
 
-def _folded(content: bytes) -> bytes:
-    # In a form a plus sign is a space, and nobody knows what is a form, nor who has changed the case.
-    return content.replace(b"+", b" ").lower()
+def _with_spaces(content: bytes) -> bytes:
+    # In a form a plus sign is a space, and nobody knows what is a form.
+    return content.replace(b"+", b" ")
+
+
+def _folded(form: bytes) -> bytes:
+    """Return what is searched for, whatever its case; a short one in another case is more likely a word."""
+    form = _with_spaces(form)
+    return form.lower() if len(form) >= _SHORTEST_PIECE else form
 
 
 def _pieces(forms: Iterable[bytes]) -> dict[int, set[bytes]]:

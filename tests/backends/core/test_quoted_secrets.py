@@ -87,8 +87,8 @@ def test_cut_in_the_middle(cut: slice) -> None:
 
 
 def test_short_secret() -> None:
-    """A short secret is masked where it stands as a whole; a secret that isn't set masks nothing."""
-    assert masked("your pin pi in", ["pin", ""]) == "your […] pi in"
+    """A short secret is masked where it stands as a whole, in its case; a secret that isn't set masks nothing."""
+    assert masked("Pin: your pin pi in", ["pin", ""]) == "Pin: your […] pi in"
 
 
 @pytest.mark.parametrize("secret", ["p", "pin", "hunter", "s3cré!"])
