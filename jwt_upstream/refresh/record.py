@@ -35,8 +35,13 @@ def record_if_possible(write: Callable[[], T | None]) -> T | None:
     except Error as error:
         if not is_away(error):
             raise
-        logger.warning("not recorded: %s", type(error).__name__)
+        log_unrecorded(error)
         return None
+
+
+def log_unrecorded(error: Exception) -> None:
+    """Log that what was observed is not stored, since the database can't be used."""
+    logger.warning("not recorded: %s", type(error).__name__)
 
 
 def write_or_raise(write: Callable[[], T], what: str) -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NoReturn, TypeVar
@@ -314,7 +315,7 @@ def lock(credential: Credential, used: TokenPair, reason: str, response: Respons
     """Record that an answer to a call said the account is locked; return the error to raise.
 
     Returns None if the row holds another access token by now, of which the answer says nothing. Raises CredentialError
-    if the credential needs a human for another reason by now.
+    if the credential needs a human for another reason by now, and RefreshUnavailable while the database is away.
     """
     row = reread(credential)
     if usable(row).access != used.access:
@@ -324,14 +325,20 @@ def lock(credential: Credential, used: TokenPair, reason: str, response: Respons
     return by_state(_after(event, row, State.LOCKED, reason), response)
 
 
+def locked(credential: Credential, reason: str, response: Response) -> CredentialError:
+    """Return the error of an account of which an answer said that it is locked, where that can't be recorded."""
+    return by_state(_after(None, copy(credential), State.LOCKED, reason), response)
+
+
 def suppress_refresh(credential: Credential, used: TokenPair, seconds: float) -> None:
     """Note that a fresh token got a 401 as well, so that for a while no 401 has it replaced.
 
     Not if it is no longer fresh: a process that was frozen, for one, may come with a token that has expired meanwhile.
+    Raises RefreshUnavailable while the database is away, and CredentialError if there is no such token any more.
     """
     row = reread(credential)
     is_fresh = row.obtained_at is not None and row.now() - row.obtained_at < timedelta(seconds=seconds)
-    if is_fresh and row.state == State.ACTIVE and row.pair.access == used.access:
+    if is_fresh and row.state == State.ACTIVE and usable(row).access == used.access:
         record_if_possible(partial(transitions.suppress_refresh, row, seconds, queries.database()))
 
 

@@ -12,13 +12,14 @@ from requests import Response
 from jwt_upstream.accounts import AccountValues, read_values_by
 from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.binding import changes
-from jwt_upstream.exceptions import AccountMisconfigured, CredentialError, NotLoggedIn
+from jwt_upstream.exceptions import AccountMisconfigured, CredentialError, NotLoggedIn, RefreshUnavailable
 from jwt_upstream.models import Credential
 from jwt_upstream.store import connections, outbox, queries
 from jwt_upstream.tokens import TokenPair
 
 from . import leader, protocol, states
 from .call import may_replace
+from .record import log_unrecorded
 from .token_cache import Token, Validity, register, token_cache
 
 
@@ -95,15 +96,30 @@ class TokenSource:
         return fresh
 
     def lock(self, used: Token, response: Response) -> CredentialError | None:
-        """Record that an answer said the account is locked; return the error to raise, None if it is out of date."""
+        """Record that an answer said the account is locked; return the error to raise, None if it is out of date.
+
+        It is the same error while the database is away; the next call that gets such an answer records it.
+        """
         self._invalidate(used)
         reason = used.backend.reason(response, [used.pair.access, *used.backend.own_secrets])
-        return self._run(partial(states.lock, used.row, used.pair, reason, response))
+        try:
+            return self._run(partial(states.lock, used.row, used.pair, reason, response))
+        except RefreshUnavailable as error:
+            log_unrecorded(error)
+            return states.locked(used.row, reason, response)
 
     def suppress(self, fresh: Token) -> None:
-        """Note that a fresh token did not help, so that for ``min_refresh_interval`` no 401 has it replaced."""
+        """Note that a fresh token did not help, so that for ``min_refresh_interval`` no 401 has it replaced.
+
+        Raises nothing if it can't be noted, nor if the token is gone meanwhile: the caller has an answer.
+        """
         interval = fresh.backend.min_refresh_interval
-        self._run(partial(states.suppress_refresh, fresh.row, fresh.pair, interval))
+        try:
+            self._run(partial(states.suppress_refresh, fresh.row, fresh.pair, interval))
+        except RefreshUnavailable as error:
+            log_unrecorded(error)
+        except CredentialError:
+            self._invalidate(fresh)  # the next call finds out by itself
 
     def row(self, backend: Backend) -> Credential:
         """Return the account's row; the default account's is created if it logs in by itself."""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from threading import Event
+from typing import Any, TypeVar
+
 import pytest
+from cryptography.fernet import Fernet
+from django.db import OperationalError
 
 from jwt_upstream.backends import get_backend
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import AccountLocked, NotLoggedIn
 from jwt_upstream.models import Credential
 from jwt_upstream.refresh import TokenSource
+from jwt_upstream.refresh.record import database_away
 from jwt_upstream.testing import answer
 from tests.support.rows import kinds_since_login
 from tests.support.upstream import Upstream
+
+T = TypeVar("T")
 
 LOCKED = answer(401, {}, {"message": "Account is disabled."})
 
@@ -61,6 +70,43 @@ def test_lock_that_is_out_of_date(client: UpstreamClient, upstream: Upstream) ->
     source.renew(used)
     assert source.lock(used, LOCKED) is None
     assert kinds_since_login() == ["refreshed"]
+
+
+@pytest.mark.parametrize("what", ["the row is gone", "the database is away", "no key decrypts it"])
+def test_fresh_token_of_which_nothing_can_be_noted(client: UpstreamClient, settings: Any, what: str) -> None:
+    """Whoever has an answer gets it, whatever has become of the row or of the database meanwhile."""
+    source = TokenSource("default", with_database(is_away := Event()))
+    fresh = source.renew(source.current(get_backend("up")))
+    if what == "the row is gone":
+        Credential.objects.all().delete()
+    elif what == "the database is away":
+        is_away.set()
+    else:
+        settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    source.suppress(fresh)
+
+
+def test_locked_account_while_the_database_is_away(client: UpstreamClient, caplog: pytest.LogCaptureFixture) -> None:
+    """What an answer says of the account is told to the caller, if it can't be recorded as well."""
+    source = TokenSource("default", with_database(is_away := Event()))
+    used = source.current(get_backend("up"))
+    is_away.set()
+    error = source.lock(used, LOCKED)
+    assert isinstance(error, AccountLocked)
+    assert "Account is disabled." in error.reason
+    assert "not recorded: RefreshUnavailable" in caplog.text
+    assert used.row.state == "active"
+
+
+def with_database(is_away: Event) -> Callable[[Callable[[], T]], T]:
+    """Return what does a caller's work with the database, until that is away."""
+
+    def run(work: Callable[[], T]) -> T:
+        if is_away.is_set():
+            raise database_away("up/default", OperationalError())
+        return work()
+
+    return run
 
 
 def test_account_that_never_logged_in(client: UpstreamClient) -> None:
