@@ -12,7 +12,7 @@ from typing import Any
 
 from requests import Request, Response
 
-from jwt_upstream.tokens import Secrets
+from jwt_upstream.tokens import Secrets, TokenPair
 
 from .core import Outcome, Requests, Verdict, all_filled, filled, is_success, is_web_address, lookup
 
@@ -68,6 +68,14 @@ class DevicePending(Outcome):
 
 class DeviceRequests(Requests):
     """The requests of a device login, as the options that begin with ``device_`` say."""
+
+    @property
+    def has_device_login(self) -> bool:
+        """Tell whether a person can log in by a code, and keeps the session.
+
+        Where a refresh needs nothing but settings, its tokens, the app's own, would take the place of the person's.
+        """
+        return bool(self.device_path) and not self.can_refresh(TokenPair(""))
 
     def device_body(self) -> dict[str, Any]:
         """Return the fields of a request for codes (section 3.1)."""
@@ -136,9 +144,6 @@ def polled(response: Response, outcome: Outcome) -> Outcome:
         )
     if error in _ENDS:
         return replace(outcome, verdict=Verdict.REJECTED, reason=f"{_ENDS[error]} ({outcome.reason})", asked="")
-    if error == "invalid_grant" and outcome.verdict is Verdict.CONFIG:
-        # It is the code that is refused, also where other logins need nothing but settings.
-        return replace(outcome, verdict=Verdict.REJECTED, asked="")
     return outcome
 
 

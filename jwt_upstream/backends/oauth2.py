@@ -51,8 +51,8 @@ class OAuth2Backend(Backend):
     token, with which the server ends the access token as well, or the access token if there is no other. The RFC names
     no path; many servers have ``./revoke``, beside the token endpoint.
 
-    With ``device_path``, the device authorization endpoint of RFC 8628, a person can log in whatever ``grant_type`` is
-    (:doc:`/howto/device_login`).
+    With ``device_path``, the device authorization endpoint of RFC 8628, a person can log in
+    (:doc:`/howto/device_login`), unless the grant is one that a refresh repeats.
     """
 
     login_path = "token"

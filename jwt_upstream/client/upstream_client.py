@@ -136,7 +136,8 @@ class UpstreamClient(OriginSession):
     def begin_device_login(self, *, by: str = "client") -> DeviceLogin:
         """Begin a login that a person confirms in a browser anywhere (RFC 8628); show its code, then ``wait()``.
 
-        Raises UpstreamMisconfigured without ``device_path`` in OPTIONS, and otherwise as ``login`` does.
+        Raises UpstreamMisconfigured without ``device_path`` in OPTIONS, or with a grant that needs no person, and
+        otherwise as ``login`` does.
         """
         _refuse_in_event_loop()
         return login.begin_device_login(self.alias, self.account, by=by)

@@ -115,7 +115,8 @@ def begin_device_login(
     """Request the codes of a device login; nothing is stored yet.
 
     ``now`` counts the seconds until the code expires. Raises UpstreamMisconfigured if the backend has no
-    ``device_path`` or the upstream refuses the client, and RefreshUnavailable; ValueError as ``login`` does.
+    ``device_path``, if a refresh would repeat the app's own grant, or if the upstream refuses the client, and
+    RefreshUnavailable; ValueError as ``login`` does.
     """
     check_name("account", account)
     backend = backend or get_backend(upstream, account)
@@ -123,6 +124,11 @@ def begin_device_login(
         raise UpstreamMisconfigured(
             f"{upstream}: there is no device login without device_path in OPTIONS, the path of the server's device "
             f"authorization endpoint (RFC 8628); {command('upstream_probe', upstream)} --discover URL looks for it"
+        )
+    if not backend.has_device_login:
+        raise UpstreamMisconfigured(
+            f"{upstream}: there is no device login with a grant that needs no person, which a refresh repeats: its "
+            "tokens would take the place of the person's; set grant_type in OPTIONS to 'authorization_code'"
         )
     login_clock(upstream, account)  # whatever is wrong with the database, before a person is sent to a browser
     outcome = backend.begin_device_login()

@@ -10,6 +10,7 @@ import pytest
 from django.db import OperationalError, connection
 from rich.pretty import pretty_repr
 
+from jwt_upstream.backends.oauth2 import JWT_BEARER
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import (
     AccountLocked,
@@ -237,6 +238,15 @@ def test_backend_without_a_device_login(upstream: Upstream, transactional_db: No
     with pytest.raises(UpstreamMisconfigured, match="up: there is no device login without device_path in OPTIONS"):
         UpstreamClient("up").begin_device_login()
     assert upstream.seen == []
+
+
+@pytest.mark.parametrize("grant", ["client_credentials", JWT_BEARER])
+def test_grant_of_the_app_itself(server: Upstream, settings: Any, grant: str) -> None:
+    """Where a refresh would bring tokens of the app's own in place of the person's, nobody is sent to a browser."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {"grant_type": grant, "assertion_file": "/run/secrets/token"}
+    with pytest.raises(UpstreamMisconfigured, match="up: there is no device login with a grant that needs no person"):
+        UpstreamClient("up").begin_device_login()
+    assert server.seen == []
 
 
 def test_account_that_can_not_be_one(server: Upstream) -> None:

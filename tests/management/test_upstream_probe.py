@@ -162,7 +162,7 @@ def test_preview_of_every_backend(kind: type[Backend]) -> None:
     shown = previews(backend)
     assert {preview.problem for preview in shown.values()} == {""}
     assert ("logout" in shown) == bool(backend.revoke_path)
-    assert ("device" in shown) == bool(backend.device_path)
+    assert ("device" in shown) == backend.has_device_login
     assert ("browser" in shown) == backend.has_browser_login
     # What is inside a JWT can't be seen.
     hides = "Basic […]" in str(shown) or "{assertion}" in str(shown) or not backend.has_token_endpoint

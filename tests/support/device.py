@@ -27,7 +27,7 @@ SETTINGS: dict[str, Any] = {
         "client_secret": "s3cret",
         "scope": "read offline",
         "device_path": "device",
-        "grant_type": "client_credentials",
+        "grant_type": "authorization_code",
     },
 }
 

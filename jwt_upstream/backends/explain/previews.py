@@ -80,7 +80,7 @@ def _call(backend: Backend, pair: TokenPair) -> Request:
 
 
 def _device(backend: Backend) -> Request | None:
-    return backend.device_request() if backend.device_path else None
+    return backend.device_request() if backend.has_device_login else None
 
 
 def _browser(backend: Backend) -> Request | None:

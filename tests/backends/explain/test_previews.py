@@ -33,7 +33,9 @@ def test_options_that_are_secret() -> None:
 
 def test_device_login() -> None:
     """Where there is a device login, the request for its codes is shown without the client's secret."""
-    device = previews(OAuth2Backend("up", URL, client_id="us", client_secret="s3cret", device_path="device"))["device"]
+    options: dict[str, Any] = {"client_id": "us", "client_secret": "s3cret", "device_path": "device"}
+    assert "device" not in previews(OAuth2Backend("up", URL, **options, grant_type="client_credentials"))
+    device = previews(OAuth2Backend("up", URL, **options))["device"]
     assert (device.method, device.url, device.body) == ("POST", f"{URL}device", "client_id=us")
     assert ("Authorization", "Basic […]") in device.headers
 
