@@ -14,6 +14,8 @@ from django.utils.translation import gettext as _
 from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.models import Credential
 from jwt_upstream.refresh import in_words
+from jwt_upstream.store import queries
+from jwt_upstream.store.connections import Tenant
 
 #: After how many seconds the page answers, and how many credentials are in work at a time.
 SECONDS = 5.0
@@ -73,8 +75,9 @@ def do_each(work: Work, credentials: Sequence[Credential]) -> Summary:
         _note(_outcome(work, credentials[0]), summary)
         return summary
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="jwt_upstream admin")
-    language = get_language()  # which each thread has its own of
-    futures = [pool.submit(_in_thread, work, credential, language) for credential in credentials]
+    # Each thread has a language and connections of its own, which would begin with the public schema.
+    language, tenant = get_language(), Tenant.of(connections[queries.database()])
+    futures = [pool.submit(_in_thread, work, credential, language, tenant) for credential in credentials]
     wait(futures, SECONDS)
     pool.shutdown(wait=False, cancel_futures=True)
     return _summary(futures)
@@ -90,8 +93,10 @@ def _outcome(work: Work, credential: Credential) -> _Outcome:
         return False, in_words(error)
 
 
-def _in_thread(work: Work, credential: Credential, language: str | None) -> _Outcome:
+def _in_thread(work: Work, credential: Credential, language: str | None, tenant: Tenant | None) -> _Outcome:
     try:
+        if tenant:
+            tenant.apply_to(connections[queries.database()])
         with override(language):
             return _outcome(work, credential)
     except Exception as error:  # nobody sees what a thread raises; what it says may be anything

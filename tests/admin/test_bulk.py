@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from jwt_upstream.admin import bulk
 from jwt_upstream.exceptions import RefreshUnavailable
@@ -66,3 +68,12 @@ def test_bug_in_a_thread() -> None:
 
     summary = bulk.do_each(work, ROWS[:2])
     assert summary.failed == ["crm/tenant-0: KeyError", "crm/tenant-1: KeyError"]
+
+
+def test_threads_follow_the_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where each tenant has a schema, it is done in that of whoever asks for it, however many are selected."""
+    looks: list[Any] = []
+    monkeypatch.setattr(type(connection._connections["default"]), "set_schema", looks.append, raising=False)  # type: ignore[attr-defined]
+    monkeypatch.setattr(connection, "schema_name", "acme", raising=False)
+    assert bulk.do_each(str, ROWS[:2]).is_complete
+    assert len(looks) == 2

@@ -75,7 +75,7 @@ def database() -> Iterator[dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="django-tenants needs PostgreSQL")
 def test_schema_for_each_tenant(upstream: Upstream, transactional_db: None, database: dict[str, Any]) -> None:
-    """Two tenants with an account of the same name keep their tokens apart, adopted, cached, refreshed and stored."""
+    """Two tenants with accounts of the same names keep them apart, from adopting to logging several out at once."""
     pytest.importorskip("django_tenants")
     tenants = Tenants(upstream)
     environment = {**os.environ, "TENANTS_DATABASE": json.dumps(database)}
@@ -100,5 +100,8 @@ def test_schema_for_each_tenant(upstream: Upstream, transactional_db: None, data
         "together": ["new-access-of-acme", "new-access-of-globex"] * 4,
         "stored acme": "new-refresh-of-acme",
         "stored globex": "new-refresh-of-globex",
+        "logged out of acme": 2,
+        "left at acme": 0,
+        "left at globex": 2,
     }
     assert sorted(tenants.spent) == ["refresh-of-acme", "refresh-of-globex"]

@@ -22,14 +22,15 @@ def configure(url: str, database: dict[str, Any]) -> None:
     """Set Django up with a schema for each tenant, jwt_upstream among the tenants' apps."""
     upstream = {"BASE_URL": url, "OPTIONS": {"refresh_fields": {"refresh": "{refresh}"}}}
     app = "tests.support.tenants.apps.TenantsConfig"
+    shared = ["django_tenants", app, "django.contrib.contenttypes", "django.contrib.auth", "django.contrib.admin"]
     settings.configure(
         SECRET_KEY="tests only",
         USE_TZ=True,
         DATABASES={"default": {**database, "ENGINE": "django_tenants.postgresql_backend"}},
         DATABASE_ROUTERS=["django_tenants.routers.TenantSyncRouter"],
-        SHARED_APPS=["django_tenants", app, "django.contrib.contenttypes"],
+        SHARED_APPS=shared,
         TENANT_APPS=["jwt_upstream"],
-        INSTALLED_APPS=["django_tenants", app, "django.contrib.contenttypes", "jwt_upstream"],
+        INSTALLED_APPS=[*shared, "jwt_upstream"],
         TENANT_MODEL="tenants.Customer",
         TENANT_DOMAIN_MODEL="tenants.Domain",
         # The page's task calls the latter.
@@ -55,11 +56,13 @@ def in_tenant(name: str, work: Callable[[], Any]) -> Any:
 
 
 def main() -> None:
-    """Print, by tenant, which token its calls carry before and after a refresh, and who holds what in the end."""
+    """Print, by tenant, which token its calls carry before and after a refresh, and what the admin logs out."""
     configure(sys.argv[1], json.loads(os.environ["TENANTS_DATABASE"]))
     from django.core.management import call_command
 
+    from jwt_upstream.admin import bulk
     from jwt_upstream.client import UpstreamClient
+    from jwt_upstream.login import log_out
     from jwt_upstream.models import Credential
     from jwt_upstream.tokens import TokenPair
     from tests.support.tenants.models import Customer
@@ -87,6 +90,14 @@ def main() -> None:
     said["together"] = [call.result() for call in calls]
     for name in TENANTS:
         said[f"stored {name}"] = in_tenant(name, lambda: Credential.objects.get(upstream="up").pair.refresh)
+
+    def log_all_out() -> int:
+        rows = list(Credential.objects.all())
+        return len(bulk.do_each(lambda row: str(log_out(row.upstream, row.account)), rows).said)
+
+    said["logged out of acme"] = in_tenant(TENANTS[0], log_all_out)
+    for name in TENANTS:
+        said[f"left at {name}"] = in_tenant(name, Credential.objects.exclude(state="logged_out").count)
     print(json.dumps(said), flush=True)
 
 
