@@ -76,7 +76,9 @@ def _server_of(url: str) -> Server | None:
 
 
 def _answered(module: Any, server: Server, request: Any, body: bytes) -> Any:
-    url = str(request.url)
+    # With the query that only httpcore is told, of ``api_query``.
+    target = request.extensions.get("target", request.url.raw_path)
+    url = str(request.url.copy_with(raw_path=target))
     headers = dict(request.headers)
     call = server.made(request.method, url, headers, body)
     try:

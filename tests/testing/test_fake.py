@@ -381,6 +381,17 @@ def test_every_way_to_call_fails(crm: Any, caller: Callable[[str], int]) -> None
             caller(f"{API}orders/")
 
 
+def test_token_in_a_query_over_httpx(db: None, settings: Any, crm: Any) -> None:
+    """A token that is sent in the query is refused and replaced as well; the call's path is without it."""
+    options = {"api_headers": {}, "api_query": {"key": "{access}"}}
+    settings.JWT_UPSTREAM = {"crm": {**settings.JWT_UPSTREAM["crm"], "OPTIONS": options}}
+    crm.answer("GET", "orders/", status=202)
+    crm.expired()
+    with httpx2.Client(transport=UpstreamTransport("crm")) as client:
+        assert client.get(f"{API}orders/").status_code == 202
+    assert (crm.refreshes, [str(call) for call in crm.calls]) == (1, ["GET orders/", "GET orders/"])
+
+
 def test_other_errors_over_httpx(crm: Any) -> None:
     """An error of requests for which httpx has no name is one of its transport."""
     crm.answer("GET", "orders/", requests.exceptions.ContentDecodingError("no"))

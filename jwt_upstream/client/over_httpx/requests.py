@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
 from typing import Any, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -19,6 +20,8 @@ from .modules import module_of
 
 #: Which request was led away from the upstream by a redirect. httpx copies it to all requests that follow from it.
 _LEFT = "jwt_upstream_left"
+#: The extension by which httpcore asks for something else than a request's URL.
+_TARGET = "target"
 
 
 class _Outgoing:
@@ -92,7 +95,7 @@ def check_headers(request: Any, backend: Backend) -> None:
     headers = request.headers.raw
     if [value for name, value in headers if name.lower() == b"host"] != [request.url.netloc]:
         raise InvalidHeader("httpx sets Host itself; remove yours")
-    if "target" in request.extensions:  # by which httpcore asks for something else than the URL that is checked
+    if _TARGET in request.extensions:
         raise InvalidURL("httpx asks for the request's URL; remove the extension target")
     # By the names as they are: httpx decodes all headers for whoever asks for one, a fortieth of a call.
     if backend.api_query or colliding([name for name, _ in headers], backend):
@@ -126,6 +129,25 @@ def move(request: Any, token: Token) -> None:
         base_url = token.backend.address(token.pair)[0]
         request.url = module_of(request).URL(base_url + url.removeprefix(written))
         request.headers["Host"] = request.url.netloc.decode()
+
+
+def conceal(sent: Any, backend: Backend) -> None:
+    """Have a request show its URL without the query that is ours; httpcore, which writes it, is told the whole one.
+
+    What traces httpx's transports, such as OpenTelemetry, gets requests as they are sent by these.
+    """
+    url, module = str(sent.url), module_of(sent)
+    shown_url = without_query(url, backend.api_query)
+    if shown_url != url and _takes_target(module):
+        sent.extensions[_TARGET] = sent.url.raw_path
+        sent.url = module.URL(shown_url)
+
+
+@lru_cache
+def _takes_target(module: Any) -> bool:
+    # httpcore does since 1.0.4, and httpcore2 always has.
+    core = import_module(module.__name__.replace("httpx", "httpcore"))
+    return bool(core.Request("GET", "http://localhost/", extensions={_TARGET: b"/target"}).url.target == b"/target")
 
 
 def copied(request: Any) -> Any:

@@ -11,6 +11,7 @@ from jwt_upstream.tracebacks import without_variables
 from .exchange import Exchange
 from .modules import both, module_of
 from .pools import Wire, loop_pools, pools
+from .requests import conceal
 from .steps import awalked, walked
 
 if TYPE_CHECKING:
@@ -83,12 +84,18 @@ class UpstreamTransport(_Transport):
             self._wires[key] = Wire.of(module_of(sent), str(sent.url), backend)
         return self._wires[key]
 
+    def _concealed(self, sent: Any, backend: Backend) -> Wire:
+        wire = self._wire(sent, backend)
+        if backend.api_query and not wire.proxy:  # which httpcore would ask for the target, too, in place of the host
+            conceal(sent, backend)
+        return wire
+
     def _send(self, sent: Any, backend: Backend) -> Any:
-        transport = self._transport or pools().of(self._wire(sent, backend))
+        transport = self._transport or pools().of(self._concealed(sent, backend))
         return transport.handle_request(sent)
 
     async def _asend(self, sent: Any, backend: Backend) -> Any:
-        transport = self._transport or await loop_pools().of(self._wire(sent, backend))
+        transport = self._transport or await loop_pools().of(self._concealed(sent, backend))
         return await transport.handle_async_request(sent)
 
     def close(self) -> None:

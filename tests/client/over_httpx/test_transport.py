@@ -33,6 +33,7 @@ from jwt_upstream.measurements import call_finished
 from jwt_upstream.tokens import Secrets, TokenPair
 from tests.support import forks
 from tests.support.callers import CALLERS, Awaited, Caller, Waiting
+from tests.support.proxy import Proxy
 from tests.support.rows import unbind
 from tests.support.upstream import Answer, Upstream
 
@@ -190,16 +191,30 @@ def hashed(folder: Path, bundle: Path) -> Path:
 
 
 @MODULES
-def test_query(client: UpstreamClient, upstream: Upstream, settings: Any, module: Any) -> None:
-    """A token in the query is in no URL that the caller gets."""
+def test_query(
+    client: UpstreamClient, upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch, module: Any
+) -> None:
+    """A token in the query is in no URL that the caller gets, nor in one that a tracer of httpx's transports sees."""
+    traced: list[str] = []
+    send = module.HTTPTransport.handle_request
+
+    def tracing(transport: Any, request: Any) -> Any:
+        traced.append(str(request.url))
+        return send(transport, request)
+
+    monkeypatch.setattr(module.HTTPTransport, "handle_request", tracing)  # as OpenTelemetry does
     settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {"api_headers": {}, "api_query": {"key": "{access}"}}
     upstream.answers["/orders/"] = lambda seen: Answer(200, {"path": seen.path})
     with client_of(module, upstream) as calling:
         response = calling.get("orders/?page=2")
         assert response.json() == {"path": "/orders/?page=2&key=access-1"}
-        assert str(response.url) == f"{upstream.url}orders/?page=2"
+        assert [str(response.url), *traced] == [f"{upstream.url}orders/?page=2"] * 2
         with pytest.raises(ValueError, match="adds key to the query itself"):
             calling.get("orders/?key=mine")
+    with Proxy(plain=upstream.url) as proxy, client_of(module, upstream) as calling:
+        settings.JWT_UPSTREAM["up"]["OPTIONS"]["proxies"] = {"http": proxy.url}
+        calling.get("orders/")
+    assert proxy.seen[0] == f"{upstream.url}orders/?key=access-1"
 
 
 @MODULES
