@@ -125,7 +125,7 @@ def _undone(segment: str) -> str:
         before, segment = segment, as_normalized(unquote(_PERCENT_U.sub(_character, segment), errors="strict"))
         if segment == before:
             return segment
-    raise ValueError(f"escaped more than {_MOST_ESCAPES} times")
+    raise ValueError
 
 
 def _character(escape: re.Match[str]) -> str:
