@@ -115,8 +115,8 @@ def warn(upstream: str, account: str, expires_at: datetime, moment: datetime, us
 
 def due(names: Collection[str], using: str, ahead: float = 0.0) -> Iterator[Group]:
     """Return what is to be told now, or within so many seconds, by these notifiers; by one look at an index."""
-    now = queries.clock(using).now() + timedelta(seconds=ahead)
-    rows = _rows(using).filter(due_at__lte=now).order_by("notifier", "upstream", "kind")
+    is_due = _is_due(queries.clock(using).now(), ahead)
+    rows = _rows(using).filter(is_due).order_by("notifier", "upstream", "kind")
     found = rows.values_list("notifier", "upstream", "kind").distinct()
     return (Group(*columns) for columns in found if columns[0] in names)
 
@@ -137,12 +137,17 @@ def take(group: Group, seconds: float, using: str, ahead: float = 0.0) -> Batch 
         _put_off(rows, now)
     if group.kind == Kind.EXPIRING:
         _drop_outdated(rows)
-    is_due = Q(due_at__lte=now + timedelta(seconds=ahead))
+    is_due = _is_due(now, ahead)
     if not rows.filter(is_due).exists():
         return None
     taken = rows.filter(is_due | Q(teller="", due_at__lte=now + _together(group)))
     taken.update(teller=teller, due_at=now + timedelta(seconds=seconds))
     return _batch(group, teller, clock, using)
+
+
+def _is_due(now: datetime, ahead: float) -> Q:
+    # What somebody is telling is due again once he has had his time, and not before.
+    return Q(due_at__lte=now + timedelta(seconds=ahead)) & (Q(teller="") | Q(due_at__lte=now))
 
 
 def _together(group: Group) -> timedelta:

@@ -101,13 +101,19 @@ def test_many_are_counted_and_some_named() -> None:
 
 
 def test_of_many_workers_one_takes() -> None:
-    """Of many workers that look at the same moment one gets what is due, all of it."""
+    """Of many workers that look at the same moment one gets what is due, all of it, even from one that ends."""
     for name in ("ann", "bea", "cid"):
         lock(name)
     pass_time(11)
     taken = at_once([partial(outbox.take, OPENED, 30, USING)] * 8)
     assert [batch.counts for batch in taken if batch] == [{"locked": 3}]
     assert due() == []
+    lock("dan")
+    assert list(outbox.due([MAIL], USING, 60)) == [OPENED]
+    ahead = outbox.take(OPENED, 30, USING, 60)
+    assert ahead is not None
+    assert ahead.counts == {"locked": 1}
+    assert list(outbox.due([MAIL], USING, 60)) == []
 
 
 def test_worker_that_dies_while_telling() -> None:
