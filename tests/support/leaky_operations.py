@@ -139,7 +139,7 @@ def _browser_login_in_the_admin(site: Site) -> None:
     # Not by Django's test client, whose own variables are what it sends.
     request = _of_root(RequestFactory().get(url + _redirected().removeprefix("/")))
     request.session = SessionStore()
-    request.session["jwt_upstream_logins"] = {"drive": _begun().seal()}
+    request.session["jwt_upstream_browser_logins"] = {"drive": [_begun().seal()]}
     resolve(request.path_info).func(request, "drive")
 
 
