@@ -22,7 +22,10 @@ from .steps import Ask, Close, Peek, Send, Step, Steps
 
 
 class Exchange:
-    """The calls of one account; knows their steps, and not whether they are waited for or awaited."""
+    """The calls of one account; knows their steps, and not whether they are waited for or awaited.
+
+    An error ends the steps, and whoever takes them closes the answer that the caller then doesn't get.
+    """
 
     def __init__(self, alias: str, account: str) -> None:
         self.alias, self.account = alias, account
@@ -58,14 +61,10 @@ class Exchange:
         first = yield Send(with_token(request, used), request, used.backend)
         if not (yield from self._is_refused(first, used)):
             return first
-        try:
-            fresh = yield self._renewal(used)
-            if fresh.pair.access == used.pair.access:
-                return first
-            _rewind(rewind, first)
-        except Exception:  # whatever it is; a call that is cancelled takes no more steps
-            yield Close(first)
-            raise
+        fresh = yield self._renewal(used)
+        if fresh.pair.access == used.pair.access:
+            return first
+        _rewind(rewind, first)
         yield Close(first)
         with first_uses().of(fresh):
             second = yield Send(with_token(request, fresh), request, fresh.backend)
@@ -103,7 +102,6 @@ class Exchange:
         if verdict is not Verdict.LOCKED:
             return verdict is Verdict.EXPIRED
         if error := (yield Ask(self.alias, partial(self._tokens.lock, used, judged))):
-            yield Close(response)
             raise error
         return True  # said of a token that was replaced meanwhile
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator, Hashable
 from typing import Any, Protocol
 
@@ -88,36 +89,35 @@ class Walk:
 
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
-        # The next step comes of this, called with what came of the last one.
-        self._go_on: Callable[[Any], Step] = steps.send
         self._last: Any = None
+        #: The answer that nobody has closed yet, and that the caller doesn't have before the end.
+        self.held: Any = None
         self.result: Any = None
 
     def next(self) -> Step | None:
         """Return the step to take, None at the end."""
         try:
-            return self._go_on(self._last)
+            return self._steps.send(self._last)
         except StopIteration as end:
             self.result = end.value
             return None
 
     def take(self, step: Step, send: Any = None) -> None:
-        """Take a step; the next one knows what came of it, or gets the error."""
-        try:
-            self.answered(step.take(send))
-        except Exception as error:  # whatever it is: there may be an answer to close
-            self._go_on, self._last = self._steps.throw, error
+        """Take a step; the next one knows what came of it."""
+        self._taken(step, step.take(send))
 
     async def atake(self, step: Step, send: Any = None) -> None:
         """Do as ``take``."""
-        try:
-            self.answered(await step.atake(send))
-        except Exception as error:  # as in ``take``
-            self._go_on, self._last = self._steps.throw, error
+        self._taken(step, await step.atake(send))
+
+    def _taken(self, step: Step, answer: Any) -> None:
+        if isinstance(step, Send | Close):
+            self.held = answer
+        self.answered(answer)
 
     def answered(self, answer: Any) -> None:
         """Say what came of a step that somebody else took."""
-        self._go_on, self._last = self._steps.send, answer
+        self._last = answer
 
 
 def walked(steps: Steps, send: Callable[[Any, Backend], Any]) -> Any:
@@ -126,6 +126,10 @@ def walked(steps: Steps, send: Callable[[Any, Backend], Any]) -> Any:
     try:
         while step := walk.next():
             walk.take(step, send)
+    except BaseException:  # whatever it is, an interruption too
+        if walk.held is not None:
+            walk.held.close()
+        raise
     finally:
         steps.close()
     return walk.result
@@ -137,6 +141,10 @@ async def awalked(steps: Steps, send: Callable[[Any, Backend], Awaitable[Any]]) 
     try:
         while step := walk.next():
             await walk.atake(step, send)
+    except BaseException:
+        if walk.held is not None:
+            await asyncio.shield(walk.held.aclose())  # the call may be cancelled once more
+        raise
     finally:
         steps.close()
     return walk.result

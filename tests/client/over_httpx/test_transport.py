@@ -6,6 +6,7 @@ import asyncio
 import io
 import ssl
 import subprocess
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -33,6 +34,7 @@ from jwt_upstream.measurements import call_finished
 from jwt_upstream.tokens import Secrets, TokenPair
 from tests.support import forks
 from tests.support.callers import CALLERS, Awaited, Caller, Waiting
+from tests.support.interruptions import Interrupted
 from tests.support.proxy import Proxy
 from tests.support.rows import unbind
 from tests.support.upstream import Answer, Upstream
@@ -342,40 +344,79 @@ def test_long_401_can_be_read(client: UpstreamClient, upstream: Upstream) -> Non
         assert (response.status_code, len(response.content)) == (401, 200_000)
 
 
+class Long(httpx2.SyncByteStream, httpx2.AsyncByteStream):
+    """A long body, which says when it is closed."""
+
+    def __init__(self, closed: list[Any]) -> None:
+        self._closed = closed
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from [b"x" * 100_000] * 3
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
+
+    def close(self) -> None:
+        self._closed.append(self)
+
+    async def aclose(self) -> None:
+        await asyncio.sleep(0)
+        self._closed.append(self)
+
+
+def sending_by(own: Any, name: str) -> Caller:
+    """Return a way to call by a transport that is given."""
+    if name == "AsyncUpstreamClient":
+        return Awaited(lambda: AsyncUpstreamClient("up", transport=own))
+    return Waiting(lambda: httpx2.Client(transport=UpstreamTransport("up", transport=own)))
+
+
 @pytest.mark.parametrize("name", ["httpx2, transport", "AsyncUpstreamClient"])
-def test_answers_that_nobody_gets(client: UpstreamClient, upstream: Upstream, name: str) -> None:
+def test_answers_that_nobody_gets(client: UpstreamClient, upstream: Upstream, settings: Any, name: str) -> None:
     """A long answer in the place of which the caller gets an error is closed, and so is one that is sent again for."""
     closed: list[Any] = []
 
-    class Body(httpx2.SyncByteStream, httpx2.AsyncByteStream):
-        def __iter__(self) -> Any:
-            yield from [b"x" * 100_000] * 3
-
-        async def __aiter__(self) -> Any:
-            for piece in self:
-                yield piece
-
-        def close(self) -> None:
-            closed.append(self)
-
-        async def aclose(self) -> None:
-            closed.append(self)
-
     def answer(request: Any) -> Any:
         is_good = request.headers["Authorization"] == "Bearer access-2"
-        return httpx2.Response(200) if is_good else httpx2.Response(401, stream=Body())
+        return httpx2.Response(200) if is_good else httpx2.Response(401, stream=Long(closed))
 
     own = httpx2.MockTransport(answer)
-    call: Caller = Waiting(lambda: httpx2.Client(transport=UpstreamTransport("up", transport=own)))
-    if name == "AsyncUpstreamClient":
-        call = Awaited(lambda: AsyncUpstreamClient("up", transport=own))
+    call = sending_by(own, name)
     assert call("GET", "orders/").status_code == 200
     assert len(closed) == 1
-    upstream.refresh = "another"
-    own.handler = lambda _: httpx2.Response(401, stream=Body())
-    with pytest.raises(CredentialRejected):
+    own.handler = lambda _: httpx2.Response(401, stream=Long(closed))
+    settings.JWT_UPSTREAM["up"]["BACKEND"] = f"{Interrupting.__module__}.Interrupting"
+    with pytest.raises(Interrupted):
         call("GET", "orders/")
     assert len(closed) == 2
+    settings.JWT_UPSTREAM["up"]["BACKEND"] = "jwt_upstream.backends.Backend"
+    upstream.refresh = "another"
+    with pytest.raises(CredentialRejected):
+        call("GET", "orders/")
+    assert len(closed) == 3
+
+
+class Interrupting(Backend):
+    """Is interrupted while it judges the answer to a call."""
+
+    def verdict(self, where: Where, response: Any) -> Verdict:
+        raise Interrupted
+
+
+def test_answer_of_a_call_that_is_cancelled(client: UpstreamClient, upstream: Upstream) -> None:
+    """The long 401 of a call that is cancelled while it waits for a refresh is closed."""
+    closed: list[Any] = []
+    upstream.refresh_delay = 0.1
+
+    async def call() -> None:
+        own = httpx2.MockTransport(lambda _: httpx2.Response(401, stream=Long(closed)))
+        async with asyncio.timeout(0.05), AsyncUpstreamClient("up", transport=own) as calling:
+            await calling.get("orders/")
+
+    with pytest.raises(TimeoutError):
+        async_to_sync(call)()
+    assert len(closed) == 1
 
 
 def test_file(client: UpstreamClient, upstream: Upstream) -> None:
