@@ -181,8 +181,8 @@ def close(incident: Incident, event: Event, row: Credential, moment: datetime, u
     """Close an incident that an event of a row ends; return it if admins were told of it, and must hear of its end.
 
     A refresh or a login ends both incidents, but tokens that were adopted only the credential's own. An upstream's
-    incident that has concerned one other credential only goes on as that one's own, unless it is one of what accounts
-    have of their own: whether that is over, whoever calls this has found out.
+    incident that has concerned one other credential only goes on as that one's own, if that has none yet and unless it
+    is one of what accounts have of their own: whether that is over, whoever calls this has found out.
     """
     if event.kind == Event.Kind.RESTORED:  # a key that is back
         condition = Q(account=row.account, kind=Kind.UNREADABLE, generation=row.generation)
@@ -190,10 +190,10 @@ def close(incident: Incident, event: Event, row: Credential, moment: datetime, u
         condition = Q(generation__lt=row.generation)
     elif row.worked_at != row.obtained_at:
         return None
-    elif incident.credential and incident.credential != row and not incident.is_of_values:
-        _narrow(incident, incident.credential, moment, using)
-        return None
     else:
+        only = incident.credential
+        if only and only != row and not incident.is_of_values and _narrow(incident, only, using):
+            return None
         condition = Q()
     with transaction.atomic(using=using):
         ended = _end(incident, moment, using, condition, recovery_notified_at=incident.notified_at and moment)
@@ -202,13 +202,14 @@ def close(incident: Incident, event: Event, row: Credential, moment: datetime, u
     return ended
 
 
-def _narrow(incident: Incident, only: Credential, moment: datetime, using: str) -> None:
+def _narrow(incident: Incident, only: Credential, using: str) -> bool:
+    """Let an upstream's incident go on as that of one credential; False if that has one of its own already."""
     try:
         with transaction.atomic(using=using):
             _update(incident, using, account=only.account, kind=Kind.FAILING, generation=only.generation)
-    except IntegrityError:  # it has one already
-        outbox.forget(incident, using)
-        _end(incident, moment, using)
+    except IntegrityError:
+        return False
+    return True
 
 
 def close_deserted(row: Credential, moment: datetime, using: str, *, is_deleted: bool = False) -> None:

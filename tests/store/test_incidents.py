@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
-from jwt_upstream.models import Credential, Event, Incident
+from jwt_upstream.models import Credential, Event, Incident, Notice
 from jwt_upstream.store import EventDetails, incidents, queries, transitions
 from jwt_upstream.store import connections as own_connections
 from jwt_upstream.tokens import TokenPair
@@ -168,14 +168,19 @@ def test_incident_that_is_closed_while_it_is_told(transactional_db: None, settin
     assert (Incident.objects.get().is_open, Incident.objects.get().notified_at) == (None, None)
 
 
-def test_only_one_that_has_an_incident_of_its_own(transactional_db: None, settings: Any) -> None:
-    """An upstream's incident of one credential only ends with another's success if that one's own is open."""
+@pytest.mark.parametrize("is_told", [False, True])
+def test_only_one_that_has_an_incident_of_its_own(transactional_db: None, settings: Any, is_told: bool) -> None:
+    """An upstream's incident of one credential that has its own ends with another's success, told if it was told."""
+    settings.JWT_UPSTREAM_OUTAGE_SECONDS = 0 if is_told else 300
     row, other = failing("ann"), put("bea")
-    assert incidents.note_failure(row, URL, row.now(), USING) is None
+    assert bool(incidents.note_failure(row, URL, row.now(), USING)) == is_told
     assert transitions.mark(row, "locked", USING, EventDetails("Account is disabled.")) is not None
+    Notice.objects.update(kind=Notice.Kind.REMINDER)
     event, after = refreshed(other)
     (whole,) = incidents.find(after, USING)
-    assert incidents.close(whole, event, after, after.now(), USING) is None
+    assert incidents.close(whole, event, after, after.now(), USING) == (whole if is_told else None)
+    assert bool(Incident.objects.get(account="").recovery_notified_at) == is_told
+    assert list(Notice.objects.filter(account="").values_list("kind", flat=True)) == ["recovered"] * is_told
     assert [(found.account, found.kind) for found in Incident.objects.filter(is_open=True)] == [("ann", "locked")]
 
 
