@@ -78,9 +78,16 @@ async def in_call_thread(alias: str, function: Callable[P, T], /, *args: P.args,
 def _called(caller: _Caller, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     _awaited.by = caller
     try:
-        return function(*args, **kwargs)
+        return _result(function, *args, **kwargs)
     finally:
         _awaited.by = None
+
+
+def _result(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:  # which no future takes: before Python 3.12 the caller would wait for ever
+        raise RuntimeError("StopIteration was raised in an awaited call, which can't raise it") from error
 
 
 def on_callers_connection(work: Callable[[], T]) -> T:
@@ -88,7 +95,7 @@ def on_callers_connection(work: Callable[[], T]) -> T:
     caller = _awaited.by
     if caller is None:
         return work()
-    coroutine = sync_to_async(work, thread_sensitive=True)()
+    coroutine = sync_to_async(_result, thread_sensitive=True)(work)
     try:
         future = caller.context.run(asyncio.run_coroutine_threadsafe, coroutine, caller.loop)
     except RuntimeError:  # the loop is closed: the call was cancelled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import ParamSpec, TypeVar, Unpack
 
 from requests import Response
@@ -32,8 +33,12 @@ class AsyncVerbs(Session):
         """Return what a function returns that calls with this client, such as one of an SDK: as ``arequest`` does.
 
         At most JWT_UPSTREAM_ASYNC_THREADS run at the same time for an upstream, apart from what else asyncio's threads
-        have to do; more wait for their turn.
+        have to do; more wait for their turn. A StopIteration, as of ``next()``, is raised as RuntimeError.
+
+        Raises TypeError for an async function.
         """
+        if iscoroutinefunction(function):
+            raise TypeError("arun() is for functions that block; this one is async: await it itself")
         return await in_call_thread(self.alias, function, *args, **kwargs)
 
     async def aget(self, url: str, **kwargs: Unpack[CallOptions]) -> Response:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from contextvars import Context
+from functools import partial
 from typing import Any, TypeVarTuple
 
 import pytest
@@ -244,3 +245,20 @@ def test_code_of_others(client: UpstreamClient, upstream: Upstream) -> None:
     assert upstream.refreshes == 1
     with pytest.raises(ZeroDivisionError):
         async_to_sync(client.arun)(divmod, 1, 0)
+    asynchronous: Any = client.aget
+    with pytest.raises(TypeError, match="await it"):
+        async_to_sync(client.arun)(asynchronous, "orders/")
+
+
+@pytest.mark.parametrize("where", ["call", "work with the database"])
+def test_end_of_an_iterator(client: UpstreamClient, settings: Any, where: str) -> None:
+    """StopIteration, which no awaited call can raise, is an error of its own, as it is from Python 3.12 on."""
+    settings.JWT_UPSTREAM_WAIT_SECONDS = 0.3
+    ended = partial(next, iter([]))
+
+    async def call() -> None:
+        async with asyncio.timeout(0.5):
+            await client.arun(ended if where == "call" else partial(on_callers_connection, ended))
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        asyncio.run(call())
