@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
 from requests import PreparedRequest
 from requests.auth import AuthBase
 from requests.exceptions import InvalidHeader, InvalidURL
+from requests.utils import super_len
 
 from jwt_upstream.backends import Backend
 from jwt_upstream.backends.core import query_names, without_query
@@ -24,8 +25,28 @@ _SEPARATORS = re.compile(r"[^0-9a-z]+")
 
 def check_connection(names: Iterable[Any]) -> None:
     """Raise InvalidHeader for a header that is the connection's business."""
-    if found := _OF_THE_CONNECTION.intersection(map(_plain, names)):
-        raise InvalidHeader(f"UpstreamClient sets {found.pop().title()} itself; remove yours")
+    if found := of_connection(names):
+        raise _ours(found[0])
+
+
+def of_connection(names: Iterable[T]) -> list[T]:
+    """Return those of a request's headers, by name, that are the connection's business, in any spelling."""
+    return [name for name in names if _plain(name) in _OF_THE_CONNECTION]
+
+
+def check_framing(headers: Sequence[tuple[Any, Any]], length: str | None, library: str = "UpstreamClient") -> None:
+    """Raise InvalidHeader if headers of the connection say of the body what isn't so.
+
+    ``length`` is how long it is, None if that turns out as it is sent, in chunks.
+    """
+    right = ("Transfer-Encoding", "chunked") if length is None else ("Content-Length", length)
+    wrong = [name for name, value in headers if (name.title(), value) != right]
+    if more := wrong or [name for name, _ in headers[1:]]:
+        raise _ours(more[0], library)
+
+
+def _ours(name: Any, library: str = "UpstreamClient") -> InvalidHeader:
+    return InvalidHeader(f"{library} sets {_plain(name).title()} itself; remove yours")
 
 
 def without_length(headers: Mapping[Any, Any] | None) -> tuple[Mapping[Any, Any] | None, str | None]:
@@ -53,9 +74,15 @@ def check_prepared(request: PreparedRequest, backend: Backend) -> None:
     for hook in [hooks] if callable(hooks) else hooks:
         if isinstance(owner := getattr(hook, "__self__", None), AuthBase):
             raise InvalidHeader(f"UpstreamClient answers 401 itself; remove {type(owner).__name__}, or use requests")
-    if "Host" in request.headers:  # unlike the length of the body not something that requests has set
-        check_connection(["Host"])
+    if found := of_connection(request.headers):
+        check_framing([(name, request.headers[name]) for name in found], _length(request.body))
     check_token(request, backend)
+
+
+def _length(body: Any) -> str | None:
+    """Return how long a body is to requests, None if requests sends it in chunks, as it does an empty file."""
+    length = super_len(body)
+    return str(length) if length or body is None or isinstance(body, str | bytes) else None
 
 
 def check_token(request: PreparedRequest, backend: Backend) -> None:

@@ -85,13 +85,46 @@ def test_length_that_is_right(client: UpstreamClient, upstream: Upstream, tmp_pa
         client.post("orders/", data=iter([b"body"]), headers={name: "4"})
 
 
-def test_host_in_a_prepared_request(client: UpstreamClient, upstream: Upstream) -> None:
-    """A request that was prepared elsewhere may have the length that requests found, but no host of its own."""
-    prepared = requests.Request("POST", f"{upstream.url}orders/", data=b"body").prepare()
-    assert client.send(prepared).status_code == 200
-    prepared.headers["Host"] = "evil.example.com"
-    with pytest.raises(InvalidHeader, match="Host"):
+def chunks() -> Any:
+    yield b"body"
+
+
+#: A header that is set last, and a body.
+LAST: list[tuple[Any, Any, Any]] = [
+    ("Host", "evil.example.com", b"body"),
+    ("host ", "evil.example.com", b"body"),
+    ("Transfer-Encoding", "chunked", b"body"),
+    ("Transfer_Encoding", "chunked", None),
+    ("Transfer-Encoding", "identity", chunks()),
+    ("Content-Length", "2", b"body"),
+    ("Content-Length", "0", chunks()),
+    ("Content_Length", "4", b"body"),
+    (b"Content-Length", "4", b"body"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "body"), LAST)
+def test_header_that_is_set_last(client: UpstreamClient, upstream: Upstream, name: Any, value: str, body: Any) -> None:
+    """A request that was prepared elsewhere says nothing else of host and body than requests has found out."""
+    prepared = requests.Request("POST", f"{upstream.url}orders/", data=body).prepare()
+    assert client.send(prepared.copy() if body is None else prepared).status_code == 200
+    prepared.headers[name] = value
+    with pytest.raises(InvalidHeader, match="remove yours"):
         client.send(prepared)
+    assert len(upstream.seen) == 1
+
+
+def test_auth_of_the_caller(client: UpstreamClient, upstream: Upstream) -> None:
+    """An ``auth=`` may set neither the host nor how the body is sent."""
+    for mine in ({"Transfer-Encoding": "chunked"}, {"Host": "evil.example.com"}):
+
+        def auth(request: requests.PreparedRequest, mine: Any = mine) -> requests.PreparedRequest:
+            request.headers.update(mine)
+            return request
+
+        with pytest.raises(InvalidHeader, match="remove yours"):
+            client.post("orders/", data=b"body", auth=auth)
+    assert upstream.seen == []
 
 
 def test_digest(client: UpstreamClient, upstream: Upstream) -> None:

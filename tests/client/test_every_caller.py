@@ -291,6 +291,16 @@ def test_headers_of_the_caller(call: Caller, upstream: Upstream, name: str) -> N
     assert upstream.seen == []
 
 
+def test_length_of_the_caller(call: Caller, upstream: Upstream) -> None:
+    """A caller may say how long the body is if that is so, and in no other way where it ends."""
+    chunked = {"Transfer-Encoding": "chunked"}
+    for headers in (chunked, chunked | {"Content-Length": "4"}, {"Content-Length": "2"}, {"Content_Length": "5"}):
+        with pytest.raises(InvalidHeader, match="remove yours"):
+            call("POST", "orders/", content=b"body", headers=headers)
+    assert upstream.seen == []
+    assert call("POST", "orders/", content=b"body", headers={"Content-Length": "4"}).status_code == 200
+
+
 def test_another_upstream(call: Caller, upstream: Upstream, settings: Any) -> None:
     """Once settings name another origin or client, a token that is cached for the old one is sent nowhere."""
     call("GET", "orders/")

@@ -38,6 +38,11 @@ def note_start(request: Any) -> Callable[[], None] | None:
     return _rewinding(getattr(stream, "_stream", None)) if isinstance(stream, _WAITING) else None
 
 
+def length_of_body(request: Any) -> str | None:
+    """Return how long the body is, None if that turns out as it is sent."""
+    return str(sum(map(len, request.stream))) if isinstance(request.stream, _CONSTANT) else None
+
+
 def _nothing() -> None:
     """Leave a body as it is that begins anew by itself."""
 

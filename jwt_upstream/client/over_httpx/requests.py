@@ -12,10 +12,11 @@ from requests.exceptions import InvalidHeader, InvalidURL
 
 from jwt_upstream.backends import Backend
 from jwt_upstream.backends.core import without_query
-from jwt_upstream.client.caller_headers import check_token, colliding, drop_token
+from jwt_upstream.client.caller_headers import check_framing, check_token, colliding, drop_token, of_connection
 from jwt_upstream.exceptions import ForeignOrigin
 from jwt_upstream.refresh import Token
 
+from .bodies import length_of_body
 from .modules import module_of
 
 #: Which request was led away from the upstream by a redirect. httpx copies it to all requests that follow from it.
@@ -92,14 +93,28 @@ def _is_our_origin(scheme: str, netloc: bytes, backend: Backend, base_url: str) 
 
 def check_headers(request: Any, backend: Backend) -> None:
     """Raise InvalidHeader or InvalidURL for what the caller may not set, as ``UpstreamClient`` does."""
-    headers = request.headers.raw
-    if [value for name, value in headers if name.lower() == b"host"] != [request.url.netloc]:
-        raise InvalidHeader("httpx sets Host itself; remove yours")
     if _TARGET in request.extensions:
         raise InvalidURL("httpx asks for the request's URL; remove the extension target")
     # By the names as they are: httpx decodes all headers for whoever asks for one, a fortieth of a call.
-    if backend.api_query or colliding([name for name, _ in headers], backend):
+    headers = request.headers.raw
+    names = [name for name, _ in headers]
+    found = of_connection(names)
+    if found != [b"Host"] or headers[0] != (b"Host", request.url.netloc):  # which is all that a GET has
+        _check_connection(request, [(name, value) for name, value in headers if name in found])
+    if backend.api_query or colliding(names, backend):
         check_token(_as_prepared(request), backend)
+
+
+def _check_connection(request: Any, headers: list[tuple[bytes, bytes]]) -> None:
+    host = (b"host", request.url.netloc)
+    rest = [
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if (name.lower(), value) != host
+    ]
+    if len(rest) != len(headers) - 1:
+        raise InvalidHeader("httpx sets Host itself; remove yours")
+    length, said = length_of_body(request), rest[0][1] if rest else ""
+    # The length of a stream may be said beforehand: httpx breaks off one that turns out to have another.
+    check_framing(rest, said if length is None and said.isdecimal() else length, "httpx")
 
 
 def check_origin(url: Any, backend: Backend, base_url: str) -> None:

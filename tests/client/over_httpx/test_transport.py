@@ -17,7 +17,7 @@ import httpx2
 import pytest
 import trustme
 from asgiref.sync import async_to_sync
-from requests.exceptions import InvalidURL
+from requests.exceptions import InvalidHeader, InvalidURL
 
 from jwt_upstream.backends import Backend, Verdict, Where
 from jwt_upstream.client import UpstreamClient
@@ -441,6 +441,19 @@ class Unseekable(io.BytesIO):
 
     def seek(self, *_: Any) -> int:
         raise io.UnsupportedOperation
+
+
+@MODULES
+def test_length_of_a_stream(client: UpstreamClient, upstream: Upstream, module: Any) -> None:
+    """The length of a stream may be said, and httpx breaks off one that has another; chunks beside it are refused."""
+    with client_of(module, upstream) as sending:
+        with pytest.raises(Exception, match="Too much data"):
+            sending.post("broken/", content=iter([b"one", b"two"]), headers={"Content-Length": "5"})
+        both = {"Content-Length": "6", "Transfer-Encoding": "chunked"}
+        with pytest.raises(InvalidHeader, match="httpx sets Transfer-Encoding itself"):
+            sending.post("orders/", content=iter([b"one", b"two"]), headers=both)
+        sending.post("orders/", content=iter([b"one", b"two"]), headers={"Content-Length": "6"})
+    assert [seen.body for seen in upstream.calls("/orders/")] == [b"onetwo"]
 
 
 def test_form_with_a_stream(client: UpstreamClient, upstream: Upstream) -> None:
