@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import BinaryIO
 
 from django.core.management.base import CommandError
 from django.utils.translation import gettext as _
 from requests import Response
 
+from jwt_upstream.backends import get_backend
 from jwt_upstream.backends.core import masked
+from jwt_upstream.exceptions import UpstreamError
+from jwt_upstream.fields import DecryptionError
+from jwt_upstream.refresh import find
 
 _FORM = "application/x-www-form-urlencoded"
 _CHUNK_BYTES = 64 * 1024
@@ -26,7 +30,6 @@ _HARMLESS_HEADERS = {
     "date",
     "etag",
     "last-modified",
-    "link",
     "retry-after",
     "server",
     "vary",
@@ -76,17 +79,31 @@ def check_json(body: bytes) -> None:
         raise CommandError(_("--json-body: the data is not JSON; nothing was sent.")) from None
 
 
-def head(response: Response) -> Iterator[str]:
+def stored_tokens(alias: str, account: str) -> list[str]:
+    """Return the tokens of a credential, which no answer may show; none if there are none, or no key decrypts them."""
+    try:
+        pair = find(alias, account).pair
+    except (UpstreamError, DecryptionError):
+        return []
+    return [pair.access, pair.refresh]
+
+
+def secrets(alias: str, account: str) -> list[str]:
+    """Return what an upstream may echo of what calls are sent with: the tokens, and the secrets in settings."""
+    return [*stored_tokens(alias, account), *get_backend(alias, account).own_secrets]
+
+
+def head(response: Response, secrets: Collection[str]) -> Iterator[str]:
     """Yield the status line and the headers of an answer, without secrets and without what a terminal would obey."""
-    yield printable(f"HTTP {response.status_code} {response.reason or ''}".rstrip())
+    yield printable(f"HTTP {response.status_code} {masked(response.reason or '', secrets)}".rstrip())
     for name, value in response.headers.items():
-        yield printable(f"{name}: {_shown(name.lower(), value)}")
+        yield printable(f"{name}: {_shown(name.lower(), value, secrets)}")
 
 
-def _shown(name: str, value: str) -> str:
+def _shown(name: str, value: str, secrets: Collection[str]) -> str:
     if name in _HARMLESS_HEADERS:
         return value
-    return "[…]" if name in _SECRET_HEADERS else masked(value)
+    return "[…]" if name in _SECRET_HEADERS else masked(value, secrets)
 
 
 def printable(text: str) -> str:

@@ -16,13 +16,13 @@ from jwt_upstream.backends.core import MAX_BODY_BYTES
 from jwt_upstream.backends.explain import Reading, read, saved_answers
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import UpstreamError
-from jwt_upstream.fields import DecryptionError
 from jwt_upstream.login import login
 from jwt_upstream.models import Credential
 from jwt_upstream.names import command, full_name
 from jwt_upstream.refresh import find, in_words, refresh
 
 from . import prompts
+from .calls import stored_tokens
 
 Options = Mapping[str, Any]
 Answers = list[tuple[Where, Response]]
@@ -90,7 +90,7 @@ def refreshed(alias: str, options: Options) -> Probe:
     """Refresh as the app does, under a lease, so that the new pair is stored whatever happens to the command."""
     account = options["account"]
     backend, answers = _recording(alias, account)
-    secrets = _stored_secrets(alias, account)
+    secrets = stored_tokens(alias, account)
     try:
         refresh(find(alias, account), backend=backend)
         message = _("%(credential)s: the new pair is stored.") % {"credential": full_name(alias, account)}
@@ -116,14 +116,14 @@ def _instead(alias: str, account: str) -> str:
 def called(alias: str, options: Options) -> Probe:
     """GET a path as a view would, including a refresh and a second attempt."""
     backend, answers = _recording(alias, options["account"])
-    secrets = _stored_secrets(alias, options["account"])
+    secrets = stored_tokens(alias, options["account"])
     with _RecordingClient(backend, options["account"]) as client:
         try:
             response = client.get(options["api"])
             calls, message = [*response.history, response], ""
         except RequestException as error:
             calls, message = [error.response] if error.response is not None else [], _error_message(error)
-    secrets += _stored_secrets(alias, options["account"])  # a refresh may have replaced them
+    secrets += stored_tokens(alias, options["account"])  # a refresh may have replaced them
     api_answers: Answers = [("api", call) for call in calls]
     return _explained(backend, [*api_answers[:-1], *answers, *api_answers[-1:]], message, secrets)
 
@@ -157,14 +157,6 @@ def _content(name: str) -> bytes:
 def _explained(backend: Backend, answers: Answers, message: str, secrets: Iterable[str]) -> Probe:
     known = list(secrets)
     return Probe([read(backend, where, response, known) for where, response in answers], message)
-
-
-def _stored_secrets(alias: str, account: str) -> list[str]:
-    try:
-        pair = find(alias, account).pair
-    except (UpstreamError, DecryptionError):
-        return []
-    return [pair.access, pair.refresh]
 
 
 PROBES: dict[str, Callable[[str, Options], Probe]] = {

@@ -104,6 +104,19 @@ def test_include(hello: Upstream) -> None:
     assert not any("access-1" in line for line in lines)
 
 
+def test_include_of_an_echo(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """A token that was sent in the query is masked in headers that repeat it, such as the link to the next page."""
+    settings.JWT_UPSTREAM["up"]["OPTIONS"]["api_query"] = {"access_token": "{access}"}
+
+    def echoes(seen: Seen) -> Answer:
+        return Answer(200, b"", {"Link": f"<{seen.path}&page=2>; rel=next", "X-Path": seen.path})
+
+    upstream.answers["/orders/"] = echoes
+    code, out, _ = run("upstream_request", "up", "GET", "orders/", "--include")
+    lines = {"Link: </orders/?access_token=[…]&page=2>; rel=next", "X-Path: /orders/?access_token=[…]"}
+    assert (code, lines <= set(out.splitlines())) == (0, True)
+
+
 def test_output(hello: Upstream, tmp_path: Path) -> None:
     """A body goes to a file, whatever it is; nothing is printed."""
     hello.answers["/hello"] = Answer(200, b"\x89PNG\r\n\0")

@@ -82,8 +82,12 @@ is secret by @FILE or by standard input.""")
         headers = calls.headers(options["header"], has_body=body is not None, is_json=options["json_body"])
         with told_in_a_line(), UpstreamClient(alias, options["account"]) as client:
             try:
+                secrets = calls.stored_tokens(alias, options["account"])
                 response = client.request(options["method"], options["path"], data=body, headers=headers, stream=True)
-                self._print(response, options["include"], options["output"])
+                if options["include"]:
+                    secrets += calls.secrets(alias, options["account"])  # a refresh may have replaced them
+                    self._print_head(response, secrets)
+                self._print(response, options["output"])
             except UpstreamError:
                 raise
             except (RequestException, ValueError) as error:
@@ -92,10 +96,11 @@ is secret by @FILE or by standard input.""")
             text = _("%(alias)s: the answer is HTTP %(status)d.")
             raise CommandError(text % {"alias": alias, "status": response.status_code}, returncode=REFUSED)
 
-    def _print(self, response: Response, include: bool, output: str | None) -> None:
-        if include:
-            self.stdout.write("\n".join([*calls.head(response), "", ""]), ending="")
-            self.stdout.flush()
+    def _print_head(self, response: Response, secrets: list[str]) -> None:
+        self.stdout.write("\n".join([*calls.head(response, secrets), "", ""]), ending="")
+        self.stdout.flush()
+
+    def _print(self, response: Response, output: str | None) -> None:
         if output:
             _write(response, output)
         elif self.stdout.isatty() or not hasattr(self.stdout, "buffer"):  # a terminal, or a text of the caller's
