@@ -126,6 +126,12 @@ class Notice(models.Model):
     teller = models.CharField(
         _("teller"), max_length=50, blank=True, help_text=_("Whoever is telling it until it is due again.")
     )
+    was_told = models.BooleanField(
+        _("told before"),
+        default=False,
+        db_default=False,
+        help_text=_("Whether it was told as something lesser before it got worse."),
+    )
     attempts = models.PositiveIntegerField(
         _("failed attempts"), default=0, help_text=_("How often it could not be told.")
     )

@@ -71,7 +71,9 @@ def tell(incident: Incident, moment: datetime, using: str, *, again: bool = Fals
     """Have an incident told by every notifier; ``again`` if they may have told it already as a lesser one."""
     due_at = moment + timedelta(seconds=conf.notify_after_seconds)
     if again:
-        _of(incident, using).update(kind=Kind.OPENED, due_at=due_at, teller="", attempts=0, error="")
+        rows = _of(incident, using)
+        rows.exclude(kind=Kind.OPENED, teller="").update(was_told=True)
+        rows.update(kind=Kind.OPENED, due_at=due_at, teller="", attempts=0, error="")
     about = {"upstream": incident.upstream, "account": incident.account, "incident": incident}
     new = [Notice(notifier=name, kind=Kind.OPENED, due_at=due_at, **about) for name in conf.notifiers]
     _rows(using).bulk_create(new, ignore_conflicts=True)
@@ -82,7 +84,7 @@ def tell_recovery(incident: Incident, moment: datetime, using: str) -> None:
     due_at = moment + timedelta(seconds=conf.notify_after_seconds)
     # Locked: whoever tells it at this moment changes the same rows when that is done.
     for notice in _of(incident, using).select_for_update():
-        if notice.kind == Kind.OPENED and not notice.teller:
+        if notice.kind == Kind.OPENED and not (notice.teller or notice.was_told):
             notice.delete(using=using)
         else:
             notice.kind, notice.due_at = Kind.RECOVERED, notice.due_at if notice.teller else due_at
@@ -204,9 +206,8 @@ def not_told(batch: Batch, error: str, using: str) -> None:
     after: dict[str, object] = {"teller": "", "attempts": batch.attempts + 1, "error": error[:200]}
     mine.filter(kind=batch.group.kind).update(due_at=due_at, **after)
     if batch.group.kind == Kind.OPENED:
-        mine.delete()
-    else:
-        _tell_next(mine, now, **after)
+        mine.filter(was_told=False).delete()
+    _tell_next(mine, now, **after)
 
 
 def _tell_next(mine: QuerySet[Notice], now: datetime, **after: object) -> None:

@@ -250,6 +250,26 @@ def test_needs_a_human_while_it_is_told_as_failing(settings: Any) -> None:
     assert take(OPENED).counts == {"locked": 1}
 
 
+@pytest.mark.parametrize("is_told", [True, False])
+@pytest.mark.parametrize("fails", [True, False])
+def test_over_before_it_is_told_as_locked(settings: Any, is_told: bool, fails: bool) -> None:
+    """The end of an incident that was told as failing is told, if nobody could be told by then that it got worse."""
+    settings.JWT_UPSTREAM_OUTAGE_SECONDS = 0
+    put("bea", worked_at=host_now() + timedelta(hours=1))
+    row = failing("ann")
+    assert incidents.note_failure(row, "", row.now(), USING) is not None
+    pass_time(11 if is_told else 0)
+    assert sum(tell(OPENED) for _ in due()) == is_told
+    assert transitions.mark(row, "locked", USING, EventDetails("no")) is not None
+    pass_time(11 if fails else 0)
+    batch = take(OPENED) if fails else None
+    mend("ann")
+    if batch:
+        outbox.not_told(batch, "no server", USING)
+    pass_time(11)
+    assert due() == ["recovered"] * is_told
+
+
 def test_no_notifiers(settings: Any) -> None:
     """Without a notifier incidents are kept, and nothing is to be told."""
     settings.JWT_UPSTREAM_NOTIFIERS = []
