@@ -68,7 +68,7 @@ terminal it needs --yes.""")
         with told_in_a_line():
             row = _row(alias, account)
             logout = self._log_out(row, **options) if row and _has_tokens(row) else None
-        told = _told(alias, account, row, logout)
+        told = _end_of(alias, account, row, logout)
         has_failed = logout is not None and logout.is_told is False
         if options["json"]:
             self.stdout.write(json.dumps(_data(alias, account, logout), indent=2))
@@ -86,11 +86,12 @@ terminal it needs --yes.""")
         return log_out(row.upstream, row.account, by=prompts.by("upstream_logout"), local_only=local_only)
 
 
-def _told(alias: str, account: str, row: Credential | None, logout: Logout | None) -> str:
-    if logout:
-        return _("%(credential)s: the tokens are deleted here. %(told)s") % {"credential": row, "told": logout}
-    text = _("%(credential)s: there are no tokens, nothing was changed") % {"credential": full_name(alias, account)}
-    return sentence(text if row else f"{text}{similar_account(alias, account)}")
+def _end_of(alias: str, account: str, row: Credential | None, logout: Logout | None) -> str:
+    if logout is None:
+        text = _("%(credential)s: there are no tokens, nothing was changed")
+        similar = "" if row else similar_account(alias, account)
+        return sentence(text % {"credential": full_name(alias, account)} + similar)
+    return _("%(credential)s: the tokens are deleted here. %(told)s") % {"credential": row, "told": logout}
 
 
 def _data(alias: str, account: str, logout: Logout | None) -> dict[str, Any]:
