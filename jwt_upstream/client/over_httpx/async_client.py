@@ -18,12 +18,16 @@ else:
     AsyncClient = MODULES[0].AsyncClient
 
 
+#: For what httpx makes transports of its own, which it then prefers.
+_PAST_THE_TRANSPORT = ("proxy", "proxies", "mounts")
+
+
 class AsyncUpstreamClient(AsyncClient):
     """An ``AsyncClient`` of httpx2, or of httpx where that is what is installed, for one account at one upstream.
 
     Paths are joined to BASE_URL as a browser would. It has the upstream's timeouts, keeps no cookies unless
-    ``keep_cookies`` is set, and takes every other argument of ``AsyncClient``. Cheap to create, since all of them
-    share connections. Calls raise what ``UpstreamTransport`` raises.
+    ``keep_cookies`` is set, and takes every other argument of ``AsyncClient``, but raises TypeError for ``proxy`` and
+    ``mounts``. Cheap to create, since all of them share connections. Calls raise what ``UpstreamTransport`` raises.
     """
 
     # Where it is imported from.
@@ -31,6 +35,7 @@ class AsyncUpstreamClient(AsyncClient):
 
     def __init__(self, alias: str = "default", account: str = "default", **options: Any) -> None:
         self.alias, self.account = alias, account
+        _check(options)
         backend = get_backend(alias)
         transport = UpstreamTransport(alias, account, transport=options.pop("transport", None))
         super().__init__(base_url=backend.base_url, transport=transport, **{**_options(backend), **options})
@@ -41,6 +46,11 @@ class AsyncUpstreamClient(AsyncClient):
     def build_request(self, method: str, url: URL | str, **options: Any) -> Request:
         """Join the path to BASE_URL and build as httpx does."""
         return super().build_request(method, urljoin(get_backend(self.alias).base_url, str(url)), **options)
+
+
+def _check(options: dict[str, Any]) -> None:
+    for name in filter(options.get, _PAST_THE_TRANSPORT):
+        raise TypeError(f"with {name}= calls would be sent without the token; proxies are an option of the upstream")
 
 
 def _options(backend: Backend) -> dict[str, Any]:

@@ -44,6 +44,14 @@ def test_base_url(client: UpstreamClient, upstream: Upstream, settings: Any) -> 
         assert found == client.get(path).json()["path"], path
 
 
+@pytest.mark.parametrize("name", ["proxy", "mounts"])
+def test_way_past_the_token(client: UpstreamClient, upstream: Upstream, name: str) -> None:
+    """What httpx would send by transports of its own, without the token, is refused, and None is not."""
+    with pytest.raises(TypeError, match=f"with {name}= calls would be sent without the token"):
+        awaited(methodcaller("get", "orders/"), **{name: {"all://": httpx2.AsyncHTTPTransport()}})
+    assert awaited(methodcaller("get", "orders/"), **{name: None}).json()["token"] == "access-1"
+
+
 def test_timeouts(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
     """The timeouts are the upstream's, unless the client or the call has another one."""
     upstream.answers["/slow/"] = Answer(200, {}, delay=0.5)
