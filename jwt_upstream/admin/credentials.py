@@ -8,8 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern
 from django.utils.html import format_html, format_html_join
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -79,6 +81,10 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
     next_attempt = _time("next_attempt_at", _("next attempt"))
     interrupted = _time("interrupted_at", _("interrupted"))
     suppressed = _time("refresh_suppressed_until", _("not refreshed after a 401 until"))
+
+    def get_urls(self) -> list[URLPattern]:
+        """Keep the pages out of ATOMIC_REQUESTS, whose transaction would block on SQLite what is written for good."""
+        return [_without_transaction(pattern) for pattern in super().get_urls()]
 
     def get_paginator(self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any) -> Any:
         """Put trouble first, unless the user asks for another order; the admin's own history has pages, too."""
@@ -224,6 +230,12 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
         about = {"upstream": credential.upstream, "account": credential.account}
         url = f"{self.url('event_changelist')}?{urlencode(about)}"
         return {"timeline": timeline(credential), "chart": of_account(credential), "history_url": url}
+
+
+def _without_transaction(pattern: URLPattern) -> URLPattern:
+    for alias in connections:
+        pattern.callback = transaction.non_atomic_requests(alias)(pattern.callback)
+    return pattern
 
 
 def _is_configured(upstream: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -263,6 +264,18 @@ def test_reports_of_errors(browser: Client, client: UpstreamClient, monkeypatch:
     values = [value for frame in frames for value in frame.locals.values()]
     shown = [repr(value) + repr(getattr(value, "POST", "")) + repr(getattr(value, "body", "")) for value in values]
     assert "hunter2" not in "".join(shown)
+
+
+def test_with_atomic_requests(
+    browser: Client, client: UpstreamClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With ATOMIC_REQUESTS no transaction of the page is in the way of what is sent and stored, on SQLite either."""
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    data = {"login_username": "bob", "login_password": upstream.password}
+    assert browser.post(act_url("log-in", "up"), data).status_code == 302
+    assert browser.post(act_url("mark-rejected", "up"), {"reason": "stolen"}).status_code == 302
+    assert act(browser, "try_again", Credential.objects.get())[1][0][0] == "success"
+    assert kinds() == ["logged_in", "logged_in", "rejected", "restored", "refreshed"]
 
 
 # -- adopting
