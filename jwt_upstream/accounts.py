@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn, Protocol
 
 from jwt_upstream.fields import Encrypted
+from jwt_upstream.names import harmless
 from jwt_upstream.tokens import NOTHING, Secrets
 
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -36,7 +37,7 @@ class AccountValues:
         self._secrets = secrets
 
     def __repr__(self) -> str:
-        return f"<AccountValues of {self.account}>"
+        return f"<AccountValues of {harmless(self.account)}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an account's values hold secrets and can't be pickled")

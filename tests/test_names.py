@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from jwt_upstream.accounts import AccountValues
+from jwt_upstream.backends import Backend
 from jwt_upstream.client import UpstreamClient
+from jwt_upstream.httpx_auth import AsyncUpstreamClient, UpstreamAuth, UpstreamTransport
 from jwt_upstream.models import Credential
 from jwt_upstream.names import alternatives, check_name, command, did_you_mean, is_name, listed
+from jwt_upstream.testing import FakeUpstream
 from jwt_upstream.tokens import TokenPair
 from tests.support.upstream import Upstream
 
@@ -116,3 +120,21 @@ def test_listed() -> None:
     assert listed(["a", "\x1b[31m\u3164"]) == "a, \\x1b[31m\\u3164"
     assert listed([*"abcdefghij"]) == "a, b, c, d, e, f, g, h, i, j"
     assert listed([*"abcdefghijkl"]) == "a, b, c, d, e, f, g, h, i, j and 2 more"
+
+
+HARMFUL = "a\x1b[31m\u202eb"
+
+
+@pytest.mark.parametrize("kind", [UpstreamClient, AsyncUpstreamClient, UpstreamAuth, UpstreamTransport])
+def test_repr_where_a_name_is_refused(upstream: Upstream, kind: type[Any]) -> None:
+    """A tool that shows variables of the error shows a refused name escaped, so that no terminal obeys it."""
+    half_made: Any = kind.__new__(kind)
+    with pytest.raises(ValueError, match="account must be"):
+        kind.__init__(half_made, "up", HARMFUL)
+    assert repr(half_made) == f"<{kind.__name__} up/a\\x1b[31m\\u202eb>"
+
+
+@pytest.mark.parametrize("kind", [AccountValues, FakeUpstream, lambda name: Backend(name, "https://example.com/")])
+def test_repr_where_no_name_is_refused(upstream: Upstream, kind: Any) -> None:
+    """A name from the database or from settings is escaped in the repr of what has it."""
+    assert "a\\x1b[31m\\u202eb>" in repr(kind(HARMFUL))

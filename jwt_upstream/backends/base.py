@@ -13,6 +13,7 @@ from typing import Any, Self
 from requests import Request, Response
 
 from jwt_upstream import clock
+from jwt_upstream.names import full_name
 from jwt_upstream.tokens import NOTHING, Secrets, TokenPair
 from jwt_upstream.tracebacks import without_variables
 
@@ -126,7 +127,7 @@ class Backend(Exchanges, Authorization, DeviceRequests):
         self.template: Backend = self
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.alias}>"
+        return f"<{type(self).__name__} {full_name(self.alias)}>"
 
     # -- settings
 

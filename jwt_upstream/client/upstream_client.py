@@ -20,7 +20,7 @@ from jwt_upstream.backends import Backend, Verdict
 from jwt_upstream.backends.core import Session, conceal, drain, without_query
 from jwt_upstream.login import DeviceLogin
 from jwt_upstream.measurements import is_measured, measured
-from jwt_upstream.names import check_name
+from jwt_upstream.names import check_name, full_name
 from jwt_upstream.refresh import Token, TokenSource, refresh
 from jwt_upstream.tokens import NOTHING, AccessToken, Secrets, TokenPair
 from jwt_upstream.tracebacks import without_variables
@@ -75,7 +75,7 @@ class UpstreamClient(OriginSession):
         return _remade, (type(self), self.alias, self.account), state
 
     def __repr__(self) -> str:
-        return f"<UpstreamClient {self.alias}/{self.account}>"
+        return f"<UpstreamClient {full_name(self.alias, self.account)}>"
 
     # -- caches of answers
 

@@ -10,7 +10,7 @@ from jwt_upstream.clock import dated_by, elapsed
 from jwt_upstream.exceptions import LoginRejected, RefreshUnavailable, UpstreamMisconfigured
 from jwt_upstream.formatting import duration
 from jwt_upstream.models import Credential
-from jwt_upstream.names import check_name, command
+from jwt_upstream.names import check_name, command, full_name
 from jwt_upstream.tracebacks import without_variables
 
 from .first_pair import keep, login_clock, refused
@@ -39,7 +39,7 @@ class DeviceLogin:
         self._factor, self._failure = 1.0, ""
 
     def __repr__(self) -> str:
-        return f"<DeviceLogin {self._backend.alias}/{self._account} {self.user_code}>"
+        return f"<DeviceLogin {full_name(self._backend.alias, self._account)} {self.user_code}>"
 
     @property
     def expires_in(self) -> float:
@@ -105,7 +105,7 @@ class DeviceLogin:
         failure = f" (the last poll failed: {self._failure})" if self._failure else ""
         lifetime = duration(self._code.expires_in)
         text = f"the code has expired: nobody confirmed the login within {lifetime}{failure}; begin a new one"
-        return LoginRejected(f"{self._backend.alias}/{self._account}: login failed: {text}", reason=text)
+        return LoginRejected(f"{full_name(self._backend.alias, self._account)}: login failed: {text}", reason=text)
 
 
 @without_variables

@@ -20,7 +20,7 @@ from jwt_upstream.exceptions import (
 )
 from jwt_upstream.formatting import one_line
 from jwt_upstream.models import Credential
-from jwt_upstream.names import check_name, command
+from jwt_upstream.names import check_name, command, full_name
 from jwt_upstream.refresh import database_clock, find, is_renewable, write_or_raise
 from jwt_upstream.store import EventDetails, queries, transitions
 from jwt_upstream.tokens import Secrets, TokenPair
@@ -77,7 +77,7 @@ def login_clock(upstream: str, account: str) -> Clock:
     """Return the database's clock; raises what is wrong with the database, a missing table say, before the login."""
     with suppress(NotLoggedIn):
         find(upstream, account)
-    return database_clock(f"{upstream}/{account}")
+    return database_clock(full_name(upstream, account))
 
 
 def refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:
@@ -88,7 +88,7 @@ def refused(upstream: str, account: str, outcome: Outcome) -> UpstreamError:
         text = recorded.LOGIN_FAILED_SEE
     said = {"reason": outcome.full_reason, "command": command("upstream_probe", upstream)}
     return error(
-        text % {"account": f"{upstream}/{account}", **said},
+        text % {"account": full_name(upstream, account), **said},
         reason=outcome.full_reason,
         retry_after=outcome.retry_after,
     )
@@ -116,5 +116,5 @@ def _store(backend: Backend, account: str, pair: TokenPair, username: str, detai
         keep_alive=backend.keep_alive,
         obtained_for=backend.binding,
     )
-    event = write_or_raise(write, f"{backend.alias}/{account}")
+    event = write_or_raise(write, full_name(backend.alias, account))
     return event.credential  # type: ignore[return-value]

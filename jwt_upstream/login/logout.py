@@ -14,6 +14,7 @@ from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.formatting import timestamp
 from jwt_upstream.models import Credential, Event
+from jwt_upstream.names import full_name
 from jwt_upstream.refresh import mismatched, write_or_raise
 from jwt_upstream.store import EventDetails, queries, transitions
 from jwt_upstream.tokens import TokenPair
@@ -50,7 +51,8 @@ def log_out(upstream: str, account: str, *, by: str = "", local_only: bool = Fal
     Raises RefreshBlocked or RefreshUnavailable if the row can't be written; then nobody is told.
     """
     rows: list[Credential] = []
-    event = write_or_raise(partial(_forget, upstream, account, EventDetails(by=by), rows), f"{upstream}/{account}")
+    forget = partial(_forget, upstream, account, EventDetails(by=by), rows)
+    event = write_or_raise(forget, full_name(upstream, account))
     row = rows[-1] if event else None
     if row is None or not (row.access_token or row.refresh_token):
         return Logout(None, _("There were no tokens."))

@@ -14,7 +14,7 @@ from jwt_upstream.binding import PARAMETER
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.models import Credential, Event
-from jwt_upstream.names import check_name
+from jwt_upstream.names import check_name, full_name
 from jwt_upstream.refresh import write_or_raise
 from jwt_upstream.store import EventDetails, queries, transitions
 from jwt_upstream.tokens import NOTHING, Secrets
@@ -51,7 +51,7 @@ def register(
         backend = get_backend(upstream, values)  # which examines them
         if row and _is_unchanged(row, values):
             return row
-        event = write_or_raise(partial(_write, row, values, backend, by), f"{upstream}/{account}")
+        event = write_or_raise(partial(_write, row, values, backend, by), full_name(upstream, account))
         if event and event.credential:
             return event.credential
 

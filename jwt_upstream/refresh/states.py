@@ -33,7 +33,7 @@ from jwt_upstream.exceptions import (
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.languages import in_english
 from jwt_upstream.models import Credential, Event
-from jwt_upstream.names import command
+from jwt_upstream.names import command, full_name
 from jwt_upstream.process import PerProcess
 from jwt_upstream.recorded import translated
 from jwt_upstream.store import EventDetails, connections, incidents, is_away, is_locked, queries, transitions
@@ -202,9 +202,9 @@ def unavailable(credential: Credential) -> UpstreamError:
 def find(upstream: str, account: str, *, begin: bool = False) -> Credential:
     """Return the row of an account; raises NotLoggedIn if there is none, or creates it if ``begin`` is set."""
     using = queries.database()
-    row = _read(f"{upstream}/{account}", lambda: queries.find(upstream, account, using))
+    row = _read(full_name(upstream, account), lambda: queries.find(upstream, account, using))
     if row is None and begin:
-        return write_or_raise(lambda: transitions.begin(upstream, account, using), f"{upstream}/{account}")
+        return write_or_raise(lambda: transitions.begin(upstream, account, using), full_name(upstream, account))
     if row is None:
         raise not_logged_in(upstream, account)
     return row

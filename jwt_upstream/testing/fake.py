@@ -19,6 +19,7 @@ from jwt_upstream.backends import Backend, Verdict
 from jwt_upstream.backends.core import Where
 from jwt_upstream.clock import host_now
 from jwt_upstream.login import adopt, log_out
+from jwt_upstream.names import full_name
 from jwt_upstream.refresh import hold_token, release_token
 from jwt_upstream.tokens import TokenPair
 
@@ -53,7 +54,7 @@ class FakeUpstream:
         self._stack = ExitStack()
 
     def __repr__(self) -> str:
-        return f"<FakeUpstream {self.alias}>"
+        return f"<FakeUpstream {full_name(self.alias)}>"
 
     # -- from when until when
 

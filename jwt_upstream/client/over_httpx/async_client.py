@@ -8,6 +8,7 @@ from urllib.parse import urljoin
 
 from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.client.origin_session import KeepNothing
+from jwt_upstream.names import full_name
 
 from .modules import MODULES
 from .transport import UpstreamTransport
@@ -41,7 +42,7 @@ class AsyncUpstreamClient(AsyncClient):
         super().__init__(base_url=backend.base_url, transport=transport, **{**_options(backend), **options})
 
     def __repr__(self) -> str:
-        return f"<AsyncUpstreamClient {self.alias}/{self.account}>"
+        return f"<AsyncUpstreamClient {full_name(self.alias, self.account)}>"
 
     def build_request(self, method: str, url: URL | str, **options: Any) -> Request:
         """Join the path to BASE_URL and build as httpx does."""

@@ -10,6 +10,7 @@ from jwt_upstream.backends import Backend
 from jwt_upstream.backends.core import placeholders
 from jwt_upstream.exceptions import UpstreamMisconfigured
 from jwt_upstream.measurements import measuring
+from jwt_upstream.names import full_name
 from jwt_upstream.tracebacks import forget_variables
 
 from .exchange import Exchange
@@ -45,7 +46,7 @@ class UpstreamAuth(_Auth):
         self._exchange = Exchange(alias, account)
 
     def __repr__(self) -> str:
-        return f"<UpstreamAuth {self.alias}/{self.account}>"
+        return f"<UpstreamAuth {full_name(self.alias, self.account)}>"
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Send with the token, and once more with a new one if it is refused."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jwt_upstream.backends import Backend
 from jwt_upstream.measurements import is_measured, measuring
+from jwt_upstream.names import full_name
 from jwt_upstream.tracebacks import without_variables
 
 from .exchange import Exchange
@@ -53,7 +54,7 @@ class UpstreamTransport(_Transport):
         self._wires: dict[tuple[Any, ...], Wire] = {}
 
     def __repr__(self) -> str:
-        return f"<UpstreamTransport {self.alias}/{self.account}>"
+        return f"<UpstreamTransport {full_name(self.alias, self.account)}>"
 
     @without_variables
     def handle_request(self, request: Any) -> Any:
