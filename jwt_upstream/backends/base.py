@@ -153,6 +153,7 @@ class Backend(Exchanges, Authorization, DeviceRequests):
 
     def _check_values(self) -> Iterable[str]:
         yield from self._check_requests()
+        yield from self._check_certificates()
         if self.deadline <= 0:
             yield "deadline must be more than 0"
         if self.timeout == 0 or (isinstance(self.timeout, list | tuple) and 0 in self.timeout):

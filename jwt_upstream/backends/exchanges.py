@@ -17,6 +17,7 @@ from urllib3.exceptions import HTTPError
 from jwt_upstream import clock
 from jwt_upstream.tokens import Secrets
 
+from .certificates import Certificates
 from .core import (
     ELSEWHERE,
     ForbiddenAddress,
@@ -56,11 +57,9 @@ class Exchange(NamedTuple):
     steps: Sequence[Step] = ()
 
 
-class Exchanges(SignedRequests, Unattended):
+class Exchanges(SignedRequests, Unattended, Certificates):
     """The part of a backend that sends requests for tokens; every annotated attribute is an option."""
 
-    verify: bool | str = True
-    cert: str | tuple[str, str] | None = None
     proxies: Mapping[str, str] | None = None
 
     retry_after_max: float = 3600.0

@@ -236,7 +236,7 @@ class TransportOptions(TypedDict, total=False):
     timeout: float | tuple[float, float]
     #: How many seconds a login or refresh may take in total. Example: ``5``
     deadline: float
-    #: The CA bundle, as in requests. Example: ``"/etc/ssl/crm-ca.pem"``
+    #: The CA bundle, as in requests; False verifies nothing. Example: ``"/etc/ssl/crm-ca.pem"``
     verify: bool | str
     #: The client certificate, as in requests: one file, or the certificate and its key.
     #: Example: ``("/etc/ssl/us.pem", "/etc/ssl/us.key")``

@@ -21,7 +21,7 @@ from .bodies import (
 from .concealed import SHOWN, ConcealingAdapter, conceal
 from .default_rules import ACCOUNT
 from .diagnosis import asked, held, leaves, shown_url, without_token
-from .options import ELSEWHERE
+from .options import ELSEWHERE, Configurable
 from .redaction import cause, error_chain, masked, shown
 from .requests import AUTHENTICATIONS, DEVICE_GRANT, FORMATS, METHODS, ForbiddenAddress, Requests, basic
 from .responses import Responses, Which
@@ -72,6 +72,7 @@ __all__ = [
     "TOKEN_REQUESTS",
     "BoundedConnection",
     "ConcealingAdapter",
+    "Configurable",
     "Explanation",
     "ForbiddenAddress",
     "Outcome",

@@ -56,7 +56,7 @@ def _verifying(verify: bool | str | None) -> ssl.SSLContext:
     path = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
     is_folder = os.path.isdir(path)
     context = ssl.create_default_context(capath=path) if is_folder else ssl.create_default_context(cafile=path)
-    if not verify:
+    if verify is False:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 

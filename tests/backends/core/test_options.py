@@ -108,6 +108,9 @@ URL = "https://up.example.com/"
         ({"rules": [{"verdict": "LOCKED", "json": 5}]}, "a rule's json must be str or a list of them, not 5"),
         ({"rules": [{"verdict": "LOCKED", "pattern": "("}]}, "a rule's pattern is not a valid regular expression: "),
         ({"test_path": "https://other.example.com/me"}, "test_path must be a path at BASE_URL, since no other host"),
+        ({"verify": ""}, "verify must be True, False or the path of a CA bundle, not empty"),
+        ({"cert": ""}, "cert must be the path of a client certificate, or that and its key's, not empty"),
+        ({"cert": ["a.pem", ""]}, "cert must be the path of a client certificate, or that and its key's, not"),
         ({"test_path": "http://[x/"}, "test_path must be a path at BASE_URL, since no other host"),
     ],
 )

@@ -123,14 +123,14 @@ def test_nobody_there(url: str) -> None:
     assert (outcome.verdict, outcome.is_ambiguous) == (Verdict.TRANSIENT, False)
 
 
-@pytest.mark.parametrize("verify", [True, "/no/such/file.pem"])
+@pytest.mark.parametrize("verify", [True, "", "/no/such/file.pem"])
 def test_certificate(tmp_path: Path, verify: bool | str) -> None:
-    """A certificate that can't be verified is our settings' fault, and nothing is sent."""
+    """A certificate that can't be verified is our settings' fault, and nothing is sent; only False verifies none."""
     with RawServer(say(HEAD + b"\r\n{}"), self_signed(tmp_path)) as server:
         outcome = Backend("up", server.url, verify=verify).refresh(TokenPair("a1", "r1"))
         assert (outcome.verdict, b"".join(server.received)) == (Verdict.CONFIG, b"")
         # The file is missed before there is a request.
-        assert outcome.asked == (f"POST {server.url}refresh" if verify is True else "")
+        assert outcome.asked == (f"POST {server.url}refresh" if verify in {True, ""} else "")
 
 
 def test_tls(tmp_path: Path) -> None:
