@@ -34,6 +34,7 @@ def register(
 
     Sends nothing. What was stored under other names is kept, as long as ACCOUNTS in settings has the name. With other
     parameters the stored tokens are sent nowhere before a login, or until somebody confirms that they are for these.
+    It is stored at once, on a connection of its own: a rollback of the calling transaction doesn't undo it.
 
     Raises AccountMisconfigured, and stores nothing, if a value is missing or not allowed; UpstreamNotConfigured
     without ACCOUNTS in settings; ValueError for an account that is not 1 to 255 printable characters; RefreshBlocked
@@ -45,15 +46,22 @@ def register(
     if template.accounts is None:
         raise UpstreamNotConfigured(f"JWT_UPSTREAM[{upstream!r}] has no ACCOUNTS, so its accounts have nothing to set")
     template.accounts.check_names(given)
+    written = write_or_raise(partial(_store, template, given, by), full_name(upstream, account))
+    return written if isinstance(written, Credential) else written.credential  # type: ignore[return-value]
+
+
+def _store(template: Backend, given: AccountValues, by: str) -> Credential | Event:
+    """Return the event, or the row where nothing has changed."""
+    # All on the connection that writes: what the caller's shows may be an old snapshot, and reading there may lock.
     while True:
-        row = queries.find(upstream, account, queries.database())
+        row = queries.find(template.alias, given.account, queries.database())
         values = _merged(template, row, given)
-        backend = get_backend(upstream, values)  # which examines them
+        backend = get_backend(template.alias, values)  # which examines them
         if row and _is_unchanged(row, values):
+            transitions.check_lock(row, queries.database())  # who holds it may be about to delete or change it
             return row
-        event = write_or_raise(partial(_write, row, values, backend, by), full_name(upstream, account))
-        if event and event.credential:
-            return event.credential
+        if event := _write(row, values, backend, by):
+            return event
 
 
 def _merged(template: Backend, row: Credential | None, given: AccountValues) -> AccountValues:

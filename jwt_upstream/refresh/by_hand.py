@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -12,7 +12,7 @@ from jwt_upstream.backends import get_backend
 from jwt_upstream.binding import Change, described
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.languages import in_english
-from jwt_upstream.models import Credential
+from jwt_upstream.models import Credential, Event
 from jwt_upstream.store import EventDetails, queries, rekeying, transitions
 from jwt_upstream.tokens import TokenPair
 from jwt_upstream.tracebacks import without_variables
@@ -20,7 +20,7 @@ from jwt_upstream.tracebacks import without_variables
 from .call import can_replace
 from .protocol import refresh
 from .record import write_or_raise
-from .states import by_state, changed_settings, check_bound, reread, usable
+from .states import by_state, changed_settings, check_bound, check_readable, not_logged_in
 
 #: How many rows are read at once while tokens are encrypted anew.
 _BATCH_ROWS = 500
@@ -33,17 +33,30 @@ def try_again(credential: Credential, *, by: str = "") -> TokenPair:
 
     Servers often keep a refresh token good while its user is locked (Symfony does).
     """
-    row = reread(credential)
-    if row.state == Credential.State.LOGGED_OUT:
-        raise by_state(row)
-    if not _is_readable(row):
-        usable(row)  # records that, and raises
-    backend = get_backend(row.upstream, row)
-    if not can_replace(backend, row):
-        check_bound(row, backend)
     details = EventDetails(recorded.TRIED_AGAIN, by=by)
-    write_or_raise(partial(transitions.restore, row, queries.database(), details), str(row))
-    return refresh(reread(row))
+    event = write_or_raise(partial(_restore, credential, details), str(credential))
+    return refresh(event.credential)  # type: ignore[arg-type]
+
+
+def _restore(credential: Credential, details: EventDetails) -> Event:
+    while True:
+        row = _there(credential)
+        if row.state == Credential.State.LOGGED_OUT:
+            raise by_state(row)
+        check_readable(row)
+        backend = get_backend(row.upstream, row)
+        if not can_replace(backend, row):
+            check_bound(row, backend)
+        if event := transitions.restore(row, queries.database(), details):
+            return event
+
+
+def _there(credential: Credential) -> Credential:
+    # For the connection that writes: a calling transaction may see an old snapshot, in which no row ever moves on.
+    row = queries.reread(credential, queries.database())
+    if row is None:
+        raise not_logged_in(credential.upstream, credential.account)
+    return row
 
 
 def mark_rejected(credential: Credential, reason: str, *, by: str = "") -> None:
@@ -53,15 +66,17 @@ def mark_rejected(credential: Credential, reason: str, *, by: str = "") -> None:
     stay, and the admins are told. Raises CredentialError if the credential needs a human already.
     """
     details = EventDetails(recorded.MARKED_REJECTED % {"reason": reason}, "rejected", by=by)
+    write_or_raise(partial(_mark_rejected, credential, details), str(credential))
+
+
+def _mark_rejected(credential: Credential, details: EventDetails) -> Event:
     while True:
-        row = reread(credential)
+        row = _there(credential)
         if row.needs_human:
             raise by_state(row)
-        if not _is_readable(row):
-            usable(row)  # records that, and raises
-        write = partial(transitions.mark, row, Credential.State.REJECTED, queries.database(), details)
-        if write_or_raise(write, str(row)):
-            return
+        check_readable(row)
+        if event := transitions.mark(row, Credential.State.REJECTED, queries.database(), details):
+            return event
 
 
 def rebind(credential: Credential, *, by: str = "") -> list[Change]:
@@ -72,22 +87,20 @@ def rebind(credential: Credential, *, by: str = "") -> list[Change]:
     RefreshUnavailable if the row can't be written.
     """
     backend = get_backend(credential.upstream, credential)
-    while found := changed_settings(credential, backend):
-        row = reread(credential)
-        if row.obtained_for != credential.obtained_for:
-            return []
-        with in_english():
-            details = EventDetails(described(found), by=by)
-        if write_or_raise(partial(transitions.rebind, row, backend.binding, queries.database(), details), str(row)):
-            break
-    return found
+    found = changed_settings(credential, backend)
+    if not found:
+        return []
+    with in_english():
+        details = EventDetails(described(found), by=by)
+    is_bound = write_or_raise(partial(_rebind, credential, backend.binding, details), str(credential))
+    return found if is_bound else []
 
 
-def _is_readable(row: Credential) -> bool:
-    try:
-        return bool(row.pair)
-    except DecryptionError:
-        return False
+def _rebind(credential: Credential, binding: Mapping[str, str], details: EventDetails) -> Event | None:
+    while (row := _there(credential)).obtained_for == credential.obtained_for:
+        if event := transitions.rebind(row, binding, queries.database(), details):
+            return event
+    return None
 
 
 @dataclass

@@ -12,6 +12,12 @@ from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import post_save
 
+#: By the database; MySQL's is in whole seconds, and lasts for the session, which is one of our own.
+_LIMIT_WAIT = {
+    "postgresql": "SET LOCAL lock_timeout = '500ms'",
+    "mysql": "SET SESSION innodb_lock_wait_timeout = 1",
+}
+
 
 def update(row: models.Model, columns: Mapping[str, Any], using: str) -> None:
     """Change the columns of a row, whatever else has changed in it."""
@@ -76,6 +82,19 @@ def lock_options(using: str) -> dict[str, Any]:
         "nowait": features.has_select_for_update_nowait,
         "no_key": features.has_select_for_no_key_update,
     }
+
+
+def limit_wait(using: str) -> None:
+    """Have the rest of a transaction wait for others' locks no longer than a moment, unless the transaction is joined.
+
+    An insert knows no ``NOWAIT``: it waits for who has inserted or deleted the same, who may be our own caller, and
+    would be carried out once nobody expects it any more.
+    """
+    connection = connections[using]
+    statement = _LIMIT_WAIT.get(connection.vendor)
+    if statement and not connection.savepoint_ids:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
 
 
 def _update(row: models.Model, columns: Mapping[str, Any], where: str, values: list[Any], using: str) -> bool:

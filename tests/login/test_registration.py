@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 import responses
-from django.db import connection
+from django.db import connection, transaction
 
 from jwt_upstream.client import UpstreamClient
-from jwt_upstream.exceptions import AccountMisconfigured
+from jwt_upstream.exceptions import AccountMisconfigured, RefreshBlocked
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.tokens import TokenPair
 from tests.support.accounts import ACME, BAD_LABELS, BAD_SEGMENTS, SECRETS, shop
+from tests.support.database import at_level, is_sqlite
+from tests.support.rows import kinds
 
 BAD = [*({"subdomain": value} for value in BAD_LABELS), *({"region": value} for value in BAD_SEGMENTS)]
 
@@ -55,3 +57,28 @@ def test_bad_values_in_the_database(settings: Any, db: None) -> None:
             client.get("orders/")
             pytest.fail(f"{bad!a} is not refused")
     assert not responses.calls
+
+
+def test_in_a_transaction(settings: Any, transactional_db: None) -> None:
+    """In a transaction each call is stored at once, whatever its snapshot shows, and its rollback undoes none."""
+    settings.JWT_UPSTREAM = shop()
+    with at_level("REPEATABLE READ"):
+        assert is_sqlite or not Credential.objects.exists()  # the snapshot is taken; SQLite's would lock the file
+        for _ in range(2):
+            UpstreamClient.register("shop", "acme", parameters=ACME, secrets=SECRETS)
+        UpstreamClient.register("shop", "acme", parameters={"region": "us"})
+        transaction.set_rollback(True)
+    assert Credential.objects.get().parameters == {**ACME, "region": "us"}
+    assert kinds() == ["configured", "configured"]
+
+
+@pytest.mark.skipif(is_sqlite, reason="SQLite has no row locks")
+def test_row_that_the_caller_deletes(settings: Any, transactional_db: None) -> None:
+    """An account that the caller's transaction deletes isn't taken for one that is registered already."""
+    settings.JWT_UPSTREAM = shop()
+    UpstreamClient.register("shop", "acme", parameters=ACME, secrets=SECRETS)
+    with transaction.atomic():
+        Credential.objects.get().delete()
+        with pytest.raises(RefreshBlocked):
+            UpstreamClient.register("shop", "acme", parameters=ACME, secrets=SECRETS)
+    assert not Credential.objects.exists()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import IntegrityError
 from django.utils import timezone
 
 from jwt_upstream.models import Credential, Event
@@ -134,3 +135,9 @@ def test_since_is_when_the_state_changed(row: Credential) -> None:
     assert failed is not None
     transitions.log_in("up", "default", TokenPair("a3"), USING, username="bob", details=EventDetails())
     assert Credential.objects.get().since > failed.at
+
+
+def test_row_that_is_never_inserted(transactional_db: None) -> None:
+    """What the database refuses of a new row is told, and not taken for somebody else's row, to be tried again."""
+    with pytest.raises(IntegrityError):
+        transitions.add("up", "new", {"username": None}, USING, EventDetails(), is_active=True)

@@ -15,6 +15,18 @@ is_sqlite = connection.vendor == "sqlite"
 
 
 @contextmanager
+def at_level(level: str) -> Iterator[None]:
+    """Begin a transaction at an isolation level; SQLite has but one."""
+    statement = f"SET TRANSACTION ISOLATION LEVEL {level}"
+    if connection.vendor == "mysql":  # where it is set for the next transaction
+        connection.cursor().execute(statement)
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            connection.cursor().execute(statement)
+        yield
+
+
+@contextmanager
 def locked() -> Iterator[None]:
     """Hold the row; on SQLite the whole file, for readers too."""
     if is_sqlite:

@@ -8,8 +8,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from contextlib import closing
-from types import TracebackType
 from typing import Any
 
 import pytest
@@ -18,10 +19,11 @@ from django.db import connection, transaction
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import AccountLocked, CredentialRejected, RefreshBlocked
 from jwt_upstream.models import Credential, Event
+from jwt_upstream.refresh import mark_rejected, rebind, try_again
 from jwt_upstream.tokens import TokenPair
+from tests.support.database import at_level, is_sqlite
+from tests.support.rows import kinds_since_login
 from tests.support.upstream import Answer, Upstream
-
-is_sqlite = connection.vendor == "sqlite"
 
 
 class RolledBack(Exception):
@@ -120,6 +122,19 @@ def test_credential_is_not_committed(upstream: Upstream, transactional_db: None)
     assert upstream.refreshes == 0
 
 
+@pytest.mark.skipif(is_sqlite, reason="SQLite has no row locks")
+def test_login_while_the_caller_adds_the_row(upstream: Upstream, transactional_db: None) -> None:
+    """A pair whose row the caller's transaction has added is refused soon, and not stored once that is rolled back."""
+    began = time.monotonic()
+    with transaction.atomic():
+        Credential.objects.create(upstream="up")
+        with pytest.raises(RefreshBlocked, match="up/default: not stored: the calling transaction"):
+            UpstreamClient("up").adopt(TokenPair("another"))
+        assert time.monotonic() - began < 5
+        transaction.set_rollback(True)
+    assert not Credential.objects.exists()
+
+
 def test_login_while_the_caller_holds_the_row(client: UpstreamClient) -> None:
     """A pair that can't be stored because of the caller's own transaction is an error that says so."""
     with transaction.atomic():
@@ -192,26 +207,33 @@ def test_isolation_levels(client: UpstreamClient, upstream: Upstream, level: str
     assert Credential.objects.get().pair.refresh == "refresh-2"
 
 
-class at_level:
-    """A transaction at an isolation level."""
+ACTS: dict[str, tuple[Callable[[Credential], Any], list[str]]] = {
+    "log out": (lambda _: UpstreamClient("up").logout(), ["logged_out"]),
+    "mark": (lambda row: mark_rejected(row, "stolen"), ["rejected"]),
+    "rebind": (rebind, ["rebound"]),
+    "try again": (try_again, ["restored", "refreshed"]),
+}
 
-    def __init__(self, level: str) -> None:
-        self._level = level
-        self._atomic = transaction.atomic()
 
-    def __enter__(self) -> None:
-        statement = f"SET TRANSACTION ISOLATION LEVEL {self._level}"
-        if connection.vendor == "mysql":  # where it is set for the next transaction
-            connection.cursor().execute(statement)
-            self._atomic.__enter__()
-        else:
-            self._atomic.__enter__()
-            connection.cursor().execute(statement)
+@pytest.mark.skipif(is_sqlite, reason="a snapshot of SQLite's keeps every other writer out")
+@pytest.mark.parametrize("act", ACTS)
+def test_acts_in_a_snapshot(client: UpstreamClient, settings: Any, act: str) -> None:
+    """What somebody asks for is done to the row as it is, also in a transaction whose snapshot never shows that."""
+    with at_level("REPEATABLE READ"):
+        seen = Credential.objects.get()  # the snapshot is taken
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._atomic.__exit__(kind, error, traceback)
+        def refresh() -> None:
+            UpstreamClient("up").refresh()
+            connection.close()
+
+        thread = threading.Thread(target=refresh)
+        thread.start()
+        thread.join()
+        if act == "rebind":
+            settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {"client_id": "another"}
+        do, expected = ACTS[act]
+        do(seen)
+    assert kinds_since_login() == ["refreshed", *expected]
 
 
 @pytest.mark.django_db
@@ -252,6 +274,8 @@ from django.conf import settings
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from jwt_upstream.client import UpstreamClient
+from tests.support.database import at_level, is_sqlite
+from tests.support.rows import kinds_since_login
 from tests.support.upstream import Upstream
 with Upstream() as upstream:
     settings.JWT_UPSTREAM = {"up": {"BASE_URL": upstream.url, "OPTIONS": {"refresh_fields": {"refresh": "{refresh}"}}}}

@@ -261,10 +261,13 @@ def _insert(
     after = _changed(new, columns)
     try:
         with transaction.atomic(using=using):
+            statements.limit_wait(using)
             after.save(using=using, force_insert=True)
             return record(after, new, using, kind, details)
-    except IntegrityError:  # somebody else's first login
-        return None
+    except IntegrityError:
+        if find(new.upstream, new.account, using) is None:
+            raise
+        return None  # somebody else's first login
 
 
 def add(
