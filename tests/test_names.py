@@ -126,9 +126,9 @@ HARMFUL = "a\x1b[31m\u202eb"
 
 
 @pytest.mark.parametrize("kind", [UpstreamClient, AsyncUpstreamClient, UpstreamAuth, UpstreamTransport])
-def test_repr_where_a_name_is_refused(upstream: Upstream, kind: type[Any]) -> None:
+def test_repr_where_a_name_is_refused(upstream: Upstream, kind: Any) -> None:
     """A tool that shows variables of the error shows a refused name escaped, so that no terminal obeys it."""
-    half_made: Any = kind.__new__(kind)
+    half_made = kind.__new__(kind)
     with pytest.raises(ValueError, match="account must be"):
         kind.__init__(half_made, "up", HARMFUL)
     assert repr(half_made) == f"<{kind.__name__} up/a\\x1b[31m\\u202eb>"
