@@ -9,7 +9,7 @@ from collections.abc import Iterator, KeysView, Mapping
 from dataclasses import InitVar, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from traceback import clear_frames
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self, TypeVar
 
 import jwt
 from django.conf import settings
@@ -73,7 +73,19 @@ def fingerprints(token: str) -> Iterator[str]:
         yield salted_hmac("jwt_upstream.fingerprint", token, key, algorithm="sha256").hexdigest()[:_FINGERPRINT_DIGITS]
 
 
-class Secrets(_ReadLikeADict):
+class OwnCopy:
+    """Is its own copy, as what nobody changes may be, so that what contains it can be copied though not pickled."""
+
+    __slots__ = ()
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+class Secrets(OwnCopy, _ReadLikeADict):
     """Passwords, tokens and keys by name: read like a dict, but to an error reporter, which expands every dict, none.
 
     Can't be pickled, is its own copy, and is equal to itself alone.
@@ -127,18 +139,12 @@ class Secrets(_ReadLikeADict):
     def __reduce__(self) -> NoReturn:
         raise TypeError("Secrets can't be pickled")
 
-    def __copy__(self) -> Secrets:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Secrets:
-        return self
-
 
 #: No secrets at all.
 NOTHING = Secrets()
 
 
-class _Tokens:
+class _Tokens(OwnCopy):
     __slots__ = ("access", "refresh")
 
 
@@ -193,12 +199,6 @@ class TokenPair(_Tokens):
     def __reduce__(self) -> NoReturn:
         raise TypeError("a TokenPair holds secrets and can't be pickled; store it with UpstreamClient.adopt()")
 
-    def __copy__(self) -> TokenPair:
-        return self
-
-    def __deepcopy__(self, memo: object) -> TokenPair:
-        return self
-
     @property
     def fingerprint(self) -> str:
         """The fingerprint of both tokens together, which changes when either is replaced."""
@@ -231,10 +231,11 @@ class TokenPair(_Tokens):
 del TokenPair.access, TokenPair.refresh
 
 
-class AccessToken:
+class AccessToken(OwnCopy):
     """An access token that was handed out by ``UpstreamClient.token()``, and its expiry (None: unknown).
 
-    It is not a string, so that it is shown nowhere by accident: what speaks to the upstream is given ``access``.
+    It is not a string, so that it is shown nowhere by accident: what speaks to the upstream is given ``access``. Can't
+    be pickled, and is its own copy.
     """
 
     __slots__ = ("access", "expires_at")

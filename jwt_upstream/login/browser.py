@@ -19,7 +19,7 @@ from jwt_upstream.exceptions import LoginRejected, UpstreamMisconfigured
 from jwt_upstream.fields import DecryptionError, Encrypted, place
 from jwt_upstream.models import Credential
 from jwt_upstream.names import check_name
-from jwt_upstream.tokens import Secrets
+from jwt_upstream.tokens import OwnCopy, Secrets
 from jwt_upstream.tracebacks import without_variables
 
 from .first_pair import login, refused
@@ -31,7 +31,7 @@ _PLACE = place("jwt_upstream.login.BrowserLogin")
 
 
 @dataclass(frozen=True)
-class BrowserLogin:
+class BrowserLogin(OwnCopy):
     """A login that was begun for an account, to be completed once and within ten minutes.
 
     Its repr shows no secret, and pickling raises TypeError: keep what ``seal`` returns.

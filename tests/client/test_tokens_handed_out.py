@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import pickle
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -118,6 +120,18 @@ def test_cached_token_needs_no_thread(client: UpstreamClient, settings: Any) -> 
     assert asyncio.run(client.atoken()).access == known.access
     pool = call_threads()._pools.get("up")
     assert pool is None or pool._max_workers != 7  # else a new one would have been made
+
+
+def test_copied() -> None:
+    """A copy of a token is the token, so that a dataclass which holds one can be copied and made a dict."""
+
+    @dataclass
+    class Session:
+        token: AccessToken
+
+    session = Session(AccessToken("s3cret"))
+    assert asdict(session) == {"token": session.token}
+    assert copy.copy(session.token) is copy.deepcopy(session).token is session.token
 
 
 def test_nothing_is_shown() -> None:

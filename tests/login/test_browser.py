@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from datetime import timedelta
 from typing import Any
@@ -165,8 +166,9 @@ def test_what_another_key_sealed(drive: AuthorizationServer, stored: Credential,
 
 
 def test_nothing_of_it_is_shown(drive: AuthorizationServer) -> None:
-    """The repr, a pickle and what is sealed show neither the state nor the verifier."""
+    """The repr, a pickle and what is sealed show neither the state nor the verifier; a copy is the login itself."""
     begun = BrowserLogin.begin("drive", "acme", BACK)
+    assert copy.deepcopy([begun, begun.request]) == [begun, begun.request]
     shown = repr(begun) + begun.seal()
     assert [secret for secret in (begun.request.state, begun.request.code_verifier) if secret in shown] == []
     with pytest.raises(TypeError, match="can't be pickled"):

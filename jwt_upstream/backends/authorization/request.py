@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from jwt_upstream.backends.core import Requests, Verdict, filled_within, is_web_address
-from jwt_upstream.tokens import Unshown
+from jwt_upstream.tokens import OwnCopy, Unshown
 from jwt_upstream.tracebacks import without_variables
 
 from .response import SETTINGS_CHANGED, AuthorizationResponse, is_answer, read
@@ -23,7 +23,7 @@ _OURS = {"response_type", "client_id", "redirect_uri", "state", "code_challenge"
 _BYTES = 32
 
 
-class _InSlots:
+class _InSlots(OwnCopy):
     __slots__ = ("code_verifier", "made_for", "state", "url")
 
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 from jwt_upstream.backends.core import Verdict, origin, shown
-from jwt_upstream.tokens import Unshown
+from jwt_upstream.tokens import OwnCopy, Unshown
 
 #: Web servers take no longer URLs, and nobody's code is longer.
 _MAX_CHARACTERS = 16 * 1024
@@ -36,7 +36,7 @@ _AGAIN = "begin the login again"
 SETTINGS_CHANGED = f"the settings name another server, client or scope than when the login was begun; {_AGAIN}"
 
 
-class _InSlots:
+class _InSlots(OwnCopy):
     __slots__ = ("code",)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from jwt_upstream.exceptions import UpstreamMisconfigured
-from jwt_upstream.tokens import fingerprint
+from jwt_upstream.tokens import OwnCopy, fingerprint
 from jwt_upstream.tracebacks import without_variables
 
 from .places import PREFIXES, check, fetch
@@ -17,7 +17,7 @@ KEPT_SECONDS = 60.0
 FAILED_SECONDS = 5.0
 
 
-class Reference:
+class Reference(OwnCopy):
     """A secret as it is written in settings: itself, "file:PATH", "call:DOTTED.PATH" or a callable without arguments.
 
     Shows none, can't be pickled, and is its own copy. Threads that read at the same time read the same.
@@ -35,12 +35,6 @@ class Reference:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret can't be pickled")
-
-    def __copy__(self) -> Reference:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Reference:
-        return self
 
     @property
     def is_elsewhere(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from dataclasses import asdict, replace
 from typing import Any
@@ -33,8 +34,9 @@ def test_code(redirected: str) -> None:
 
 
 def test_nothing_of_it_is_shown() -> None:
-    """Neither the repr, nor a dict or a pickle made of it, has the code."""
+    """Neither the repr, nor a dict or a pickle made of it, has the code; a copy is the response itself."""
     response = answered(GOOD)
+    assert copy.deepcopy(response) is response
     assert "c0de" not in f"{response!r} {asdict(response)} {vars(response)}"
     assert replace(response, reason="why").code == "c0de"
     with pytest.raises(TypeError, match="can't be pickled"):
