@@ -12,7 +12,7 @@ from django.utils.functional import cached_property
 from requests import Request
 
 from jwt_upstream import clock
-from jwt_upstream.backends.core import ELSEWHERE, filled_within
+from jwt_upstream.backends.core import ELSEWHERE, filled_within, placeholders
 from jwt_upstream.backends.steps import Steps
 from jwt_upstream.names import alternatives
 from jwt_upstream.tokens import Secrets
@@ -82,8 +82,10 @@ class SignedRequests(Steps):
     @property
     def _is_asserting(self) -> bool:
         """Whether a request for tokens contains ``{assertion}``."""
-        texts = (self.login_steps, self.login_fields, self.login_query, self.login_headers, self.headers)
-        return "{assertion}" in str([*texts, self.refresh_fields, self.refresh_query, self.refresh_headers])
+        login = (self.login_path, self.login_fields, self.login_query, self.login_headers, self.headers)
+        refresh = (self.refresh_path, self.refresh_fields, self.refresh_query, self.refresh_headers)
+        in_steps = (name for step in self.steps for name in step.asks)
+        return "assertion" in {*placeholders([*login, *refresh]), *in_steps}
 
     @property
     def _made_names(self) -> set[str]:

@@ -12,7 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 
-from jwt_upstream.backends import Backend, KeycloakBackend, OAuth2Backend, SelfSignedBackend, Verdict
+from jwt_upstream.backends import Backend, KeycloakBackend, OAuth2Backend, SelfSignedBackend, Step, Verdict
 from jwt_upstream.backends.explain import previews, shown_settings
 from jwt_upstream.backends.oauth2 import JWT_BEARER, TOKEN_EXCHANGE
 from jwt_upstream.clock import Clock, dated_by
@@ -335,17 +335,21 @@ def test_any_request(server: Upstream, where: str) -> None:
         assert signatures.verify(proof, public_pem(), f"{server.url}token")["iss"] == "us"
 
 
-def test_step_of_a_login(server: Upstream) -> None:
-    """A step before the last request may be the one that needs the JWT."""
+@pytest.mark.parametrize("written", [dict, Step])
+def test_step_of_a_login(server: Upstream, written: Any) -> None:
+    """A step before the last request may be the one that needs the JWT, and tokens are bound to its claims."""
     endpoint = TokenEndpoint(server, {"": public_pem()}, "assertion")
     server.answers["/use"] = Answer(200, {"token": "final"})
-    step = {"path": "token", "fields": {"assertion": "{assertion}"}, "body_format": "form"}
-    options: dict[str, Any] = {"login_steps": [{**step, "keep": {"first": "access_token"}}], "login_path": "use"}
-    options |= {"login_fields": {"first": "{first}"}, "refresh_repeats_login": True, "client_id": "us"}
+    step = written(
+        path="token", fields={"assertion": "{assertion}"}, body_format="form", keep={"first": "access_token"}
+    )
+    options: dict[str, Any] = {"login_steps": [step], "login_path": "use", "client_id": "us"}
+    options |= {"login_fields": {"first": "{first}"}, "refresh_repeats_login": True, "assertion_claims": {"a": 1}}
     backend = Backend("up", server.url, signing_key=pem(), assertion_audience=endpoint.audience, **options)
     assert (list(backend.check()), backend.login_asks, backend.is_unattended) == ([], (), True)
     assert backend.login(NOTHING).verdict is Verdict.OK
     assert server.seen[-1].json() == {"first": "issued"}
+    assert backend.binding["claims"] == '{"a": 1}'
 
 
 def test_value_of_a_login() -> None:
