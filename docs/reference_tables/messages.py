@@ -10,7 +10,15 @@ from jwt_upstream import exceptions
 
 from . import source
 
-_OTHERS = {"CommandError", "InvalidHeader", "InvalidURL", "UnusableAnswer", "NotDiscovered", "ForbiddenAddress"}
+_OTHERS = {
+    "CommandError",
+    "ForbiddenAddress",
+    "InvalidHeader",
+    "InvalidProxyURL",
+    "InvalidURL",
+    "NotDiscovered",
+    "UnusableAnswer",
+}
 _OTHERS |= {"DecryptionError", "Misplaced", "Unbound", "NoSuchState", "ServiceUnavailable", "ServiceWarning"}
 _OTHERS |= {"ArgumentTypeError", "FieldError", "ImportError", "ImproperlyConfigured", "RuntimeError", "TypeError"}
 _OTHERS |= {"ValidationError", "ValueError"}

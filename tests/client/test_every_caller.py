@@ -348,6 +348,24 @@ def test_further_origin(call: Caller, through_proxy: Proxy, upstream: Upstream, 
         call("GET", "http://files.x:8080/")
 
 
+def test_proxy(
+    call: Caller, through_proxy: Proxy, upstream: Upstream, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy needs no scheme; an empty one is none, the environment's neither; no error shows what can't be read."""
+    proxies = settings.JWT_UPSTREAM["up"]["OPTIONS"]["proxies"]
+    proxies["http"] = through_proxy.url.removeprefix("http://")
+    assert call("GET", "orders/").json()["path"] == "http://api.x/v1/orders/"
+    proxies["http"] = "user:top-secret@proxy:3128"
+    with pytest.raises(requests.exceptions.InvalidProxyURL) as caught:
+        call("GET", "orders/")
+    assert "secret" not in str(caught.value)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1/")
+    proxies["http"] = ""
+    settings.JWT_UPSTREAM["up"]["BASE_URL"] = upstream.url
+    unbind()
+    assert call("GET", "orders/").json()["path"] == "/orders/"
+
+
 def test_way_back_into_the_origin(call: Caller, through_proxy: Proxy, upstream: Upstream) -> None:
     """From the moment at which a redirect has left the origin no hop gets the token."""
     upstream.answers["http://api.x/old/"] = Answer(302, b"", {"Location": "http://evil.net/"})

@@ -10,7 +10,9 @@ from collections.abc import AsyncGenerator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
+from requests.exceptions import InvalidProxyURL
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, prepend_scheme_if_needed, select_proxy
+from urllib3.util import parse_url
 
 from jwt_upstream.backends import Backend
 from jwt_upstream.client.proxies import environment_for
@@ -36,7 +38,7 @@ class Wire(NamedTuple):
         found = environment_for(url)
         verify = found.verify if backend.verify is True else backend.verify
         proxy = select_proxy(url, {**found.proxies, **(backend.proxies or {})})
-        return cls(module, verify, backend.cert, proxy)
+        return cls(module, verify, backend.cert, _complete(proxy) if proxy else None)
 
     def options(self) -> dict[str, Any]:
         """Return the arguments of a transport."""
@@ -49,6 +51,14 @@ class Wire(NamedTuple):
         context = _verifying(self.verify)
         context.load_cert_chain(*([self.cert] if isinstance(self.cert, str) else self.cert))
         return context
+
+
+def _complete(proxy: str) -> str:
+    """Return the URL that requests takes a proxy for: httpx wants its scheme, and shows what it can't read."""
+    url: str = prepend_scheme_if_needed(proxy, "http")
+    if not parse_url(url).host:
+        raise InvalidProxyURL("no host can be read in the URL of the proxy")
+    return url
 
 
 def _verifying(verify: bool | str | None) -> ssl.SSLContext:
