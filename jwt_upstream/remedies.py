@@ -29,6 +29,10 @@ _REMEDIES: dict[str, tuple[str | Promise, str | Promise]] = {
         _("correct LOGIN in the settings, or log in: %(command)s"),
         _("Correct LOGIN in the settings. Or log in again, on its page or by the command."),
     ),
+    "own": (
+        _("store another secret, or a parameter by --set NAME=VALUE: %(command)s"),
+        _("Store another secret or parameter, on its page or by the command."),
+    ),
     "lost key": (
         _("put the old key back into JWT_UPSTREAM_ENCRYPTION_KEYS, or log in: %(command)s"),
         _("Put the old key back into JWT_UPSTREAM_ENCRYPTION_KEYS. Or log in again, on its page or by the command."),

@@ -34,7 +34,7 @@ from .core import (
     stated_wait,
     transport,
 )
-from .secrets import SecretOption, SecretOptions, has_place, may_refuse_client
+from .secrets import SecretOption, SecretOptions, has_place, may_refuse_client, names_client
 from .signing import SignedRequests
 from .steps import Step
 from .unattended import Unattended
@@ -140,8 +140,12 @@ class Exchanges(SignedRequests, Unattended, Certificates):
 
     def _read(self, exchange: Exchange, response: Response, kept: Secrets) -> Outcome:
         outcome = exchange.read(self, response, kept)
-        is_refused = outcome.verdict is Verdict.CONFIG and may_refuse_client(response)
-        return replace(outcome, is_client_refused=is_refused)
+        return replace(outcome, is_client_refused=self._is_client_refused(outcome.verdict, response))
+
+    def _is_client_refused(self, verdict: Verdict, response: Response) -> bool:
+        """Tell whether an answer is about the client, which is the account's own where that is to be rejected."""
+        is_own = verdict is Verdict.REJECTED and bool(self.own_account_secrets) and names_client(response)
+        return is_own or (verdict is Verdict.CONFIG and may_refuse_client(response))
 
     def _take_steps(self, exchange: Exchange, deadline: transport.Deadline) -> Secrets | Outcome:
         """Return what the steps have kept, or the outcome of the one that failed."""
@@ -170,7 +174,7 @@ class Exchanges(SignedRequests, Unattended, Certificates):
             status_code=response.status_code,
             retry_after=self._wait(found.verdict, response, reason),
             asked=asked(response.request, known, response) if self._is_misdirected(found.verdict, response) else "",
-            is_client_refused=found.verdict is Verdict.CONFIG and may_refuse_client(response),
+            is_client_refused=self._is_client_refused(found.verdict, response),
         )
 
     def _answer(

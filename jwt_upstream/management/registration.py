@@ -11,6 +11,8 @@ from django.utils.translation import gettext as _
 
 from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.login import known_secrets, register
+from jwt_upstream.models import Credential
+from jwt_upstream.names import command
 from jwt_upstream.store import queries
 from jwt_upstream.tokens import NOTHING, Secrets
 
@@ -78,11 +80,24 @@ def _secrets(backend: Backend, account: str, options: Mapping[str, Any]) -> Secr
     return prompts.secrets([name for name in backend.accounts.secrets if name not in known], options)
 
 
-def own_login(alias: str, account: str) -> Secrets | None:
-    """Return the values of a login that is made of what the account has; None if a person must give them."""
+def own_login(alias: str, account: str, options: Mapping[str, Any]) -> Secrets | None:
+    """Return the values of a login that is made of what the account has; None if a person must give them.
+
+    Raises CommandError for values that were refused before, unless somebody has just typed them.
+    """
     backend = get_backend(alias, account)
-    if backend.accounts is None:
+    if backend.accounts is None or (backend.login_asks and not backend.automatic_login.is_of_account):
         return None
-    if backend.automatic_login.is_of_account:
-        return backend.automatic_login.read()
-    return None if backend.login_asks else NOTHING
+    row = queries.find(alias, account, queries.database())
+    if row and row.own_was_refused and not options["new_secrets"]:
+        raise CommandError(_refused_before(row))
+    return backend.automatic_login.read() if backend.automatic_login.is_of_account else NOTHING
+
+
+def _refused_before(row: Credential) -> str:
+    text = _(
+        "%(account)s: nothing was sent, since what it has of its own was refused before; %(remedy)s; or to have the "
+        "same tried again: %(command)s"
+    )
+    try_again = command("upstream_try_again", row.upstream, row.account)
+    return text % {"account": row, "remedy": row.remedy, "command": try_again}

@@ -25,6 +25,7 @@ from jwt_upstream.fields import (
     Unbound,
 )
 from jwt_upstream.names import command, full_name, says_deleted
+from jwt_upstream.recorded import says_own_refused
 from jwt_upstream.tokens import Secrets, TokenPair
 
 #: What stands in the way of reading tokens, as ``remedies`` calls it, by the reason.
@@ -213,8 +214,14 @@ class Credential(models.Model):
 
     @property
     def log_in_command(self) -> str:
-        """The command that logs this account in."""
-        return command("upstream_login", self.upstream, self.account)
+        """The command that logs this account in, with another secret if its own was refused."""
+        log_in = command("upstream_login", self.upstream, self.account)
+        return f"{log_in} --new-secrets" if self.own_was_refused else log_in
+
+    @property
+    def own_was_refused(self) -> bool:
+        """Whether the upstream refused what the account has of its own, which isn't sent again unasked."""
+        return self.state == self.State.REJECTED and says_own_refused(self.reason)
 
     @property
     def remedy(self) -> str:
@@ -233,6 +240,8 @@ class Credential(models.Model):
             return "deleted" if says_deleted(self.reason) else "locked"
         if self.state == self.State.UNREADABLE:
             return _UNREADABLE.get(self.reason, "lost key")
+        if self.own_was_refused:
+            return "own"
         return "login" if self.failed_login else ""
 
     @property

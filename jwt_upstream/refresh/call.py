@@ -13,6 +13,7 @@ from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
 from jwt_upstream.clock import elapsed
 from jwt_upstream.exceptions import AccountMisconfigured, UpstreamMisconfigured, UpstreamNotConfigured
 from jwt_upstream.models import Credential
+from jwt_upstream.recorded import OWN_REFUSED
 from jwt_upstream.store import queries
 from jwt_upstream.tokens import Secrets, TokenPair, fingerprints
 
@@ -25,6 +26,7 @@ NO_TOKENS = TokenPair("")
 _NOTHING_TO_SPEND = Outcome(Verdict.REJECTED, "the access token has expired and there is nothing to refresh it with")
 _REFUSED_KEY = Outcome(Verdict.REJECTED, "the upstream refuses the key, which does not expire; another one is needed")
 _REFUSED_OPTION = Outcome(Verdict.CONFIG, "the upstream refuses the key that OPTIONS has; put another one there")
+_REFUSED_OWN_KEY = Outcome(Verdict.REJECTED, "the upstream refuses the key")
 _SPENT = Outcome(Verdict.REJECTED, "the refresh token was refused before")
 
 
@@ -134,9 +136,11 @@ def attempt(
     outcome = _with_refresh_token(_asked(backend, ask, "refresh"), pair)
     refused_key = "" if is_by_hand or not backend.is_static or backend.test_path else pair.access
     if _has_key(outcome, refused_key):
-        outcome = _REFUSED_OPTION
-    if outcome.verdict is not Verdict.REJECTED or not has_login(backend, row):
+        outcome = _REFUSED_OWN_KEY if _has_own_key(backend) else _REFUSED_OPTION
+    if outcome.verdict is not Verdict.REJECTED:
         return Attempt(outcome)
+    if not has_login(backend, row):
+        return Attempt(_of_own(outcome) if _concerns_own(backend, outcome) else outcome)
     try:
         made = _by_login(backend, row, outcome, give_up_at, refused_key)
         if made.outcome.verdict is Verdict.REJECTED and backend.automatic_login.has_changed():
@@ -152,6 +156,12 @@ def _has_key(outcome: Outcome, refused_key: str) -> bool:
     return bool(refused_key and outcome.pair and outcome.pair.access == refused_key)
 
 
+def _has_own_key(backend: Backend) -> bool:
+    """Tell whether the key is made of secrets of the account, and not the one that OPTIONS has for all."""
+    secrets = backend.own_account_secrets
+    return bool(secrets) and backend.api_key in {"", *secrets.values()}
+
+
 def _by_login(
     backend: Backend, row: Credential, refused: Outcome, give_up_at: float, refused_key: str = ""
 ) -> Attempt:
@@ -164,7 +174,7 @@ def _by_login(
     if _has_key(by_login, refused_key):
         by_login = _REFUSED_KEY
     if by_login.verdict is not Verdict.OK:
-        by_login = replace(by_login, reason=_both(by_login, refused), asked="")
+        by_login = replace(by_login, reason=_both(backend, by_login, refused), asked="")
     return Attempt(by_login, _fingerprints(login)[0], is_refused=True)
 
 
@@ -188,11 +198,25 @@ def _asked(backend: Backend, ask: Callable[[], Outcome], method: str) -> Outcome
         return Outcome(Verdict.TRANSIENT, f"{type(error).__name__} in {type(backend).__name__}.{method}")
 
 
-def _both(by_login: Outcome, by_refresh: Outcome) -> str:
+def _both(backend: Backend, by_login: Outcome, by_refresh: Outcome) -> str:
     """Return why the automatic login failed, and why it was tried."""
-    refused = "the LOGIN in settings was refused, correct it; " if by_login.verdict is Verdict.REJECTED else ""
     before = "" if by_refresh in (_NOTHING_TO_SPEND, _REFUSED_KEY) else f"; refresh: {by_refresh.reason}"
-    return f"{refused}automatic login: {by_login.full_reason}{before}"
+    reason = f"automatic login: {by_login.full_reason}{before}"
+    if by_login.verdict is not Verdict.REJECTED:
+        return reason
+    if _concerns_own(backend, by_login):
+        return OWN_REFUSED % {"reason": reason}
+    return f"the LOGIN in settings was refused, correct it; {reason}"
+
+
+def _concerns_own(backend: Backend, refused: Outcome) -> bool:
+    """Tell whether a refusal is about what the account has of its own, and not about its tokens or the settings."""
+    is_no_token = refused.is_client_refused or backend.is_static or backend.is_unattended
+    return backend.automatic_login.is_of_account or (is_no_token and bool(backend.own_account_secrets))
+
+
+def _of_own(refused: Outcome) -> Outcome:
+    return replace(refused, reason=OWN_REFUSED % {"reason": refused.full_reason}, asked="")
 
 
 def _with_refresh_token(outcome: Outcome, used: TokenPair) -> Outcome:

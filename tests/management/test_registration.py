@@ -10,11 +10,20 @@ from typing import Any
 import pytest
 import responses
 
+from jwt_upstream.backends import get_backend
+from jwt_upstream.client import UpstreamClient
+from jwt_upstream.exceptions import CredentialRejected
 from jwt_upstream.models import Credential, Event
 from tests.support.accounts import ACME, CLIENTS, fields, shop
 from tests.support.commands import Terminal, login, refused
 
 PAIR = {"access_token": "access-1", "token": "access-1", "refresh_token": "refresh-1"}
+KEYS: dict[str, Any] = {
+    "BACKEND": "jwt_upstream.backends.StaticKeyBackend",
+    "BASE_URL": "https://api.example.com/",
+    "OPTIONS": {"api_key": "{own_key}"},
+    "ACCOUNTS": {"secrets": ["own_key"]},
+}
 SET = ("--set", "subdomain=acme", "--set", "region=eu")
 LOGIN = "https://acme.shop.example.com/eu/login"
 
@@ -92,6 +101,33 @@ def test_own_login(stdin: Any, settings: Any) -> None:
     assert "logged in" in login("shop", "--account", "acme", "--set", "subdomain=acme", "--password-stdin")
     sent: Any = responses.calls[0].request.body
     assert json.loads(sent) == {"username": "acme", "password": "own password"}
+
+
+@responses.activate
+@pytest.mark.parametrize("alias", ["shop", "api", "key"])
+def test_own_values_that_were_refused(stdin: Any, settings: Any, alias: str) -> None:
+    """A refused password, client or key of the account's own is not sent again unasked; another one is the remedy."""
+    own = {"parameters": ["subdomain"], "secrets": ["login_password"]}
+    login_of_own = {"username": "{subdomain}", "password": "{login_password}"}
+    settings.JWT_UPSTREAM |= shop(BASE_URL="https://api.example.com/", OPTIONS={}, LOGIN=login_of_own, ACCOUNTS=own)
+    settings.JWT_UPSTREAM["key"] = {**KEYS, "OPTIONS": {**KEYS["OPTIONS"], "test_path": "me"}}
+    refusal: dict[str, Any] = {"json": {"error": "invalid_client"}, "status": 401}
+    for method, path in (("POST", "login"), ("POST", "token"), ("GET", "me")):
+        responses.add(method, f"https://api.example.com/{path}", **refusal)
+    names = get_backend(alias).accounts
+    assert names
+    given = dict.fromkeys(names.parameters, "acme")
+    client = UpstreamClient.register(alias, "acme", parameters=given, secrets=dict.fromkeys(names.secrets, "wrong"))
+    with pytest.raises(CredentialRejected, match="own was refused"):
+        client.get("orders")
+    number = len(responses.calls)
+    said = refused(alias, "--account", "acme")
+    new = f"manage.py upstream_login {alias} --account acme --new-secrets"
+    assert f"store another secret, or a parameter by --set NAME=VALUE: {new}; or to have the same tried" in said
+    assert len(responses.calls) == number
+    stdin("wrong\n")
+    assert "login failed" in refused(alias, "--account", "acme", "--new-secrets", "--password-stdin")
+    assert len(responses.calls) == number + 1
 
 
 @responses.activate

@@ -119,7 +119,7 @@ On any failure the tokens that were stored before are kept.""")
             self.stdout.write(self.style.WARNING(_warning(credential)))
 
     def _log_in(self, alias: str, account: str, options: Mapping[str, Any]) -> Credential:
-        if (own := registration.own_login(alias, account)) is not None:
+        if (own := registration.own_login(alias, account, options)) is not None:
             return login(alias, account, own, by=prompts.by("upstream_login"))
         backend = get_backend(alias, account)
         if backend.has_browser_login and not options["password_stdin"] and "JWT_UPSTREAM_CODE" not in os.environ:
