@@ -149,6 +149,7 @@ class Acting(AdminBase):
         form = forms.OwnValuesForm(
             parameters, accounts.secrets, known_secrets(row).keys(), about.account, forms.taken(request)
         )
+        _refuse_existing(form, about)
 
         def do() -> Credential:
             return register(
@@ -320,6 +321,12 @@ class Acting(AdminBase):
         # The buttons on a credential's own page lead back to it.
         page = request.POST.get("back_to")
         return HttpResponseRedirect(self.url("credential_change", quote(page))) if page else None
+
+
+def _refuse_existing(form: forms.OwnValuesForm, about: About) -> None:
+    """Refuse the name of an account that exists where a new one is added: that one's values would be lost."""
+    if about.account is None and form.is_valid() and queries.find(about.upstream, form.account, queries.database()):
+        form.add_error("account", _("There is an account of this name: change it on its own page."))
 
 
 def _digest(shown: Iterable[object]) -> str:

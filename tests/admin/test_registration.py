@@ -74,6 +74,14 @@ def test_refused(browser: Client) -> None:
     assert not Credential.objects.exists()
 
 
+def test_name_that_is_taken(browser: Client) -> None:
+    """Whoever adds an account by the name of another one is told so, and that one keeps what it has."""
+    UpstreamClient.register("shop", "acme", parameters=ACME, secrets=SECRETS)
+    response = browser.post(ADD, {**GIVEN, "parameter_region": "us"})
+    assert "There is an account of this name: change it on its own page." in response.content.decode()
+    assert Credential.objects.get().parameters == ACME
+
+
 @pytest.mark.parametrize(("permissions", "status"), [(["view_credential"], 403), (["log_in_credential"], 200)])
 def test_permission(db: None, permissions: list[str], status: int) -> None:
     """Who may log in may register."""
