@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.models import Credential
 from jwt_upstream.refresh import in_words
+from jwt_upstream.store import connections as own_connections
 from jwt_upstream.store import queries
-from jwt_upstream.store.connections import Tenant
 
 #: After how many seconds the page answers, and how many credentials are in work at a time.
 SECONDS = 5.0
@@ -76,7 +76,7 @@ def do_each(work: Work, credentials: Sequence[Credential]) -> Summary:
         return summary
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="jwt_upstream admin")
     # Each thread has a language and connections of its own, which would begin with the public schema.
-    language, tenant = get_language(), Tenant.of(connections[queries.database()])
+    language, tenant = get_language(), own_connections.Tenant.of(connections[queries.database()])
     futures = [pool.submit(_in_thread, work, credential, language, tenant) for credential in credentials]
     wait(futures, SECONDS)
     pool.shutdown(wait=False, cancel_futures=True)
@@ -93,7 +93,9 @@ def _outcome(work: Work, credential: Credential) -> _Outcome:
         return False, in_words(error)
 
 
-def _in_thread(work: Work, credential: Credential, language: str | None, tenant: Tenant | None) -> _Outcome:
+def _in_thread(
+    work: Work, credential: Credential, language: str | None, tenant: own_connections.Tenant | None
+) -> _Outcome:
     try:
         if tenant:
             tenant.apply_to(connections[queries.database()])
