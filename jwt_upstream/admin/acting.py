@@ -226,7 +226,9 @@ class Acting(AdminBase):
 
     def page_of(self, request: HttpRequest, row: Credential) -> str:
         """Return the address of a credential's page, or of one that the user may see."""
-        return self.url("credential_change", row.pk) if may(request, "view") else reverse("admin:index")
+        if not may(request, "view"):
+            return reverse("admin:index", current_app=self.admin_site.name)
+        return self.url("credential_change", row.pk)
 
     def page(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         """Return a page of the admin from one of our templates."""

@@ -1,10 +1,13 @@
-"""How the admin pages show states, times and tokens: coloured, short, and without secrets."""
+"""How the admin pages show states, times, tokens and links: coloured, short, and without secrets."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
+from django.contrib.admin import AdminSite
+from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
@@ -54,9 +57,18 @@ def badge(colour: str, text: Any) -> str:
     return format_html('<span class="jwt-upstream-badge jwt-upstream-{}">{}</span>', colour, text)
 
 
-def link(url: str, text: Any) -> str:
-    """Return a link."""
-    return format_html('<a href="{}">{}</a>', url, text)
+def page_url(site: AdminSite, page: str, *args: Any, **query: str) -> str:
+    """Return the address of one of this app's pages, "" in an admin site of a project's own that leaves it out."""
+    try:
+        url = reverse(f"admin:jwt_upstream_{page}", args=args, current_app=site.name)
+    except NoReverseMatch:
+        return ""
+    return f"{url}?{urlencode(query)}" if query else url
+
+
+def link(url: str, text: str) -> str:
+    """Return a text as a link to a page, if there is one."""
+    return format_html('<a href="{}">{}</a>', url, text) if url else text
 
 
 def moment(at: datetime | None, now: datetime) -> str:

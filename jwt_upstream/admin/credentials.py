@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db import connections, transaction
@@ -170,11 +169,12 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
 
     @admin.display(description=_("incident"), empty_value="")
     def incidents(self, credential: Credential) -> str:
-        """Return links to the open incidents of the credential and of its upstream."""
+        """Return the open incidents of the credential and of its upstream, as links where they have pages."""
         accounts = ["", credential.account]
         rows = Incident.objects.filter(upstream=credential.upstream, account__in=accounts, is_open=True)
-        links = [(self.url("incident_change", row.pk), row.subject, row.get_kind_display()) for row in rows]
-        return format_html_join(", ", '<a href="{}">{}: {}</a>', links)
+        urls = ((cells.page_url(self.admin_site, "incident_change", row.pk), row) for row in rows)
+        texts = ((cells.link(url, f"{row.subject}: {row.get_kind_display()}"),) for url, row in urls)
+        return format_html_join(", ", "{}", texts)
 
     @admin.display(description=_("access token"), empty_value="")
     def access(self, credential: Credential) -> str:
@@ -228,8 +228,8 @@ class CredentialAdmin(ReadOnly, Overview, BrowserLogins, admin.ModelAdmin):  # t
         if not request.user.has_perm("jwt_upstream.view_event"):
             return {}
         about = {"upstream": credential.upstream, "account": credential.account}
-        url = f"{self.url('event_changelist')}?{urlencode(about)}"
-        return {"timeline": timeline(credential), "chart": of_account(credential), "history_url": url}
+        shown = {"timeline": timeline(credential), "chart": of_account(credential), "has_history": True}
+        return {**shown, "history_url": cells.page_url(self.admin_site, "event_changelist", **about)}
 
 
 def _without_transaction(pattern: URLPattern) -> URLPattern:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -29,11 +27,7 @@ else:
 
 def _linked(admin_site: admin.AdminSite, key: int | None, text: str) -> str:
     """Return a name as a link to the page of the credential, if it is still there."""
-    return cells.link(_url(admin_site, "credential_change", key), text) if key else text
-
-
-def _url(admin_site: admin.AdminSite, page: str, *args: Any) -> str:
-    return reverse(f"admin:jwt_upstream_{page}", args=args, current_app=admin_site.name)
+    return cells.link(cells.page_url(admin_site, "credential_change", key), text) if key else text
 
 
 @admin.register(Event)
@@ -126,7 +120,7 @@ class IncidentAdmin(ReadOnly, IncidentBase):
     def whose(self, incident: Incident) -> str:
         """Return the credential as a link, or the upstream as one to its credentials."""
         if not incident.account:
-            url = f"{_url(self.admin_site, 'credential_changelist')}?{urlencode({'upstream': incident.upstream})}"
+            url = cells.page_url(self.admin_site, "credential_changelist", upstream=incident.upstream)
             return cells.link(url, incident.subject)
         found = Credential.objects.filter(upstream=incident.upstream, account=incident.account)
         return _linked(self.admin_site, found.values_list("pk", flat=True).first(), incident.subject)

@@ -117,7 +117,7 @@ class Overview(Acting):
         if not request.user.has_perm("jwt_upstream.view_incident"):
             return []
         rows = Incident.objects.filter(upstream=alias, is_open=True).order_by("account")[:_MOST_INCIDENTS]
-        return [(self.url("incident_change", row.pk), row) for row in rows]
+        return [(cells.page_url(self.admin_site, "incident_change", row.pk), row) for row in rows]
 
 
 def _aliases() -> list[str]:
