@@ -13,6 +13,7 @@ from typing import Any, Self
 from requests import Request, Response
 
 from jwt_upstream import clock
+from jwt_upstream.headers import plain_name
 from jwt_upstream.names import full_name
 from jwt_upstream.tokens import NOTHING, Secrets, TokenPair
 from jwt_upstream.tracebacks import without_variables
@@ -160,6 +161,8 @@ class Backend(Exchanges, Authorization, DeviceRequests):
             yield "timeout must be more than 0"
         if self.max_concurrent_refreshes < 1:
             yield "max_concurrent_refreshes must be at least 1"
+        if self.keep_cookies and "cookie" in map(plain_name, self.api_headers):
+            yield "keep_cookies would add to the Cookie in api_headers, where cookies are the token's; take one out"
         yield from self._check_responses()
         yield from self._check_steps()
         yield from waits.problems(self.rate_limit_headers)

@@ -11,6 +11,7 @@ from typing import Any
 from django.utils.functional import cached_property
 from requests import Request, Response
 
+from jwt_upstream.headers import header_problems
 from jwt_upstream.names import alternatives
 from jwt_upstream.tokens import TokenPair
 
@@ -20,6 +21,7 @@ from .core import (
     FORMATS,
     METHODS,
     Requests,
+    all_filled,
     is_success,
     lookup_token,
     placeholders,
@@ -141,6 +143,7 @@ class Steps(Calls):
         later: set[str] = set()
         for number, step in reversed(list(enumerate(self.steps))):
             yield from self._check_path(f"login_steps[{number}]", step.path)
+            yield from header_problems(f"login_steps[{number}]['headers']", all_filled(step.headers, self._texts))
             later |= step.keep.keys()
             if early := sorted(later & {*step.asks}):
                 yield f"login_steps[{number}] needs {{{early[0]}}}, which no earlier step has kept"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from requests import PreparedRequest
@@ -14,24 +12,15 @@ from requests.utils import super_len
 
 from jwt_upstream.backends import Backend
 from jwt_upstream.backends.core import query_names, without_query
+from jwt_upstream.headers import of_connection, plain_name
 
 T = TypeVar("T")
-
-#: What requests and urllib3 set. With another value the upstream would read the body differently (RFC 9112, section
-#: 11.2, request smuggling), or have another of its sites answer.
-_OF_THE_CONNECTION = {"host", "content-length", "transfer-encoding"}
-_SEPARATORS = re.compile(r"[^0-9a-z]+")
 
 
 def check_connection(names: Iterable[Any]) -> None:
     """Raise InvalidHeader for a header that is the connection's business."""
     if found := of_connection(names):
         raise _ours(found[0])
-
-
-def of_connection(names: Iterable[T]) -> list[T]:
-    """Return those of a request's headers, by name, that are the connection's business, in any spelling."""
-    return [name for name in names if _plain(name) in _OF_THE_CONNECTION]
 
 
 def check_framing(headers: Sequence[tuple[Any, Any]], length: str | None, library: str = "UpstreamClient") -> None:
@@ -46,15 +35,15 @@ def check_framing(headers: Sequence[tuple[Any, Any]], length: str | None, librar
 
 
 def _ours(name: Any, library: str = "UpstreamClient") -> InvalidHeader:
-    return InvalidHeader(f"{library} sets {_plain(name).title()} itself; remove yours")
+    return InvalidHeader(f"{library} sets {plain_name(name).title()} itself; remove yours")
 
 
 def without_length(headers: Mapping[Any, Any] | None) -> tuple[Mapping[Any, Any] | None, str | None]:
     """Return headers without the length of the body, and that; SDKs say it though requests finds it out."""
-    if not headers or "content-length" not in map(_plain, headers):
+    if not headers or "content-length" not in map(plain_name, headers):
         return headers, None
-    said = next(value for name, value in headers.items() if _plain(name) == "content-length")
-    rest = {name: value for name, value in headers.items() if _plain(name) != "content-length"}
+    said = next(value for name, value in headers.items() if plain_name(name) == "content-length")
+    rest = {name: value for name, value in headers.items() if plain_name(name) != "content-length"}
     return rest, said.decode("latin-1") if isinstance(said, bytes) else str(said)
 
 
@@ -108,13 +97,5 @@ def drop_token(request: PreparedRequest, backend: Backend) -> None:
 
 def colliding(names: Iterable[T], backend: Backend) -> list[T]:
     """Return those of a request's headers, by name, that ``api_headers`` set."""
-    ours = set(map(_plain, backend.api_headers))
-    return [name for name in names if _plain(name) in ours]
-
-
-@lru_cache(maxsize=1000)
-def _plain(name: Any) -> str:
-    # Servers that strip white space take "Authorization " for the same header, and to those that follow CGI (RFC 3875,
-    # section 4.1.18), as WSGI and PHP do, X-Api-Key and X_Api_Key are both HTTP_X_API_KEY.
-    text = name.decode("latin-1") if isinstance(name, bytes) else str(name)
-    return _SEPARATORS.sub("-", text.lower()).strip("-")
+    ours = set(map(plain_name, backend.api_headers))
+    return [name for name in names if plain_name(name) in ours]

@@ -243,7 +243,8 @@ class TransportOptions(TypedDict, total=False):
     cert: str | tuple[str, str] | None
     #: The proxies, as in requests. Example: ``{"https": "http://proxy.example.com:3128"}``
     proxies: Mapping[str, str] | None
-    #: Whether a client keeps the upstream's cookies as long as it lives. Example: ``True``
+    #: Whether a client keeps the upstream's cookies as long as it lives; not where ``api_headers`` has ``Cookie``.
+    #: Example: ``True``
     keep_cookies: bool
     #: How often an idempotent call is repeated when the upstream is unreachable or busy. Example: ``2``
     retries: int

@@ -123,7 +123,7 @@ class Authorization(Requests):
             return f"its login takes {more} besides a code, which no browser brings; see login_fields in OPTIONS"
         if missing := ", ".join(self.missing()) or ("" if self.client_id else "client_id"):
             return f"OPTIONS has no {missing}"
-        if not is_web_address(redirect_uri) or "#" in redirect_uri:
+        if not _may_lead_back(redirect_uri):
             return "the redirect URI must be an http:// or https:// URL without a fragment"
         return ""
 
@@ -158,11 +158,17 @@ class Authorization(Requests):
             yield f"code_challenge_method must be 'S256' or empty, not {self.code_challenge_method!r}"
         if ours := sorted(_OURS & self.authorize_params.keys()):
             yield f"authorize_params can't contain {', '.join(ours)}, which the app sets"
+        if self.redirect_uri and not _may_lead_back(self.redirect_uri):
+            yield "redirect_uri must be an http:// or https:// URL without a fragment"
         if self.requires_iss and not self.issuer:
             yield "requires_iss needs issuer, with which iss is compared"
         for name in ("authorize_path", "issuer"):
             if all(self._texts[option] for option in self._located_by(name)):
                 yield from self._check_path(name, getattr(self, name))
+
+
+def _may_lead_back(redirect_uri: str) -> bool:
+    return is_web_address(redirect_uri) and "#" not in redirect_uri
 
 
 def _with_query(url: str, query: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from django.utils.functional import cached_property
 from requests import Request
 
 from jwt_upstream.binding import PARAMETER, in_order
+from jwt_upstream.headers import header_problems
 from jwt_upstream.names import did_you_mean
 from jwt_upstream.tokens import Secrets, TokenPair
 
@@ -22,8 +23,6 @@ from .templates import all_filled, filled, filled_within, placeholders, same_val
 from .urls import bound_addresses, is_at, is_web_address, origin
 
 _WEB_ADDRESS = re.compile("https?://", re.IGNORECASE)
-#: The header values that http.client and requests accept.
-_HEADER_VALUE = re.compile(r"(?! )[\x20-\x7e\x80-\xff]*")
 
 #: The options that name an endpoint, and those that name one of a few ways.
 _PATHS = ("login_path", "refresh_path", "revoke_path", "device_path")
@@ -173,9 +172,7 @@ class Requests(Configurable):
 
     def _check_headers(self, options: Iterable[str] = _HEADERS) -> Iterable[str]:
         for name in options:
-            for header, text in all_filled(getattr(self, name), self._texts).items():
-                if not _HEADER_VALUE.fullmatch(text):
-                    yield f"{name}[{header!r}] has characters that a header can't carry, such as a final line break"
+            yield from header_problems(name, all_filled(getattr(self, name), self._texts))
 
     # -- what logins and refreshes need
 

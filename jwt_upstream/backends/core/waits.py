@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from jwt_upstream.headers import is_header_name
 from jwt_upstream.names import alternatives
 from jwt_upstream.tokens import expiry_at
 
@@ -14,7 +15,6 @@ from jwt_upstream.tokens import expiry_at
 _TOO_MANY_REQUESTS = 429
 #: ASCII digits only.
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]*)?")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 #: What a structured field (RFC 9651) may quote: no comma or semicolon in it separates anything.
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 #: A field that is longer is not read further: each mark that quotes something has the rest searched for another one.
@@ -61,7 +61,7 @@ def stated_wait(message: str, max_seconds: float) -> float | None:
 def problems(kinds: Mapping[str, str]) -> Iterator[str]:
     """Yield a sentence for each header whose name or kind is none, and for headers of which none names a time."""
     for name, kind in kinds.items():
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        if not is_header_name(name):
             yield f"rate_limit_headers has {name!r}, which is no name of a header"
         if kind not in KINDS:
             yield f"rate_limit_headers has {kind!r} for {name!r}; the kinds are {alternatives(kind, KINDS)}"

@@ -12,8 +12,9 @@ from requests.exceptions import InvalidHeader, InvalidURL
 
 from jwt_upstream.backends import Backend
 from jwt_upstream.backends.core import without_query
-from jwt_upstream.client.caller_headers import check_framing, check_token, colliding, drop_token, of_connection
+from jwt_upstream.client.caller_headers import check_framing, check_token, colliding, drop_token
 from jwt_upstream.exceptions import ForeignOrigin
+from jwt_upstream.headers import of_connection
 from jwt_upstream.refresh import Token
 
 from .bodies import length_of_body

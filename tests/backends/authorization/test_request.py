@@ -168,6 +168,15 @@ def test_no_request(options: dict[str, Any], redirect_uri: str, said: str) -> No
         ({"authorize_params": {"state": "x", "a": "b"}}, "authorize_params can't contain state, which the app sets"),
         ({"requires_iss": True}, "requires_iss needs issuer, with which iss is compared"),
         ({"authorize_path": "//evil.example.com/"}, "authorize_path leads to https://evil.example.com:443; if that"),
+        (
+            {"redirect_uri": "javascript:alert(1)"},
+            "redirect_uri must be an http:// or https:// URL without a fragment",
+        ),
+        (
+            {"redirect_uri": "//evil.example.com/"},
+            "redirect_uri must be an http:// or https:// URL without a fragment",
+        ),
+        ({"redirect_uri": f"{BACK}#there"}, "redirect_uri must be an http:// or https:// URL without a fragment"),
         ({"issuer": "ftp://x/"}, "issuer is neither a path nor a valid http:// or https:// URL"),
     ],
 )

@@ -58,6 +58,10 @@ URL = "https://up.example.com/"
         ({"api_query": {"a": "{hmac_sha256:x}"}}, "api_query has {hmac_sha256:…}, which is no function, or has too"),
         ({"api_query": {"a": "{acces}"}}, "calls may contain {access}, {answer.…}, text options and kept values, not"),
         ({"api_headers": {"A": "{refresh}"}}, "calls may contain {access}, {answer.…}, text options and kept values"),
+        ({"headers": {"A B": "x"}}, "headers has 'A B', which is no name of a header"),
+        ({"login_headers": {"Host": "a.example.com"}}, "login_headers can't contain Host, which is set for each"),
+        ({"api_headers": {"Content_Length": "4"}}, "api_headers can't contain Content_Length, which is set for each"),
+        ({"api_headers": {"cookie": "jwt={access}"}, "keep_cookies": True}, "keep_cookies would add to the Cookie in"),
         ({"api_headers": {"A": "x\n"}}, "api_headers['A'] has characters that a header can't carry"),
         ({"base_url_paths": ["instance_url"]}, "base_url_paths needs base_url_hosts, such as ['*.example.com']"),
         ({"base_url_paths": ["kept:a"], "base_url_hosts": ["a.example.com"]}, "base_url_paths has 'kept:a', but no"),
@@ -85,6 +89,10 @@ URL = "https://up.example.com/"
         (
             {"login_steps": [{"path": "a", "fields": {"n": "{nr}"}, "keep": {"nr": "nonce"}}]},
             "login_steps[0] needs {nr}, which no earlier step has kept",
+        ),
+        (
+            {"login_steps": [{"path": "a", "headers": {"Transfer-Encoding": "chunked"}}]},
+            "login_steps[0]['headers'] can't contain Transfer-Encoding, which is set for each request",
         ),
         (
             {"login_steps": [{"path": "//evil.example.com/"}]},
