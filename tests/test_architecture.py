@@ -35,7 +35,7 @@ DOORS = FLOORS[-2] | FLOORS[-1]
 OPEN_SUBPACKAGES = {"jwt_upstream.backends.core", "jwt_upstream.backends.explain", "jwt_upstream.client.over_httpx"}
 #: What a door may import of the store: it reads rows and changes them only by way of refresh and login. What was told,
 #: and history that is old, concern no credential.
-OPEN_TO_DOORS = {f"jwt_upstream.store.{name}" for name in ("connections", "outbox", "pruning", "queries")}
+OPEN_TO_DOORS = {f"jwt_upstream.store.{name}" for name in ("connections", "is_away", "outbox", "pruning", "queries")}
 
 MOST_LINES = 400
 MOST_FILES = 12

@@ -17,7 +17,7 @@ from jwt_upstream.languages import in_english
 from jwt_upstream.models import Credential
 from jwt_upstream.names import MAX_NAME_CHARACTERS, closest_name, is_name
 from jwt_upstream.refresh import in_words
-from jwt_upstream.store import queries
+from jwt_upstream.store import is_away, queries
 from jwt_upstream.tracebacks import without_variables
 
 #: A person must do something: log in, correct the settings or the command.
@@ -58,8 +58,12 @@ class UpstreamCommand(BaseCommand):
 
     @without_variables
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Do as Django's commands do; what is raised shows no variable, such as a password that was typed."""
-        with in_english() if any(options.get(name) for name in self.for_programs) else nullcontext():
+        """Do as Django's commands do, but tell what goes wrong in a line.
+
+        What is raised shows no variable, such as a password that was typed.
+        """
+        language = in_english() if any(options.get(name) for name in self.for_programs) else nullcontext()
+        with language, told_in_a_line():
             return super().execute(*args, **options)
 
 
@@ -112,8 +116,14 @@ def told_in_a_line(text: str = "%(problem)s") -> Iterator[None]:
     except UpstreamError as error:
         raise CommandError(_told(f"{in_words(error)}{_meant(error)}", text), returncode=NEEDS_HUMAN) from error
     except Error as error:
-        problem = _("The database failed (%(error)s): run manage.py migrate") % {"error": type(error).__name__}
-        raise CommandError(sentence(_told(problem, text)), returncode=NEEDS_HUMAN) from error
+        raise _of_the_database(error, text) from error
+
+
+def _of_the_database(error: Error, text: str) -> CommandError:
+    problem, code = _("The database failed (%(error)s): run manage.py migrate"), NEEDS_HUMAN
+    if is_away(error):
+        problem, code = _("The database is away (%(error)s); try again later"), TRY_LATER
+    return CommandError(sentence(_told(problem % {"error": type(error).__name__}, text)), returncode=code)
 
 
 def _told(problem: str, text: str) -> str:

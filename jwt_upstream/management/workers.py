@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
-from django.db import InterfaceError, OperationalError, connections
+from django.db import Error, connections
 from django.utils.translation import gettext as _
 
 from jwt_upstream.formatting import duration
 from jwt_upstream.process import random_numbers
+from jwt_upstream.store import is_away
 
 #: How long a process rests at most before it looks whether it is told to stop.
 _SLICE = 0.2
@@ -71,7 +72,9 @@ def repeat(work: Callable[[], None], every: float, stop: Stop, say: Callable[[st
         try:
             work()
             failures, pause = 0, every * random_numbers().uniform(0.9, 1.1)
-        except (OperationalError, InterfaceError) as error:
+        except Error as error:
+            if not is_away(error):
+                raise
             connections.close_all()
             pause = min(_BACKOFF[0] * 2.0 ** min(failures, 30), _BACKOFF[1]) * random_numbers().uniform(0.8, 1.2)
             failures += 1

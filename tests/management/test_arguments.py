@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 from django.core.management import get_commands, load_command_class
-from django.db import ProgrammingError
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.clock import host_now
 from jwt_upstream.management.arguments import UpstreamCommand
 from jwt_upstream.models import Incident
-from jwt_upstream.store import queries
 from tests.support.commands import run
+from tests.support.database import replaced_by
 from tests.support.upstream import Answer, Upstream
 
 PAGES = Path(__file__).parents[2] / "docs"
@@ -95,15 +94,21 @@ def test_unknown_account(client: UpstreamClient) -> None:
     assert "did you mean" not in run("upstream_request", "up", "GET", "orders/")[2]
 
 
-def test_database_that_fails(client: UpstreamClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is wrong with the database is told in a line, without the driver's words."""
-
-    def missing(*_: object) -> Any:
-        raise ProgrammingError("no such table: s3cr")
-
-    monkeypatch.setattr(queries, "find", missing)
-    code, _, failed = run("upstream_try_again", "up")
-    assert (code, failed) == (1, "The database failed (ProgrammingError): run manage.py migrate.")
+@pytest.mark.parametrize(
+    ("file", "end"),
+    [
+        (":memory:", (1, "The database failed (OperationalError): run manage.py migrate.")),
+        ("/nowhere/s3cr", (2, "The database is away (OperationalError); try again later.")),
+    ],
+    ids=["without tables", "away"],
+)
+def test_database_that_fails(upstream: Upstream, transactional_db: None, file: str, end: Any) -> None:
+    """Every command tells what is wrong with the database in a line, and whether the same may work later."""
+    commands = ["try_again up --all", "rebind up --all", "status", "status up --json", "rekey", "rekey --check"]
+    with replaced_by(file):
+        for words in [*commands, "prune", "refresh"]:
+            code, _, failed = run(*f"upstream_{words}".split())
+            assert (words, code, failed) == (words, *end)
 
 
 # -- JSON

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import InternalError, OperationalError, connection
 from django.utils import timezone
 
 from jwt_upstream.background import Round
@@ -133,13 +133,15 @@ def test_worker_prunes_bit_by_bit(upstream: Upstream, monkeypatch: pytest.Monkey
 
 @pytest.mark.django_db(transaction=True)
 def test_worker_survives_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the database is away a worker says so and tries again, at ever longer intervals."""
+    """While the database is away or read-only a worker says so and tries again, at ever longer intervals."""
     monkeypatch.setattr("jwt_upstream.management.workers._BACKOFF", (0.01, 0.02))
-    away = OperationalError("away")
-    monkeypatch.setattr(upstream_refresh, "refresh_due", Rounds(away, away, away, Round()))
+    away, read_only = OperationalError("away"), InternalError("read-only")
+    read_only.__cause__ = type("ReadOnlySqlTransaction", (Exception,), {"sqlstate": "25006"})()  # as PostgreSQL says
+    monkeypatch.setattr(upstream_refresh, "refresh_due", Rounds(away, away, read_only, Round()))
     err, out = io.StringIO(), io.StringIO()
     call_command("upstream_refresh", "--every", "0.01", stderr=err, stdout=out, no_color=True)
-    assert err.getvalue().count("The database is away (OperationalError); next attempt in 0 s") == 3
+    assert err.getvalue().count("The database is away (OperationalError); next attempt in 0 s") == 2
+    assert err.getvalue().count("The database is away (InternalError); next attempt in 0 s") == 1
     assert out.getvalue() == "0 refreshed, 0 failed for now, 0 need a human\n"
 
 

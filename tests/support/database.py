@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
 from jwt_upstream.models import Credential
 from tests.support.workers import FOREVER
@@ -38,6 +38,20 @@ def locked() -> Iterator[None]:
         with transaction.atomic():
             list(Credential.objects.select_for_update())
             yield
+
+
+@contextmanager
+def replaced_by(file: str) -> Iterator[None]:
+    """Use another SQLite file in the place of the suite's database; one that can't be opened is a database away."""
+    ours, settings = connections[DEFAULT_DB_ALIAS], connections.databases[DEFAULT_DB_ALIAS]
+    other = {**settings, "ENGINE": "django.db.backends.sqlite3", "NAME": file, "OPTIONS": {}}
+    connections.databases[DEFAULT_DB_ALIAS] = other
+    del connections[DEFAULT_DB_ALIAS]
+    try:
+        yield
+    finally:
+        connections[DEFAULT_DB_ALIAS].close()
+        connections.databases[DEFAULT_DB_ALIAS], connections[DEFAULT_DB_ALIAS] = settings, ours
 
 
 def lock_for(seconds: float) -> threading.Thread:

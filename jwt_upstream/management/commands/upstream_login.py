@@ -104,8 +104,7 @@ On any failure the tokens that were stored before are kept.""")
             self.stdout.write(_("%(account)s: stored. Nothing was sent.") % {"account": full_name(alias, account)})
             return
         if options["print_url"]:
-            with told_in_a_line():
-                self.stdout.write(browser_login.print_url(alias, account, options, self._shown(options)))
+            self.stdout.write(browser_login.print_url(alias, account, options, self._shown(options)))
             return
         ways = {"tokens_stdin": self._adopt, "device": self._by_device, "browser": self._by_browser}
         get_tokens = next((ways[name] for name in ways if options[name]), self._log_in)

@@ -23,7 +23,6 @@ from jwt_upstream.management.arguments import (
     add_alias,
     add_json,
     similar_account,
-    told_in_a_line,
 )
 from jwt_upstream.models import Credential
 from jwt_upstream.names import full_name
@@ -65,9 +64,8 @@ terminal it needs --yes.""")
 
     def handle(self, *args: Any, alias: str, account: str, **options: Any) -> None:
         """Ask, forget the tokens, and say what became of it at the upstream."""
-        with told_in_a_line():
-            row = _row(alias, account)
-            logout = self._log_out(row, **options) if row and _has_tokens(row) else None
+        row = _row(alias, account)
+        logout = self._log_out(row, **options) if row and _has_tokens(row) else None
         told = _end_of(alias, account, row, logout)
         has_failed = logout is not None and logout.is_told is False
         if options["json"]:

@@ -63,7 +63,7 @@ entry for JWT_UPSTREAM is printed; an alias, if there is one, is its name.""")
         1: gettext_noop(
             "the settings have errors, there is no answer, or its verdict is another one; nothing was discovered"
         ),
-        2: gettext_noop("a wrong argument"),
+        2: gettext_noop("the database is away, try later; or a wrong argument"),
     }
 
     def add_arguments(self, parser: ArgumentParser) -> None:

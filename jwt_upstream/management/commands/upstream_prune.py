@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from jwt_upstream.conf import conf
-from jwt_upstream.management.arguments import UpstreamCommand, add_json, told_in_a_line
+from jwt_upstream.management.arguments import UpstreamCommand, add_json
 from jwt_upstream.store import pruning, queries
 
 
@@ -29,7 +29,7 @@ the same by and by.""")
     exit_codes = {
         0: gettext_noop("nothing that is old is left, or JWT_UPSTREAM_EVENT_DAYS is None"),
         1: gettext_noop("the database failed; what was deleted before is deleted"),
-        2: gettext_noop("a wrong argument"),
+        2: gettext_noop("the database is away, try later: what was deleted before is deleted; or a wrong argument"),
     }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,9 +42,8 @@ the same by and by.""")
     def handle(self, *args: Any, dry_run: bool, **options: Any) -> None:
         """Delete, then print the counts."""
         counts, days = pruning.Pruned(), conf.event_days
-        with told_in_a_line():
-            for counts in [] if days is None else pruning.prune(days, queries.database(), dry_run=dry_run):
-                self._show_progress(counts)
+        for counts in [] if days is None else pruning.prune(days, queries.database(), dry_run=dry_run):
+            self._show_progress(counts)
         if options["json"]:
             self.stdout.write(json.dumps({**asdict(counts), "days": days, "dry_run": dry_run}, indent=2))
         else:

@@ -19,7 +19,6 @@ from jwt_upstream.management.arguments import (
     add_accounts,
     add_alias,
     add_json,
-    told_in_a_line,
 )
 from jwt_upstream.models import Credential
 from jwt_upstream.names import full_name
@@ -83,12 +82,11 @@ did so is recorded in the history.""")
     def handle(self, *args: Any, alias: str, account: str, **options: Any) -> None:
         """Confirm one after the other, and print a line for each."""
         rebound: list[Rebound] = []
-        with told_in_a_line():
-            backend = get_backend(alias)
-            for row in _all(backend) if options["all"] else [find(alias, account)]:
-                if found := rebind(row, by=prompts.by("upstream_rebind")):
-                    rebound.append(Rebound.of(row, found))
-                    self._say(str(rebound[-1]), options["json"])
+        backend = get_backend(alias)
+        for row in _all(backend) if options["all"] else [find(alias, account)]:
+            if found := rebind(row, by=prompts.by("upstream_rebind")):
+                rebound.append(Rebound.of(row, found))
+                self._say(str(rebound[-1]), options["json"])
         if options["json"]:
             self.stdout.write(json.dumps({"rebound": [asdict(each) for each in rebound]}, indent=2))
         elif not rebound:

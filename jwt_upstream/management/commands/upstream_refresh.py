@@ -10,7 +10,6 @@ from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError
-from django.db import InterfaceError, OperationalError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
@@ -18,7 +17,7 @@ from jwt_upstream.alerts import deliver
 from jwt_upstream.backends import written_settings
 from jwt_upstream.background import Round, refresh_due
 from jwt_upstream.conf import conf
-from jwt_upstream.management.arguments import TRY_LATER, UpstreamCommand, add_json, told_in_a_line
+from jwt_upstream.management.arguments import UpstreamCommand, add_json, told_in_a_line
 from jwt_upstream.management.workers import Stop, in_processes, repeat
 from jwt_upstream.store import pruning, queries
 
@@ -75,9 +74,8 @@ command; upstream_status --check is for monitoring.""")
 
     def handle(self, *args: Any, aliases: Sequence[str], workers: int, every: float | None, **options: Any) -> None:
         """Make a round and print its result in one line, or do so again and again, in one process or in several."""
-        with told_in_a_line():
-            for alias in aliases:
-                written_settings(alias)  # raises what there is to say of an unknown one
+        for alias in aliases:
+            written_settings(alias)  # raises what there is to say of an unknown one
         bounds = {name: options[name] for name in ("limit", "seconds", "ahead", "threads")}
         if wrong := [name for name in ("limit", "threads") if bounds[name] is not None and bounds[name] < 1]:
             raise CommandError(_("%(option)s must be 1 or more.") % {"option": f"--{wrong[0]}"})
@@ -102,15 +100,11 @@ command; upstream_status --check is for monitoring.""")
         # A mail server that hangs must not hold up a worker, which outlives it.
         tell = deliver if every is None else partial(deliver, seconds=_TELLS_FOR)
         make = partial(self._round, stop, as_json, {**bounds, "on_progress": watch}, number, tell)
-        with told_in_a_line():
-            if every is not None:
-                repeat(partial(make, _Pruning(stop, is_first=number == 1)), every, stop, self.stderr.write)
-                return
-            try:
+        with told_in_a_line():  # in a process of its own nobody else does
+            if every is None:
                 make(lambda: 0)
-            except (OperationalError, InterfaceError) as error:
-                text = _("The database is away (%(error)s); try again later.")
-                raise CommandError(text % {"error": type(error).__name__}, returncode=TRY_LATER) from error
+            else:
+                repeat(partial(make, _Pruning(stop, is_first=number == 1)), every, stop, self.stderr.write)
 
     def _round(
         self,

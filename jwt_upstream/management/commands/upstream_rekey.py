@@ -32,7 +32,7 @@ interrupted, run it again: what is done is passed over.""")
     exit_codes = {
         0: gettext_noop("the first key alone reads everything"),
         1: gettext_noop("something is left, or can't be read by any key; or an argument is wrong"),
-        2: gettext_noop("a wrong argument"),
+        2: gettext_noop("the database is away, try later: what is done is passed over; or a wrong argument"),
     }
 
     def add_arguments(self, parser: ArgumentParser) -> None:

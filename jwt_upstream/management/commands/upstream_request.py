@@ -24,7 +24,6 @@ from jwt_upstream.management.arguments import (
     UpstreamCommand,
     add_account,
     add_alias,
-    told_in_a_line,
 )
 
 
@@ -80,7 +79,7 @@ is secret by @FILE or by standard input.""")
         if options["json_body"]:
             calls.check_json(body or b"")
         headers = calls.headers(options["header"], has_body=body is not None, is_json=options["json_body"])
-        with told_in_a_line(), UpstreamClient(alias, options["account"]) as client:
+        with UpstreamClient(alias, options["account"]) as client:
             try:
                 secrets = calls.stored_tokens(alias, options["account"])
                 response = client.request(options["method"], options["path"], data=body, headers=headers, stream=True)

@@ -74,11 +74,12 @@ exit code says how bad it is. Without it, only that a human is needed counts."""
     exit_codes = {
         0: gettext_noop("nothing needs a human; with --check: nothing is wrong"),
         1: gettext_noop(
-            "a credential needs a human, an upstream has none and doesn't log in by itself, a notifier failed, or an "
-            "argument is wrong"
+            "a credential needs a human, an upstream has none and doesn't log in by itself, a notifier failed, the "
+            "database refuses, or an argument is wrong"
         ),
         2: gettext_noop(
-            "with --check: a credential is degraded, an upstream is down or misconfigured; or a wrong argument"
+            "with --check: a credential is degraded, an upstream is down or misconfigured; without it: the database "
+            "is away, try later; or a wrong argument"
         ),
         3: gettext_noop("with --check: it can't be told, since the alias is unknown or the database fails"),
     }

@@ -24,7 +24,6 @@ from jwt_upstream.management.arguments import (
     add_accounts,
     add_alias,
     add_json,
-    told_in_a_line,
 )
 from jwt_upstream.models import Credential
 from jwt_upstream.names import full_name
@@ -84,10 +83,9 @@ are left alone, and all others once three in a row find the upstream away.""")
     def handle(self, *args: Any, alias: str, account: str, **options: Any) -> None:
         """Try one after the other, print a line for each, and end with the worst outcome."""
         attempts: list[Attempt] = []
-        with told_in_a_line():
-            get_backend(alias)
-            rows = _in_trouble(alias) if options["all"] else [find(alias, account)]
-            left_out = self._try(rows, attempts, quiet=options["json"])
+        get_backend(alias)
+        rows = _in_trouble(alias) if options["all"] else [find(alias, account)]
+        left_out = self._try(rows, attempts, quiet=options["json"])
         if options["json"]:
             data = {"attempts": [asdict(each) for each in attempts], "not_tried": left_out}
             self.stdout.write(json.dumps(data, indent=2))
