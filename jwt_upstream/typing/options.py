@@ -287,7 +287,7 @@ class ProductOptions(TypedDict, total=False):
     client_email: str
     #: The collection whose users log in. Example: ``"_superusers"``
     collection: str
-    #: The host of your tenant. Example: ``"shop.eu.example.com"``
+    #: The host of your tenant, without ``https://`` and slashes. Example: ``"shop.eu.example.com"``
     domain: str
     #: The grant of a login, ``"password"`` or ``"client_credentials"``. Example: ``"client_credentials"``
     grant_type: str

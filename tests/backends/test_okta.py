@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jwt_upstream.backends import OktaBackend, Verdict
+from jwt_upstream.backends import Auth0Backend, Backend, CognitoBackend, OktaBackend, Verdict
 from tests.support.exchanges import API, CLIENT, exchange, form, tokens
 
 OPTIONS = {**CLIENT, "domain": "example.okta.com"}
@@ -32,6 +32,21 @@ def test_login(options: dict[str, str], path: str) -> None:
         "scope": "offline_access",
     }
     assert tokens(outcome) == ("a2", "r2")
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (OktaBackend, {"domain": "https://example.okta.com"}),
+        (Auth0Backend, {"domain": "example.eu.auth0.com/"}),
+        (CognitoBackend, {"region": "eu-west-1 "}),
+    ],
+)
+def test_domain_that_is_no_host(kind: type[Backend], options: dict[str, str]) -> None:
+    """A scheme, a slash or a space in an option that a host is made of is found, and told once."""
+    (problem,) = kind("api", API, **CLIENT, **options).check()
+    (name,) = options
+    assert problem.endswith(f"valid http:// or https:// URL; {name} must be a host or a part of one, and nothing more")
 
 
 def test_refresh() -> None:

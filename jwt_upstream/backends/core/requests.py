@@ -20,7 +20,7 @@ from jwt_upstream.tokens import Secrets, TokenPair
 
 from .options import Configurable
 from .templates import all_filled, filled, filled_within, placeholders, same_values, unfillable, unknown_functions
-from .urls import bound_addresses, is_at, is_web_address, origin
+from .urls import bound_addresses, is_at, is_web_address, no_host, origin
 
 _WEB_ADDRESS = re.compile("https?://", re.IGNORECASE)
 
@@ -161,7 +161,8 @@ class Requests(Configurable):
         beside = self._beside(path)
         url = self.url(path, beside=beside)
         if not is_web_address(url):
-            yield f"{name} is neither a path nor a valid http:// or https:// URL"
+            if not _is_beside(path):  # else it is the other one that is wrong
+                yield f"{name} is neither a path nor a valid http:// or https:// URL{no_host(path, self._texts)}"
         elif not _WEB_ADDRESS.match(path) and origin(url) != origin(beside):
             yield f"{name} leads to {origin(url)}; if that is meant, write the whole URL"
 

@@ -11,6 +11,8 @@ from urllib.parse import unquote, unquote_plus, unquote_to_bytes, urlencode, url
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url
 
+from .templates import placeholders
+
 #: The names of this machine, to itself.
 LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
 _LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
@@ -49,9 +51,19 @@ def is_web_address(url: str) -> bool:
         parsed = origin(url)
     except ValueError:
         return False
-    # urllib3 2.6 takes a space for a part of the host.
-    is_host = bool(parsed.host) and not any(map(str.isspace, parsed.host or ""))
-    return parsed.scheme in {"http", "https"} and is_host and not parsed.auth
+    return parsed.scheme in {"http", "https"} and _is_name(parsed.host or "") and not parsed.auth
+
+
+def _is_name(host: str) -> bool:
+    # urllib3 2.6 takes a space for a part of the host, and any release an escape, which no name has. Brackets are
+    # around an address of IPv6, whose zone follows a "%".
+    return bool(host) and not any(map(str.isspace, host)) and (host.startswith("[") or "%" not in host)
+
+
+def no_host(template: str, texts: Iterable[str]) -> str:
+    """Return what to say of the texts that the host of a URL is made of, if together they make none."""
+    names = [name for name in placeholders(template.partition("://")[2].partition("/")[0]) if name in texts]
+    return f"; {' and '.join(names)} must be a host or a part of one, and nothing more" if names else ""
 
 
 def is_origin(url: str) -> bool:
