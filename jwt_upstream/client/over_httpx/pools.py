@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import atexit
-import os
-import ssl
 import threading
 from collections.abc import AsyncGenerator
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from requests.exceptions import InvalidProxyURL
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, prepend_scheme_if_needed, select_proxy
+from requests.utils import prepend_scheme_if_needed, select_proxy
 from urllib3.util import parse_url
 
 from jwt_upstream.backends import Backend
 from jwt_upstream.client.proxies import environment_for
 from jwt_upstream.process import PerProcess
 
+from .certificates import Cert, Verify, tls
 from .loops import PerLoop
 
 #: Idle connections; of those in use there may be any number, as calls wait for nobody's but their own upstream.
@@ -28,8 +26,8 @@ class Wire(NamedTuple):
     """How a request is sent: requests that have this in common share connections."""
 
     module: Any
-    verify: bool | str | None
-    cert: str | tuple[str, str] | None
+    verify: Verify
+    cert: Cert
     proxy: str | None
 
     @classmethod
@@ -43,14 +41,7 @@ class Wire(NamedTuple):
     def options(self) -> dict[str, Any]:
         """Return the arguments of a transport."""
         limits = self.module.Limits(max_connections=None, max_keepalive_connections=_KEPT)
-        return {"verify": self._tls(), "proxy": self.proxy, "limits": limits, "trust_env": False}
-
-    def _tls(self) -> ssl.SSLContext:
-        if not self.cert:
-            return _shared(self.verify)
-        context = _verifying(self.verify)
-        context.load_cert_chain(*([self.cert] if isinstance(self.cert, str) else self.cert))
-        return context
+        return {"verify": tls(self.verify, self.cert), "proxy": self.proxy, "limits": limits, "trust_env": False}
 
 
 def _complete(proxy: str) -> str:
@@ -59,20 +50,6 @@ def _complete(proxy: str) -> str:
     if not parse_url(url).host:
         raise InvalidProxyURL("no host can be read in the URL of the proxy")
     return url
-
-
-def _verifying(verify: bool | str | None) -> ssl.SSLContext:
-    """Return what requests would verify with: httpx takes a path no more, and a directory never did."""
-    path = verify if isinstance(verify, str) else DEFAULT_CA_BUNDLE_PATH
-    is_folder = os.path.isdir(path)
-    context = ssl.create_default_context(capath=path) if is_folder else ssl.create_default_context(cafile=path)
-    if verify is False:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
-#: To read the usual CA bundle takes 20 ms, and ``async_to_sync`` makes an event loop for each call.
-_shared = lru_cache(maxsize=16)(_verifying)
 
 
 class _Pools:

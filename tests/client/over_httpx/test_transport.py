@@ -15,6 +15,7 @@ import anyio
 import httpx
 import httpx2
 import pytest
+import requests
 import trustme
 from asgiref.sync import async_to_sync
 from requests.exceptions import InvalidHeader, InvalidURL
@@ -176,6 +177,43 @@ def test_certificates(client: UpstreamClient, settings: Any, tmp_path: Path, aut
         unbind()
         secure.access = {"access-1"}
         assert CALLERS["httpx2, transport"]("GET", "orders/").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["UpstreamClient", "httpx2, transport", "AsyncUpstreamClient"])
+def test_certificates_that_are_renewed(
+    client: UpstreamClient, settings: Any, tmp_path: Path, authority: trustme.CA, name: str
+) -> None:
+    """The next connection, on the same event loop too, reads the bundle and our own certificate as they are then."""
+
+    async def awaited() -> Any:
+        async with AsyncUpstreamClient("up") as calling:
+            return await calling.get("orders/")
+
+    context, others, (bundle, own) = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), trustme.CA(), files(tmp_path)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(context)
+    others.cert_pem.write_to_path(bundle)
+    others.issue_cert("old@example.com").private_key_and_cert_chain_pem.write_to_path(own)
+    with Upstream(context) as secure, asyncio.Runner() as runner:
+        settings.JWT_UPSTREAM["up"]["BASE_URL"] = secure.url
+        settings.JWT_UPSTREAM["up"]["OPTIONS"] |= {"verify": bundle, "cert": own}
+        unbind()
+        secure.access = {"access-1"}
+
+        def call() -> Any:
+            return runner.run(awaited()) if CALLERS[name].is_awaited else CALLERS[name]("GET", "orders/")
+
+        for _ in range(2):
+            with pytest.raises((requests.ConnectionError, httpx2.TransportError, ssl.SSLError)):
+                call()
+            authority.cert_pem.write_to_path(bundle, append=True)
+        authority.issue_cert("renewed@example.com").private_key_and_cert_chain_pem.write_to_path(own)
+        assert call().status_code == 200
+
+
+def files(folder: Path) -> list[str]:
+    return [str(folder / "bundle.pem"), str(folder / "own.pem")]
 
 
 def hashed(folder: Path, bundle: Path) -> Path:
