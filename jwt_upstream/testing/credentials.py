@@ -60,6 +60,11 @@ def has_database() -> bool:
         return False
 
 
+def stored_accounts(alias: str) -> list[Credential]:
+    """Return the rows of an upstream; none in a test that has no database."""
+    return list(Credential.objects.using(queries.database()).filter(upstream=alias)) if has_database() else []
+
+
 def own_values(alias: str, account: str, parameters: Mapping[str, str], secrets: Mapping[str, str]) -> AccountValues:
     """Return what an account has of its own in a test, which is stored if the test has a database.
 

@@ -15,17 +15,20 @@ import requests
 from django.core.signals import setting_changed
 from requests import Response
 
+from jwt_upstream.accounts import values_of
 from jwt_upstream.backends import Backend, Verdict
 from jwt_upstream.backends.core import Where
 from jwt_upstream.clock import host_now
 from jwt_upstream.login import adopt, log_out
+from jwt_upstream.models import Credential
 from jwt_upstream.names import full_name
 from jwt_upstream.refresh import hold_token, release_token
+from jwt_upstream.signals import credential_configured
 from jwt_upstream.tokens import TokenPair
 
 from . import answers, over_httpx, over_requests
 from .calls import Answer, Call, Canned
-from .credentials import BY, has_database, own_values
+from .credentials import BY, has_database, own_values, stored_accounts
 from .server import Refusal, Server
 from .wording import NoSuchState, read_pair, wording
 
@@ -71,10 +74,23 @@ class FakeUpstream:
             setting_changed.connect(self._hold_all)
             stack.callback(setting_changed.disconnect, self._hold_all)
             stack.callback(self._release_all)
-            if not server.backend.accounts:
+            if server.backend.accounts:
+                self._know_stored(stack)
+            else:
                 self.logged_in()
             self._stack = stack.pop_all()
         return self
+
+    def _know_stored(self, stack: ExitStack) -> None:
+        """Answer at the addresses of the accounts that there are, and of those that are registered later."""
+        credential_configured.connect(self._know)
+        stack.callback(credential_configured.disconnect, self._know)
+        for row in stored_accounts(self.alias):
+            self._know(row)
+
+    def _know(self, credential: Credential, **_: Any) -> None:
+        if credential.upstream == self.alias:
+            self._server.know(values_of(self.alias, credential))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stack.close()
@@ -138,7 +154,8 @@ class FakeUpstream:
         ``expires_in`` is in seconds; with None the expiry is unknown, and with 0 or less calls begin with a refresh.
 
         Where ACCOUNTS in settings names them, ``parameters`` and ``secrets`` are stored, secrets that are left out as
-        "test-NAME"; an account that is registered already keeps what it has.
+        "test-NAME"; an account that is registered already keeps what it has. Those that the code under test registers
+        need none of this: the fake answers at their addresses too.
         """
         self._server.accept_all()
         if self._backend.accounts:

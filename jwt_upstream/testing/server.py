@@ -15,6 +15,7 @@ from requests import Response
 from jwt_upstream.accounts import AccountValues
 from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.backends.core import without_query
+from jwt_upstream.exceptions import AccountMisconfigured
 from jwt_upstream.tokens import TokenPair
 
 from .answers import answer
@@ -74,7 +75,14 @@ class Server:
     @property
     def backends(self) -> list[Backend]:
         """The backends of the accounts that have an address of their own, or the one of all accounts."""
-        return list(map(self.of_account, self._own)) or [self.backend]
+        return list(filter(None, map(self._if_allowed, list(self._own)))) or [self.backend]
+
+    def _if_allowed(self, account: str) -> Backend | None:
+        """Return the backend of an account, unless settings don't allow what it has, so that nothing can be sent."""
+        try:
+            return self.of_account(account)
+        except AccountMisconfigured:
+            return None
 
     def at(self, url: str) -> Backend:
         """Return the backend of the account whose address has most of a URL, or that of all accounts."""

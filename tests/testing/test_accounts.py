@@ -11,7 +11,7 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import AccountLocked, AccountMisconfigured
 from jwt_upstream.httpx_auth import AsyncUpstreamClient
 from jwt_upstream.models import Credential
-from jwt_upstream.testing import FakeUpstream
+from jwt_upstream.testing import FakeUpstream, logged_in
 from tests.support.accounts import ACME, SECRETS, shop
 
 GLOBEX = {"subdomain": "globex", "region": "us"}
@@ -74,6 +74,33 @@ def test_registered_account(fake: FakeUpstream, db: None) -> None:
     fake.logged_in("acme")
     assert UpstreamClient("shop", "acme").get("orders/").json() == [1]
     assert "test-" not in Credential.objects.get().secrets.open()
+
+
+def test_account_that_signs_up(fake: FakeUpstream, db: None) -> None:
+    """An account that the code under test registers, or changes later, is answered at its own address."""
+    fake.logged_in("acme", parameters=ACME)
+    client = UpstreamClient.register("shop", "globex", parameters=GLOBEX, secrets=SECRETS)
+    client.login(username="bob", password="x")
+    assert client.get("orders/").json() == [1]
+    UpstreamClient.register("shop", "acme", parameters={"region": "us"})
+    client = UpstreamClient("shop", "acme")
+    client.login(username="bob", password="x")
+    assert client.get("orders/").json() == [1]
+    assert [call.url for call in fake.calls] == [
+        "https://globex.shop.example.com/us/orders/",
+        "https://acme.shop.example.com/us/orders/",
+    ]
+
+
+def test_accounts_that_are_there(db: None) -> None:
+    """Accounts that were stored before are known, all but those whose values settings don't allow."""
+    for name, parameters in (("acme", ACME), ("globex", GLOBEX)):
+        UpstreamClient.register("shop", name, parameters=parameters, secrets=SECRETS)
+    Credential.objects.filter(account="globex").update(parameters={})
+    logged_in("shop", "acme")
+    with FakeUpstream("shop") as fake:
+        fake.answer("GET", "orders/", json=[1])
+        assert UpstreamClient("shop", "acme").get("orders/").json() == [1]
 
 
 def test_missing_parameter(fake: FakeUpstream) -> None:
