@@ -10,6 +10,7 @@ from django.db import Error
 from django.db.models import QuerySet
 
 from jwt_upstream.backends import Backend, get_backend
+from jwt_upstream.binding import changes
 from jwt_upstream.clock import dated_by, elapsed
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import (
@@ -17,6 +18,7 @@ from jwt_upstream.exceptions import (
     NotLoggedIn,
     RefreshBlocked,
     RefreshBusy,
+    RefreshUnavailable,
     UpstreamNotConfigured,
 )
 from jwt_upstream.models import Credential, Event
@@ -39,7 +41,7 @@ from .call import NO_TOKENS, attempt, login_fingerprints, may_replace
 from .record import database_away
 from .settle import settle
 from .single_flight import Flight
-from .states import changed_settings, check_moves, logged, mismatch, unavailable, usable
+from .states import changed_settings, check_moves, logged, mismatch, own_backend, unavailable, usable
 
 #: How long a waiter sleeps between two looks at the row, growing from the first to the second.
 _POLL_SECONDS = (0.02, 0.1)
@@ -154,6 +156,18 @@ def is_too_late(backend: Backend, leased_at: float) -> bool:
     return elapsed() + backend.deadline > leased_at + conf.lease_seconds
 
 
+def _backend_now(backend: Backend, row: Credential) -> Backend:
+    """Return the backend of an account whose parameters or secrets have changed since those who wait have read them.
+
+    Raises RefreshUnavailable if tokens are for another place by that: they would send them to the one before.
+    """
+    own = own_backend(backend, row)
+    if changes(backend.binding, own.binding):
+        text = f"{row}: the account's parameters have been changed meanwhile; try again"
+        raise RefreshUnavailable(text, credential=row, reason="changed meanwhile", retry_after=1.0)
+    return own
+
+
 class Leader:
     """Refreshes one credential; ``rejected`` is the fingerprint of the access token that is to be replaced."""
 
@@ -207,6 +221,8 @@ class Leader:
         if row is None:
             self._fail_in_transaction(NotLoggedIn("not committed"))
             raise NotLoggedIn(f"{self.seen}: the credential was deleted", credential=self.seen)
+        if (row.parameters, row.secrets) != (self.row.parameters, self.row.secrets):
+            self.backend = _backend_now(self.backend, row)
         self.row, pair = row, stored(row, self.backend)
         if pair.access and self._has_moved_on(row, pair):
             return pair

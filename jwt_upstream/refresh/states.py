@@ -269,6 +269,21 @@ def check_readable(row: Credential) -> None:
         usable(row)
 
 
+def own_backend(backend: Backend, row: Credential) -> Backend:
+    """Return the backend of what the account has of its own; raises AccountMisconfigured, which admins are told of."""
+    if backend.accounts is None:
+        return backend
+    try:
+        own = get_backend(backend.alias, row)
+    except AccountMisconfigured as error:
+        note_misconfigured(row, error)
+        raise
+    if backend.recorder:
+        own = copy(own)
+        own.recorder = backend.recorder
+    return own
+
+
 def note_misconfigured(row: Credential, error: AccountMisconfigured) -> None:
     """Have admins told of an account whose own values settings don't allow: once, however many of the upstream's are.
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from contextlib import suppress
-from copy import copy
 from functools import partial
 
 from requests import Response
 
 from jwt_upstream.accounts import AccountValues, read_values_by
-from jwt_upstream.backends import Backend, get_backend
+from jwt_upstream.backends import Backend
 from jwt_upstream.binding import changes
-from jwt_upstream.exceptions import AccountMisconfigured, CredentialError, NotLoggedIn, RefreshUnavailable
+from jwt_upstream.exceptions import CredentialError, NotLoggedIn, RefreshUnavailable
 from jwt_upstream.models import Credential
 from jwt_upstream.store import connections, outbox, queries
 from jwt_upstream.tokens import TokenPair
@@ -156,13 +155,13 @@ class TokenSource:
 
     def _stored(self, backend: Backend) -> tuple[Backend, Credential, TokenPair]:
         row = self.row(backend)
-        own = _own_backend(backend, row)
+        own = states.own_backend(backend, row)
         return own, row, leader.stored(row, own)
 
     def _row(self, backend: Backend) -> tuple[Validity, Backend, Credential]:
         scope = connections.scope(queries.database())
         validity, row = token_cache().validity(scope, backend.alias, self.account), self.row(backend)
-        return validity, _own_backend(backend, row), row
+        return validity, states.own_backend(backend, row), row
 
     def _read(self, backend: Backend) -> Token:
         validity, backend, row = self._run(partial(self._row, backend))
@@ -194,20 +193,6 @@ class TokenSource:
 def _fits(token: Token, backend: Backend) -> bool:
     """Tell whether a token was read with these settings, an account's own or those that all accounts share."""
     return token.backend is backend or token.backend.template is backend
-
-
-def _own_backend(backend: Backend, row: Credential) -> Backend:
-    if backend.accounts is None:
-        return backend
-    try:
-        own = get_backend(backend.alias, row)
-    except AccountMisconfigured as error:
-        states.note_misconfigured(row, error)
-        raise
-    if backend.recorder:
-        own = copy(own)
-        own.recorder = backend.recorder
-    return own
 
 
 def _stored_account(alias: str, account: str) -> Credential | AccountValues:

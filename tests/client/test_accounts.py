@@ -20,6 +20,7 @@ from jwt_upstream.exceptions import (
     CredentialUnreadable,
     ForeignOrigin,
     NotLoggedIn,
+    RefreshUnavailable,
     UpstreamNotConfigured,
 )
 from jwt_upstream.models import Credential, Event
@@ -299,6 +300,36 @@ def test_refused_client_of_one_account(
     responses.get("https://api.example.com/me", json={})
     UpstreamClient.register("api", "acme", secrets={"client_secret": "right"})
     assert client.get("me").json() == {}
+
+
+SECRET, CLIENT = {"secrets": {"client_secret": "new"}}, {"parameters": {"client": "new"}}
+
+
+@responses.activate
+@pytest.mark.parametrize(("status", "change"), [(401, SECRET), (503, SECRET), (401, CLIENT)])
+def test_values_that_change_during_a_refresh(
+    settings: Any, transactional_db: None, status: int, change: dict[str, Any]
+) -> None:
+    """What becomes of an attempt with old values says nothing of the new ones, which are tried at once.
+
+    A call that was to go to another place gets none of their tokens; the next one does.
+    """
+    settings.JWT_UPSTREAM = {"api": CLIENTS}
+    client = UpstreamClient.register("api", "acme", parameters={"client": "a"}, secrets={"client_secret": "x"})
+
+    def answer(request: Any) -> tuple[int, dict[str, str], str]:
+        if "=new" in request.body:
+            return 200, {}, json.dumps(PAIR)
+        UpstreamClient.register("api", "acme", **change)
+        return status, {}, json.dumps({"error": "invalid_client"})
+
+    responses.add_callback("POST", "https://api.example.com/token", answer)
+    responses.get("https://api.example.com/me", json={})
+    if change is CLIENT:
+        with pytest.raises(RefreshUnavailable, match="parameters have been changed meanwhile; try again"):
+            client.get("me")
+    assert client.get("me").json() == {}
+    assert kinds() == ["configured", "configured", "refreshed"]
 
 
 def test_deleted_account(acme: responses.RequestsMock) -> None:

@@ -128,9 +128,13 @@ def settle_refusal(
 
     ``failed_login`` is the fingerprint of the automatic login that was refused as well, so that it isn't tried again.
     If an answer to a call has locked the credential meanwhile it stays locked, so that one incident is told once.
+    Parameters or secrets that the account has got meanwhile nobody has refused: only the lease is given back.
     """
     kind, columns = Kind.FAILED, {**NO_LEASE, "failed_login": failed_login}
     with _locked(row, using, lease=row.lease, refresh_token=row.refresh_token) as there:
+        if there and _has_other_values(there, row):
+            _update(there, using, NO_LEASE)
+            return None
         if there and there.state == State.ACTIVE:
             kind, columns = Kind(state), columns | _failed(there, state, details.reason)
         return _write(there, using, kind, columns, details)
@@ -150,24 +154,33 @@ def settle_failure(
 
     ``is_refused`` means that the refresh token was refused, but not the automatic login in its place: it is not sent
     again before that login works. ``failed_login`` is the fingerprint of an automatic login that was refused, if that
-    says nothing of the tokens.
+    says nothing of the tokens. With other parameters or secrets the next attempt may be made at once.
     """
     with _locked(row, using, lease=row.lease) as there:
         if there is None:
             return None
         now = there.now()
+        interrupted_at = now if is_ambiguous else there.interrupted_at
+        if _has_other_values(there, row):
+            _update(there, using, {**NO_LEASE, "interrupted_at": interrupted_at})
+            return None
         columns = {
             "failures": there.failures + 1,
             "failing_since": there.failing_since or now,
             "failure": storable(details.reason),
             "failure_verdict": details.verdict,
             "next_attempt_at": _after(there, backoff),
-            "interrupted_at": now if is_ambiguous else there.interrupted_at,
+            "interrupted_at": interrupted_at,
             "failed_fingerprint": there.pair.fingerprint if is_refused else there.failed_fingerprint,
             "failed_login": failed_login or there.failed_login,
             **NO_LEASE,
         }
         return _write(there, using, Kind.FAILED, columns, details)
+
+
+def _has_other_values(there: Credential, row: Credential) -> bool:
+    """Tell whether an account has got other parameters or secrets than those that it was tried with."""
+    return (there.parameters, there.secrets) != (row.parameters, row.secrets)
 
 
 def mark(row: Credential, state: str, using: str, details: EventDetails) -> Event | None:
