@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from functools import partial
+from inspect import isawaitable
 from smtplib import SMTPException
 from typing import Any, cast
 
+from asgiref.sync import async_to_sync
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext
 from requests import HTTPError
@@ -30,7 +32,7 @@ def notify(name: str, alert: Alert) -> str:
     """Have a notifier tell an alert; return "" or why it failed, without a word that could be a secret."""
     try:
         with in_language_of(name):
-            _configured(name)(alert)
+            _call(_configured(name), alert)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever it raises, gevent's timeout or sys.exit() too: it must stop nobody else
@@ -39,6 +41,17 @@ def notify(name: str, alert: Alert) -> str:
             logger.error("notifier %s failed: %s: %s", name, failure, alert.subject)
         return failure
     return ""
+
+
+def _call(notifier: Notifier, alert: Alert) -> None:
+    result = notifier(alert)
+    if isawaitable(result):
+        # The database too is used in this thread then, whose connection is the tenant's.
+        async_to_sync(_awaited)(result)
+
+
+async def _awaited(result: Awaitable[object]) -> None:
+    await result
 
 
 @contextmanager

@@ -36,6 +36,12 @@ def tell(alert: Alert) -> None:
     told.append(alert)
 
 
+async def tell_async(alert: Alert) -> None:
+    """Keep what is told, if there is an account to read."""
+    await Credential.objects.aget()
+    told.append(alert)
+
+
 def hang(alert: Alert) -> None:
     """Tell nothing until a test goes on."""
     go_on.wait(20)
@@ -61,6 +67,11 @@ def refuse(alert: Alert) -> None:
     response = Response()
     response.status_code = 503
     raise HTTPError("for url: https://chat.example.com/hooks/s3cret", response=response)
+
+
+async def refuse_async(alert: Alert) -> None:
+    """Raise it once it is awaited."""
+    refuse(alert)
 
 
 @pytest.fixture(autouse=True)
@@ -159,6 +170,7 @@ def test_project_without_templates(mail_server: MailServer, lock: Lock, settings
         (fail, "ValueError"),
         (leave, "SystemExit"),
         (refuse, "HTTPError: HTTP 503"),
+        (refuse_async, "HTTPError: HTTP 503"),
         ("tests.alerts.nowhere.tell", "ModuleNotFoundError"),
         ("jwt_upstream.alerts.webhook", "ImproperlyConfigured"),
     ],
@@ -172,6 +184,14 @@ def test_notifier_that_fails(notifier: Any, error: str, lock: Lock, settings: An
     assert Notice.objects.get(kind="opened").error == error
     assert error in caplog.text
     assert "s3cret" not in caplog.text
+
+
+def test_async_notifier(lock: Lock, settings: Any) -> None:
+    """A notifier that is an async function is awaited, and may use the database."""
+    settings.JWT_UPSTREAM_NOTIFIERS = [tell_async]
+    lock("ann")
+    assert deliver() == 1
+    assert [alert.subject for alert in told] == ["up/ann is locked"]
 
 
 def test_interrupted_in_a_test_case(settings: Any) -> None:
