@@ -95,7 +95,8 @@ def _concealing(sent: Any) -> Iterator[list[Any]]:
         yield answers
     finally:
         hops = [hop for answer in answers for hop in (*answer.history, answer)]
-        for request in (sent, *(hop.request for hop in hops)):
+        followed = [request for hop in hops for request in (hop.request, hop.next_request)]
+        for request in filter(None, (sent, *followed)):
             request.headers.pop(_HEADER, None)
 
 

@@ -35,7 +35,10 @@ def test_header_that_is_no_secret(client: UpstreamClient, upstream: Upstream, se
 
 @pytest.mark.parametrize("module", [httpx2, httpx], ids=lambda module: module.__name__)
 def test_redirects(client: UpstreamClient, upstream: Upstream, module: Any) -> None:
-    """Inside the origin redirects are followed with the token, a 401 on the way is ours, and no request shows it."""
+    """Inside the origin redirects are followed with the token, a 401 on the way is ours, and no request shows it.
+
+    One that is not followed may be followed later.
+    """
     upstream.answers["/old/"] = Answer(302, b"", {"Location": "/orders/"})
     with module.Client(auth=UpstreamAuth("up"), follow_redirects=True) as calling:
         response = calling.get(f"{upstream.url}old/")
@@ -43,6 +46,9 @@ def test_redirects(client: UpstreamClient, upstream: Upstream, module: Any) -> N
         upstream.expire()
         response = calling.get(f"{upstream.url}old/")
         assert response.json()["token"] == "access-2"
+        left = calling.get(f"{upstream.url}old/", follow_redirects=False).next_request
+        assert "Authorization" not in left.headers
+        assert calling.send(left).json()["token"] == "access-2"
     assert {hop.request.headers.get("Authorization") for hop in (*response.history, response)} == {None}
 
 
