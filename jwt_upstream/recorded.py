@@ -7,6 +7,7 @@ import re
 from django.utils.translation import gettext, gettext_noop
 
 from jwt_upstream.fields import DecryptionError, Misplaced, Unbound
+from jwt_upstream.remedies import OWN_REFUSED
 
 #: One in a text whose special characters are escaped.
 _PLACEHOLDER = re.compile(r"%\\\((\w+)\\\)s")
@@ -36,8 +37,6 @@ ADOPTED = gettext_noop("adopted")
 ADOPTED_ALONE = gettext_noop("adopted without a refresh token")
 TRIED_AGAIN = gettext_noop("tried again")
 MARKED_REJECTED = gettext_noop("marked as rejected: %(reason)s")
-#: Of an account whose secret, key or login is no other's; ``says_own_refused`` knows it again.
-OWN_REFUSED = gettext_noop("what the account has of its own was refused: %(reason)s")
 #: Whom an incident of a whole upstream concerns.
 ONLY_ACCOUNT = gettext_noop("the only account at %(upstream)s (%(names)s)")
 ONE_ACCOUNT = gettext_noop("%(number)s of %(total)s accounts at %(upstream)s: %(names)s")
@@ -66,11 +65,6 @@ _TEXTS += [DecryptionError.reason, Misplaced.reason, Unbound.reason]
 _RECORDED = Wording(*_TEXTS)
 _DEFAULTS = [STATUS, NO_ERROR, OTHER_ERROR, SUCCESS, NO_TOKEN, REFUSAL, NO_REFUSAL, OTHER_REFUSAL]
 _DECIDING = Wording(*_DEFAULTS, OF_SETTINGS, OF_OWN_CLIENT)
-
-
-def says_own_refused(reason: str) -> bool:
-    """Tell whether a reason is that the upstream refused a secret, key or login of the account's own."""
-    return reason.startswith(OWN_REFUSED.partition("%")[0])
 
 
 def translated(text: str) -> str:

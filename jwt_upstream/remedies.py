@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
+
+#: Why an account is rejected whose secret, key or login is no other's; ``says_own_refused`` knows it again.
+OWN_REFUSED = gettext_noop("what the account has of its own was refused: %(reason)s")
 
 #: By what stands in the way, "" if nothing but a login helps: a line that ends with the command, and sentences.
 _REMEDIES: dict[str, tuple[str | Promise, str | Promise]] = {
@@ -49,6 +53,11 @@ _REMEDIES: dict[str, tuple[str | Promise, str | Promise]] = {
         ),
     ),
 }
+
+
+def says_own_refused(reason: str) -> bool:
+    """Tell whether a reason is that the upstream refused a secret, key or login of the account's own."""
+    return reason.startswith(OWN_REFUSED.partition("%")[0])
 
 
 def line(obstacle: str, command: str) -> str:

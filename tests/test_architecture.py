@@ -19,7 +19,7 @@ PACKAGE = Path(jwt_upstream.__file__).parent
 #: The words that everybody uses; each may import those named before it.
 WORDS = ["clock", "process", "idle", "tracebacks", "typing", "conf", "exceptions", "languages", "formatting", "names"]
 WORDS += ["headers"]
-WORDS += ["signals", "measurements", "binding", "tokens", "fields", "accounts", "recorded", "remedies", "models"]
+WORDS += ["signals", "measurements", "binding", "tokens", "fields", "accounts", "remedies", "recorded", "models"]
 #: Each part may import the words and the floors below its own, and nothing of its own floor.
 FLOORS = [
     {"backends", "store"},

@@ -25,7 +25,6 @@ from jwt_upstream.fields import (
     Unbound,
 )
 from jwt_upstream.names import command, full_name, says_deleted
-from jwt_upstream.recorded import says_own_refused
 from jwt_upstream.tokens import Secrets, TokenPair
 
 #: What stands in the way of reading tokens, as ``remedies`` calls it, by the reason.
@@ -221,7 +220,7 @@ class Credential(models.Model):
     @property
     def own_was_refused(self) -> bool:
         """Whether the upstream refused what the account has of its own, which isn't sent again unasked."""
-        return self.state == self.State.REJECTED and says_own_refused(self.reason)
+        return self.state == self.State.REJECTED and remedies.says_own_refused(self.reason)
 
     @property
     def remedy(self) -> str:

@@ -13,7 +13,7 @@ from jwt_upstream.backends import Backend, Outcome, Verdict, get_backend
 from jwt_upstream.clock import elapsed
 from jwt_upstream.exceptions import AccountMisconfigured, UpstreamMisconfigured, UpstreamNotConfigured
 from jwt_upstream.models import Credential
-from jwt_upstream.recorded import OWN_REFUSED
+from jwt_upstream.remedies import OWN_REFUSED
 from jwt_upstream.store import queries
 from jwt_upstream.tokens import Secrets, TokenPair, fingerprints
 
