@@ -29,6 +29,8 @@ REFUSED = 3
 
 #: With how many accounts of an upstream an unknown one is compared; that takes some 10 ms.
 _MOST_COMPARED = 1000
+#: The longest time that an argument can be, thirty years: dates that far ahead or back can still be reckoned.
+_MAX_SECONDS = 1_000_000_000
 
 
 class _KeepsLines(RawDescriptionHelpFormatter, DjangoHelpFormatter):
@@ -102,6 +104,14 @@ def printable_name(text: str) -> str:
         text = _("must be 1 to %(number)d printable characters")
         raise ArgumentTypeError(text % {"number": MAX_NAME_CHARACTERS})
     return text
+
+
+def seconds(text: str) -> float:
+    """Return a span of time in seconds; argparse refuses what can't be one, such as ``nan``."""
+    number = float(text)
+    if not 0 <= number <= _MAX_SECONDS:
+        raise ArgumentTypeError(_("must be 0 to %(number)d seconds") % {"number": _MAX_SECONDS})
+    return number
 
 
 @contextmanager

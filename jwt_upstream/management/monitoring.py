@@ -42,6 +42,11 @@ def unknown(why: str) -> Check:
     return _check(3, [why], [])
 
 
+def critical(why: str) -> Check:
+    """Return that nothing works, and why."""
+    return _check(2, [why], [])
+
+
 def check(alias: str | None, grace: float) -> Check:
     """Return how all credentials and upstreams are, or those of one; trouble younger than ``grace`` is left out."""
     if not isinstance(conf.upstreams, Mapping):

@@ -115,6 +115,12 @@ def test_wrong_settings(settings: Any) -> None:
     assert "1 needs a human (erp/default locked)" in text
     settings.JWT_UPSTREAM = []
     assert check() == (2, "JWT_UPSTREAM CRITICAL - JWT_UPSTREAM must be a dict")
+    settings.JWT_UPSTREAM = {5: {}, "crm": {"BASE_URL": "https://crm.example.com/"}}
+    code, text = check()
+    assert (code, text.startswith("JWT_UPSTREAM CRITICAL - JWT_UPSTREAM[5]: the alias must be 1 to")) == (2, True)
+    del settings.JWT_UPSTREAM[5]
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = ["short"]
+    assert check()[1].startswith("JWT_UPSTREAM CRITICAL - JWT_UPSTREAM_ENCRYPTION_KEYS: key 1 is not a valid Fernet")
 
 
 def test_grace() -> None:

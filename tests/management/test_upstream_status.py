@@ -250,6 +250,19 @@ def test_command_that_is_used_again() -> None:
             call_command(command, stdout=StringIO())
 
 
-def test_limit_that_is_none() -> None:
-    """A limit below 0 is refused."""
-    assert status("--limit=-1") == ("", "--limit and --grace must be 0 or more.")
+def test_numbers_that_make_no_sense() -> None:
+    """A limit below 0 is refused, and a grace that is no span of time."""
+    assert status("--limit=-1") == ("", "--limit must be 0 or more.")
+    for grace in ("-1", "nan", "inf", "1e300"):
+        assert status("--check", "--grace", grace)[1].endswith("--grace: must be 0 to 1000000000 seconds")
+
+
+def test_settings_that_nothing_works_with(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings in the way of all of it are told in a line, as the checks tell them; no mistake of ours is hidden."""
+    put("crm")
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = ["s3cr"]
+    assert status()[1].startswith("JWT_UPSTREAM_ENCRYPTION_KEYS: key 1 is not a valid Fernet key")
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = []
+    monkeypatch.setattr(upstream_status, "Report", None)
+    with pytest.raises(TypeError):
+        status()

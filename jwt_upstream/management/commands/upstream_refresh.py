@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from argparse import ArgumentParser, ArgumentTypeError
-from collections.abc import Callable, Sequence
+from argparse import ArgumentParser
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from jwt_upstream.alerts import deliver
 from jwt_upstream.backends import written_settings
 from jwt_upstream.background import Round, refresh_due
 from jwt_upstream.conf import conf
-from jwt_upstream.management.arguments import UpstreamCommand, add_json, told_in_a_line
+from jwt_upstream.management.arguments import UpstreamCommand, add_json, seconds, told_in_a_line
 from jwt_upstream.management.workers import Stop, in_processes, repeat
 from jwt_upstream.store import pruning, queries
 
@@ -57,7 +57,7 @@ command; upstream_status --check is for monitoring.""")
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the limits of a round, and how often and by how many it is made."""
         parser.add_argument("aliases", nargs="*", help=_("Only these upstreams."))
-        add = partial(parser.add_argument, type=_positive)
+        add = partial(parser.add_argument, type=seconds)
         add("--every", metavar="SECONDS", help=_("Keep running, and begin a round every SECONDS seconds."))
         parser.add_argument("--workers", type=int, default=1, help=_("Number of processes (default: %(default)s)."))
         parser.add_argument(
@@ -77,12 +77,11 @@ command; upstream_status --check is for monitoring.""")
         for alias in aliases:
             written_settings(alias)  # raises what there is to say of an unknown one
         bounds = {name: options[name] for name in ("limit", "seconds", "ahead", "threads")}
-        if wrong := [name for name in ("limit", "threads") if bounds[name] is not None and bounds[name] < 1]:
-            raise CommandError(_("%(option)s must be 1 or more.") % {"option": f"--{wrong[0]}"})
+        _check_numbers({"limit": bounds["limit"], "threads": bounds["threads"], "workers": workers}, every)
         stop = Stop()
         work = partial(self._work, stop, every, options["json"], {"upstreams": aliases, **bounds})
         with stop.on_signals():
-            if workers <= 1:
+            if workers == 1:
                 work(1)
             elif code := in_processes(workers, partial(self._in_process, work), stop, replace=every is not None):
                 raise CommandError(_("A worker failed."), returncode=code)
@@ -167,11 +166,11 @@ class _Pruning:
         return total
 
 
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < float("inf"):
-        raise ArgumentTypeError(_("must be 0 or more"))
-    return number
+def _check_numbers(numbers: Mapping[str, int | None], every: float | None) -> None:
+    if wrong := [name for name, number in numbers.items() if number is not None and number < 1]:
+        raise CommandError(_("%(option)s must be 1 or more.") % {"option": f"--{wrong[0]}"})
+    if every == 0:
+        raise CommandError(_("--every must be more than 0."))
 
 
 def _line(result: Round) -> str:

@@ -6,12 +6,14 @@ import json
 import shutil
 from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, astuple
 from datetime import datetime
 from itertools import chain, islice
 from textwrap import indent
 from typing import Any, NoReturn
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import Error
@@ -20,12 +22,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop, ngettext, pgettext
 
 from jwt_upstream.alerts import try_notifiers
+from jwt_upstream.checks import check_settings
 from jwt_upstream.clock import host_now
 from jwt_upstream.conf import conf
 from jwt_upstream.formatting import duration, paragraph, sentence, time_left, timestamp
-from jwt_upstream.management.arguments import UpstreamCommand, add_alias, add_json, meant
+from jwt_upstream.management.arguments import UpstreamCommand, add_alias, add_json, meant, seconds
 from jwt_upstream.management.messages import expiries, notified
-from jwt_upstream.management.monitoring import check, unknown
+from jwt_upstream.management.monitoring import check, critical, unknown
 from jwt_upstream.management.status import Report, Status, Tally
 from jwt_upstream.models import Credential, Incident
 from jwt_upstream.names import command, harmless
@@ -100,7 +103,7 @@ exit code says how bad it is. Without it, only that a human is needed counts."""
         )
         parser.add_argument(
             "--grace",
-            type=float,
+            type=seconds,
             default=0.0,
             metavar="SECONDS",
             help=_("With --check: leave out trouble that is younger than this (default: %(default)s)."),
@@ -116,8 +119,8 @@ exit code says how bad it is. Without it, only that a human is needed counts."""
     @without_variables
     def handle(self, *args: Any, alias: str | None, limit: int, **options: Any) -> None:
         """Print what is stored; sends nothing to any upstream."""
-        if limit < 0 or options["grace"] < 0:
-            raise CommandError(_("--limit and --grace must be 0 or more."))
+        if limit < 0:
+            raise CommandError(_("--limit must be 0 or more."))
         if options["check"]:
             self._check(alias, options["grace"])
         if options["test_notification"]:
@@ -125,6 +128,10 @@ exit code says how bad it is. Without it, only that a human is needed counts."""
             return
         if not isinstance(conf.upstreams, Mapping):
             raise CommandError(_("JWT_UPSTREAM must be a dict."))
+        with _settings_blamed():
+            self._show(alias, limit, **options)
+
+    def _show(self, alias: str | None, limit: int, **options: Any) -> None:
         report = Report(alias, limit, show_all=options["all"])
         if alias and report.is_empty:
             text = _("There is no upstream %(alias)s in JWT_UPSTREAM, and no credential for it")
@@ -136,9 +143,12 @@ exit code says how bad it is. Without it, only that a human is needed counts."""
 
     def _check(self, alias: str | None, grace: float) -> NoReturn:
         try:
-            result = check(alias, grace)
+            with _settings_blamed():
+                result = check(alias, grace)
         except Error as error:
             result = unknown(f"the database failed ({type(error).__name__})")
+        except CommandError as error:
+            result = critical(str(error))
         self.stdout.write(result.line)
         # Not a CommandError, which would say more than the line.
         raise SystemExit(result.code)
@@ -199,6 +209,18 @@ exit code says how bad it is. Without it, only that a human is needed counts."""
             "expiries": [asdict(expiry) for expiry in expiries(report.alias, host_now())],
         }
         self.stdout.write(f"\n  ],\n{_json(rest)[2:]}")
+
+
+@contextmanager
+def _settings_blamed() -> Iterator[None]:
+    """Tell what the checks have against settings where these, which were not checked before, end in an error."""
+    try:
+        yield
+    except (AttributeError, ImproperlyConfigured, TypeError, ValueError) as error:
+        problems = [each.msg for each in check_settings() if each.is_serious()]
+        if not problems:
+            raise
+        raise CommandError(" ".join(problems)) from error
 
 
 def _summary(report: Report) -> str:
