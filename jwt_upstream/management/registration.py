@@ -52,8 +52,8 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def store_values(alias: str, account: str, options: Mapping[str, Any]) -> None:
-    """Store what is given of an account, and ask for the secrets that are missing; nothing if there is neither.
+def store_values(alias: str, account: str, options: Mapping[str, Any]) -> bool:
+    """Store what is given of an account, and ask for the secrets that are missing; tell whether there was any.
 
     Raises CommandError, AccountMisconfigured and what else ``login.register`` raises.
     """
@@ -65,12 +65,14 @@ def store_values(alias: str, account: str, options: Mapping[str, Any]) -> None:
             raise CommandError(
                 _("Settings of %(alias)s have no ACCOUNTS, so there is nothing to set.") % {"alias": alias}
             )
-        return
+        return False
     if secret := next((name for name in backend.accounts.secrets if name in given), ""):
         raise CommandError(_("%(name)s is a secret: leave it out, and it is asked for.") % {"name": secret})
     secrets = _secrets(backend, account, options)
-    if given or secrets or options["no_login"]:
+    is_any = bool(given or secrets or options["no_login"])
+    if is_any:
         register(alias, account, parameters=given, secrets=secrets, by=prompts.by("upstream_login"))
+    return is_any
 
 
 def _secrets(backend: Backend, account: str, options: Mapping[str, Any]) -> Secrets:

@@ -126,7 +126,9 @@ def test_own_values_that_were_refused(stdin: Any, settings: Any, alias: str) -> 
     assert f"store another secret, or a parameter by --set NAME=VALUE: {new}; or to have the same tried" in said
     assert len(responses.calls) == number
     stdin("wrong\n")
-    assert "login failed" in refused(alias, "--account", "acme", "--new-secrets", "--password-stdin")
+    said = refused(alias, "--account", "acme", "--new-secrets", "--password-stdin")
+    assert "login failed" in said
+    assert said.endswith("; what the account has of its own is stored, but no tokens.")
     assert len(responses.calls) == number + 1
 
 

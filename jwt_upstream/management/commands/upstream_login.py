@@ -63,8 +63,8 @@ On any failure the tokens that were stored before are kept.""")
     )
     exit_codes = {
         0: gettext_noop("the tokens are stored, or with --no-login what the account has of its own"),
-        1: gettext_noop("nothing was stored: the login was refused, or an argument or a setting is wrong"),
-        2: gettext_noop("nothing was stored: the upstream or the database is away, try later; or a wrong argument"),
+        1: gettext_noop("no tokens were stored: the login was refused, or an argument or a setting is wrong"),
+        2: gettext_noop("no tokens were stored: the upstream or the database is away, try later; or a wrong argument"),
     }
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -99,7 +99,7 @@ On any failure the tokens that were stored before are kept.""")
         """Log in or adopt tokens, and print a summary."""
         browser_login.check(options)
         with told_in_a_line(_("%(problem)s; nothing was stored.")):
-            registration.store_values(alias, account, options)
+            has_stored = registration.store_values(alias, account, options)
         if options["no_login"]:
             self.stdout.write(_("%(account)s: stored. Nothing was sent.") % {"account": full_name(alias, account)})
             return
@@ -108,7 +108,8 @@ On any failure the tokens that were stored before are kept.""")
             return
         ways = {"tokens_stdin": self._adopt, "device": self._by_device, "browser": self._by_browser}
         get_tokens = next((ways[name] for name in ways if options[name]), self._log_in)
-        with told_in_a_line(_("%(problem)s; nothing was stored.")):
+        kept = _("%(problem)s; what the account has of its own is stored, but no tokens.")
+        with told_in_a_line(kept if has_stored else _("%(problem)s; nothing was stored.")):
             credential = get_tokens(alias, account, options)
         if options["json"]:
             self.stdout.write(json.dumps(_data(credential), cls=DjangoJSONEncoder, indent=2))
