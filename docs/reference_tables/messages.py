@@ -19,7 +19,7 @@ _OTHERS = {
     "NotDiscovered",
     "UnusableAnswer",
 }
-_OTHERS |= {"DecryptionError", "Misplaced", "Unbound", "NoSuchState", "ServiceUnavailable", "ServiceWarning"}
+_OTHERS |= {"DecryptionError", "Unsignable", "Misplaced", "Unbound", "NoSuchState", "ServiceUnavailable", "ServiceWarning"}
 _OTHERS |= {"ArgumentTypeError", "FieldError", "ImportError", "ImproperlyConfigured", "RuntimeError", "TypeError"}
 _OTHERS |= {"ValidationError", "ValueError"}
 #: So many letters make a message that can be looked for; what has fewer passes on what somebody else says.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,6 +20,13 @@ class Certificates(Configurable):
         # To requests whatever is false means False, also the "" of an environment variable that is not set. Not every
         # server runs the checks, which refuse it.
         self.verify = self.verify or self.verify is not False
+
+    def missing_certificate(self) -> str:
+        """Return which option names a file that there isn't, in a sentence; "" if none does."""
+        certificates = [self.cert] if isinstance(self.cert, str) else self.cert or []
+        named = [("verify", self.verify), *(("cert", path) for path in certificates)]
+        missing = (each for each in named if isinstance(each[1], str) and not os.path.exists(each[1]))
+        return next((f"{option} names {path!r}, and there is no such file" for option, path in missing), "")
 
     def _check_certificates(self) -> Iterable[str]:
         if self._options.get("verify") == "":

@@ -35,7 +35,7 @@ from .core import (
     transport,
 )
 from .secrets import SecretOption, SecretOptions, has_place, may_refuse_client, names_client
-from .signing import SignedRequests
+from .signing import SignedRequests, Unsignable
 from .steps import Step
 from .unattended import Unattended
 
@@ -182,7 +182,7 @@ class Exchanges(SignedRequests, Unattended, Certificates):
     ) -> Response | Outcome:
         try:
             return self._send(request(), deadline)
-        except ForbiddenAddress as error:
+        except (ForbiddenAddress, Unsignable) as error:
             return Outcome(Verdict.CONFIG, f"nothing was sent: {error}")
         except (OSError, HTTPError, ValueError) as error:
             return self._unanswered(error, deadline, secrets)
@@ -206,7 +206,8 @@ class Exchanges(SignedRequests, Unattended, Certificates):
         )
         if is_ours:
             url = asked(getattr(error, "request", None), [*secrets, *self.own_secrets])
-            return Outcome(Verdict.CONFIG, cause(error), asked=url)
+            missing = self.missing_certificate() if isinstance(error, OSError) else ""
+            return Outcome(Verdict.CONFIG, f"nothing was sent: {missing}" if missing else cause(error), asked=url)
         return Outcome(Verdict.TRANSIENT, cause(error), is_ambiguous=deadline.is_connected)
 
     def _is_misdirected(self, verdict: Verdict, response: Response) -> bool:

@@ -9,6 +9,7 @@ from jwt_upstream.tracebacks import without_variables
 
 from .base import Backend
 from .core import Outcome, Verdict
+from .signing import Unsignable
 
 
 class SelfSignedBackend(Backend):
@@ -49,4 +50,7 @@ class SelfSignedBackend(Backend):
         problem = ", ".join(f"OPTIONS has no {name}" for name in self.missing()) or self.unready()
         if problem:
             return Outcome(Verdict.CONFIG, f"no token was made: {problem}")
-        return Outcome(Verdict.OK, pair=TokenPair(self.assertion()).with_claims())
+        try:
+            return Outcome(Verdict.OK, pair=TokenPair(self.assertion()).with_claims())
+        except Unsignable as error:
+            return Outcome(Verdict.CONFIG, f"no token was made: {error}")

@@ -26,7 +26,7 @@ W004: Brotli is older than 1.2.
 W005: With --deploy: the certificate of an upstream is not verified.
 W006: JWT_UPSTREAM_NOTIFIERS is empty.
 W007: With --deploy: there is no JWT_UPSTREAM_SITE_URL, so messages have no links.
-W008: A secret can't be read, or a key in a file can't sign.
+W008: A secret can't be read, a key in a file can't sign, or the file of a certificate is missing.
 W009: With --database default: the database lacks migrations.
 W010: An upstream has no BACKEND.
 W011: With --deploy: messages are mailed by a backend that sends nothing (console, dummy, file, memory).

@@ -135,7 +135,7 @@ def _token_requests(where: str, backend: Backend) -> Iterator[CheckMessage]:
         if address != backend.origin and _is_unencrypted(address):
             text = f"{where}: {name} is http://, so passwords and tokens are sent unencrypted."
             yield Warning(text, hint="Use https://.", id="jwt_upstream.W001")
-    for problem in backend.unreadable_secrets():
+    for problem in filter(None, (*backend.unreadable_secrets(), backend.missing_certificate())):
         hint = "Logins and refreshes need it; write or correct the file, or the path in settings."
         yield Warning(f"{where}: {problem}.", hint=hint, id="jwt_upstream.W008")
 

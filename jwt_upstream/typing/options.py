@@ -109,7 +109,7 @@ class ClientOptions(TypedDict, total=False):
     #: Further claims of ``{assertion}``, in which placeholders stand for text options and
     #: ``{public_key_fingerprint}``, and ``None`` leaves a claim out. Example: ``{"scope": "orders", "nbf": None}``
     assertion_claims: Mapping[str, Any]
-    #: Further fields of the header of ``{assertion}``. Example: ``{"typ": "at+jwt"}``
+    #: Further fields of the header of JWTs; ``None`` leaves one out. Example: ``{"typ": "at+jwt"}``
     assertion_headers: Mapping[str, Any]
     #: For how many seconds a JWT is good from now on. Example: ``300``
     assertion_lifetime: float

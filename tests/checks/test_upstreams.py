@@ -88,9 +88,10 @@ def test_secret_that_cannot_be_read(settings: Any, tmp_path: Path) -> None:
     """A missing file is warned of, since it may be there when the site runs; a callable is not called."""
     options = {"client_secret": [f"file:{tmp_path}/none", list], "client_id": "we"}
     login = {"username": "call:nowhere.at_all", "password": f"file:{tmp_path}/none"}
-    settings.JWT_UPSTREAM = upstream(OPTIONS=options, LOGIN=login)
+    settings.JWT_UPSTREAM = upstream(OPTIONS={**options, "cert": (str(tmp_path), "us.key")}, LOGIN=login)
     warnings = checks.check_settings()
-    assert found(warnings) == ["W008", "W008", "W008"]
+    assert found(warnings) == ["W008", "W008", "W008", "W008"]
+    assert "cert names 'us.key', and there is no such file" in warnings[3].msg
     assert f"client_secret can't be read from '{tmp_path}/none': No such file" in warnings[0].msg
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .keys import ALGORITHMS, SigningKey
+from .keys import ALGORITHMS, SigningKey, Unsignable
 from .signed_requests import SignedRequests
 
-__all__ = ["ALGORITHMS", "SignedRequests", "SigningKey"]
+__all__ = ["ALGORITHMS", "SignedRequests", "SigningKey", "Unsignable"]

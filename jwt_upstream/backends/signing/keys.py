@@ -44,6 +44,10 @@ _PRIVATE = re.compile(r"-----BEGIN ([A-Z ]*)PRIVATE KEY-----.+?-----END \1PRIVAT
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
+class Unsignable(ValueError):
+    """What settings have signed makes no JWT; the message shows no key."""
+
+
 class SigningKey:
     """A private key or a shared secret, what it is called at the upstream, and what it can sign.
 
@@ -85,8 +89,11 @@ class SigningKey:
 
     @classmethod
     def shared(cls, secret: str) -> SigningKey:
-        """Return the key that a shared secret is (RFC 7518, section 3.2)."""
-        return cls(secret.encode(), _SHARED)
+        """Return the key that a shared secret is (RFC 7518, section 3.2); raises ValueError for another key."""
+        try:
+            return cls(HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret), _SHARED)
+        except jwt.InvalidKeyError:
+            raise ValueError("is a key or a certificate, and no shared secret") from None
 
     @classmethod
     def _of_json(cls, text: str) -> SigningKey:
@@ -127,12 +134,12 @@ class SigningKey:
 
     @without_variables
     def sign(self, claims: Mapping[str, Any], headers: Mapping[str, Any], algorithm: str = "") -> str:
-        """Return a JWT (RFC 7519); raises ValueError as ``algorithm`` does, and for claims that JSON can't hold."""
+        """Return a JWT (RFC 7519); raises ValueError as ``algorithm`` does, and Unsignable for what no JWT holds."""
         wanted = self.algorithm(algorithm)
         try:
-            return jwt.encode(dict(claims), self.__key, wanted, dict(headers))
-        except TypeError as error:
-            raise ValueError(f"assertion_claims or assertion_headers can't be written as JSON: {error}") from None
+            return jwt.encode(dict(claims), self.__key, wanted, {**headers, "alg": wanted})
+        except (TypeError, jwt.PyJWTError) as error:
+            raise Unsignable(f"assertion_claims or assertion_headers make no JWT: {error}") from None
 
     @property
     def fingerprint(self) -> str:

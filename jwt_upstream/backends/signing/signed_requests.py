@@ -113,10 +113,18 @@ class SignedRequests(Steps):
             yield problem
         if self.assertion_lifetime < 1:
             yield "assertion_lifetime must be at least 1"
+        yield from self._check_assertion()
+
+    def _check_assertion(self) -> Iterable[str]:
         try:
             json.dumps([dict(self.assertion_claims), dict(self.assertion_headers)])
         except TypeError as error:
-            yield f"assertion_claims or assertion_headers can't be written as JSON: {error}"
+            yield f"assertion_claims or assertion_headers make no JWT: {error}"
+        if "alg" in self.assertion_headers:
+            yield "assertion_headers can't contain alg, which signing_algorithm says"
+        for option, name in (("assertion_claims", "iss"), ("assertion_headers", "kid")):
+            if not isinstance(getattr(self, option).get(name, ""), str | None):
+                yield f"{option}[{name!r}] must be a string"
 
     def signing_problem(self) -> str:
         """Return why nothing can be signed with what settings hold, in a sentence; "" if it can, or need not."""
@@ -124,7 +132,7 @@ class SignedRequests(Steps):
             if self.signing_key not in {"", ELSEWHERE}:
                 self._key.algorithm(self.signing_algorithm)
             if "client_secret_jwt" in self._ways:
-                SigningKey.shared(self.client_secret).algorithm(self._secret_algorithm)
+                self._shared_key.algorithm(self._secret_algorithm)
         except ValueError as error:
             return str(error)
         return ""
@@ -141,6 +149,13 @@ class SignedRequests(Steps):
             return SigningKey.parse(self.signing_key, self.signing_algorithm)
         except ValueError as error:
             raise ValueError(f"signing_key {error}") from None
+
+    @property
+    def _shared_key(self) -> SigningKey:
+        try:
+            return SigningKey.shared(self.client_secret)
+        except ValueError as error:
+            raise ValueError(f"client_secret {error}") from None
 
     @property
     def _secret_algorithm(self) -> str:
@@ -180,9 +195,8 @@ class SignedRequests(Steps):
 
     def signed(self, claims: Mapping[str, Any], key: SigningKey, algorithm: str) -> str:
         """Return a JWT with the headers that settings and the key ask for; raises ValueError if it can't be made."""
-        named = {"kid": self.key_id or key.key_id, **key.thumbprints}
-        headers = {name: value for name, value in named.items() if value}
-        return key.sign(claims, {**headers, **self.assertion_headers}, algorithm)
+        named = {"kid": self.key_id or key.key_id or None, **key.thumbprints, **self.assertion_headers}
+        return key.sign(claims, {name: value for name, value in named.items() if value is not None}, algorithm)
 
     def _request(
         self,
@@ -212,7 +226,7 @@ class SignedRequests(Steps):
         claims = {**client, **self._stamped("iat", "nbf", "exp", "jti")}
         if authentication == "private_key_jwt":
             return self.signed(claims, self._key, self.signing_algorithm)
-        return self.signed(claims, SigningKey.shared(self.client_secret), self._secret_algorithm)
+        return self.signed(claims, self._shared_key, self._secret_algorithm)
 
 
 def _filled(value: Any, values: Mapping[str, str]) -> Any:

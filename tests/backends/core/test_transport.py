@@ -129,6 +129,8 @@ def test_certificate(tmp_path: Path, verify: bool | str) -> None:
     with RawServer(say(HEAD + b"\r\n{}"), self_signed(tmp_path)) as server:
         outcome = Backend("up", server.url, verify=verify).refresh(TokenPair("a1", "r1"))
         assert (outcome.verdict, b"".join(server.received)) == (Verdict.CONFIG, b"")
+        missing = "nothing was sent: verify names '/no/such/file.pem', and there is no such file"
+        assert (outcome.reason == missing) is (verify not in {True, ""})
         # The file is missed before there is a request.
         assert outcome.asked == (f"POST {server.url}refresh" if verify in {True, ""} else "")
 

@@ -7,6 +7,7 @@ import pickle
 from base64 import b64encode, urlsafe_b64decode
 from collections.abc import Callable
 from hashlib import sha256
+from typing import Any
 
 import jwt
 import pytest
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from jwt_upstream.backends.signing import ALGORITHMS, SigningKey
+from jwt_upstream.backends.signing import ALGORITHMS, SigningKey, Unsignable
 from tests.support import signatures
 from tests.support.signatures import certificate, certificate_pem, google_key_file, jwk, old_pem, pem, public_pem
 
@@ -135,10 +136,11 @@ def test_key_that_cannot_sign(said: str) -> None:
     assert not [line for line in text.splitlines() if len(line) > 20 and line in str(caught.value)]
 
 
-def test_claims_that_json_cannot_hold() -> None:
-    """Claims that can't be written as JSON are refused in a sentence."""
-    with pytest.raises(ValueError, match="can't be written as JSON"):
-        SigningKey.parse(pem()).sign({"iss": {1}}, {})
+@pytest.mark.parametrize(("claims", "headers"), [({"a": {1}}, {}), ({}, {"kid": 5})])
+def test_what_makes_no_jwt(claims: dict[str, Any], headers: dict[str, Any]) -> None:
+    """What a JWT can't hold is refused in a sentence."""
+    with pytest.raises(Unsignable, match="assertion_claims or assertion_headers make no JWT: "):
+        SigningKey.parse(pem()).sign(claims, headers)
 
 
 def test_nothing_shows_a_key() -> None:

@@ -119,10 +119,11 @@ def test_certificate(server: Upstream) -> None:
 
 
 def test_further_headers(server: Upstream) -> None:
-    """The header has what settings add; the ``kid`` in settings counts more than that of a JWK."""
+    """The header has what settings add, but None; the ``kid`` in settings counts more than that of a JWK."""
     endpoint = TokenEndpoint(server, {"k1": public_pem(), "k2": public_pem()})
+    headers = {"typ": "client+jwt", "crit": None}
     for options, kid in ({}, "k1"), ({"key_id": "k2"}, "k2"):
-        backend = client(server, signing_key=jwk(kid="k1"), assertion_headers={"typ": "client+jwt"}, **options)
+        backend = client(server, signing_key=jwk(kid="k1"), assertion_headers=headers, **options)
         assert backend.login(NOTHING).verdict is Verdict.OK
         assert endpoint.headers[-1] == {"alg": "RS256", "typ": "client+jwt", "kid": kid}
 
@@ -197,6 +198,15 @@ def test_rotation_of_both(server: Upstream) -> None:
     assert len(server.seen) == 5
 
 
+@pytest.mark.parametrize("options", [{"assertion_headers": {"kid": 5}}, {"assertion_claims": {"a": {1}}}])
+def test_options_that_make_no_jwt(server: Upstream, options: dict[str, Any]) -> None:
+    """What PyJWT refuses is our settings' fault, which the reason says."""
+    backend = client(server, grant_type=JWT_BEARER, client_authentication="none", signing_key=pem(), **options)
+    outcome = backend.refresh(PAIR)
+    assert (outcome.verdict, server.seen) == (Verdict.CONFIG, [])
+    assert outcome.reason.startswith("nothing was sent: assertion_claims or assertion_headers make no JWT: ")
+
+
 @pytest.mark.parametrize("how", ["plain", "file", "call"])
 @pytest.mark.parametrize(
     ("written", "said"),
@@ -226,7 +236,14 @@ def test_unfit_key(server: Upstream, tmp_path: Path, how: str, written: str, sai
     [
         ({"signing_algorithm": "none"}, "signing_algorithm can't be 'none', but one of "),
         ({"assertion_lifetime": 0.5}, "assertion_lifetime must be at least 1"),
-        ({"assertion_claims": {"iss": {1}}}, "assertion_claims or assertion_headers can't be written as JSON"),
+        ({"assertion_claims": {"a": {1}}}, "assertion_claims or assertion_headers make no JWT: Object of type set"),
+        ({"assertion_claims": {"iss": 5}}, "assertion_claims['iss'] must be a string"),
+        ({"assertion_headers": {"kid": 5}}, "assertion_headers['kid'] must be a string"),
+        ({"assertion_headers": {"alg": "ES256"}}, "assertion_headers can't contain alg, which signing_algorithm says"),
+        (
+            {"client_authentication": "client_secret_jwt", "client_secret": "ssh-rsa AAAA"},
+            "client_secret is a key or a certificate, and no shared secret",
+        ),
         ({"signing_key": []}, "option 'signing_key' must be a string, a callable or a list of these"),
         ({"signing_key": 7}, "option 'signing_key' must be a string"),
         ({"assertion_file": 7}, "option 'assertion_file' must be a string"),
@@ -484,9 +501,11 @@ def test_self_signed(server: Upstream) -> None:
 
 
 def test_self_signed_that_cannot_be(server: Upstream) -> None:
-    """Without a key, with one that is unfit, and with several, no token is made."""
+    """Without a key, with one that is unfit or several, and of claims that JSON can't hold, no token is made."""
     outcome = SelfSignedBackend("up", server.url).login(NOTHING)
     assert (outcome.verdict, outcome.reason) == (Verdict.CONFIG, "no token was made: OPTIONS has no signing_key")
+    outcome = SelfSignedBackend("up", server.url, signing_key=pem(), assertion_claims={"a": {1}}).login(NOTHING)
+    assert (outcome.verdict, outcome.reason.partition(":")[0]) == (Verdict.CONFIG, "no token was made")
     outcome = SelfSignedBackend("up", server.url, signing_key=lambda: public_pem()).login(NOTHING)
     assert outcome.reason.startswith("no token was made: signing_key has no private key")
     backend = SelfSignedBackend("up", server.url, signing_key=[pem(), pem("RS256", 1)])
