@@ -10,7 +10,7 @@ import responses
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.models import Credential
-from tests.support.accounts import ACME, CLIENTS, SECRETS, shop
+from tests.support.accounts import ACME, CLIENTS, SECRETS, SHOP, shop
 from tests.support.commands import probe, status
 
 HOST = "https://acme.shop.example.com/eu"
@@ -57,14 +57,16 @@ def test_status_of_wrong_settings(settings: Any) -> None:
     assert (told["credentials"][0]["state"], list(told["problems"])) == ("logged_out", ["shop"])
 
 
-def test_preview() -> None:
+def test_preview(settings: Any) -> None:
     """A probe shows what is sent for an account that is named, and placeholders without one; and no secret."""
+    settings.JWT_UPSTREAM = shop(OPTIONS={**SHOP["OPTIONS"], "verify": False})  # of which check only warns
     registered()
     assert "https://subdomain.shop.example.com/region/login" in probe("shop")[0]
     shown, failed = probe("shop", "--account", "acme")
     assert failed == ""
     assert f"{HOST}/login" in shown
     assert SECRETS["client_secret"] not in shown
+    assert probe("shop", "--account", "amce") == ("", "shop/amce is not registered; did you mean 'acme'?")
 
 
 @responses.activate

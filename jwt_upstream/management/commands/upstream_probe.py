@@ -20,12 +20,20 @@ from jwt_upstream.backends import Backend, Verdict, get_backend, make_backend, w
 from jwt_upstream.backends.explain import NotDiscovered, Preview, Reading, discover, previews, propose
 from jwt_upstream.checks import check_upstream
 from jwt_upstream.exceptions import UpstreamNotConfigured
-from jwt_upstream.formatting import paragraph
+from jwt_upstream.formatting import paragraph, sentence
 from jwt_upstream.management import prompts
-from jwt_upstream.management.arguments import TRY_LATER, UpstreamCommand, add_account, add_alias, add_json
+from jwt_upstream.management.arguments import (
+    TRY_LATER,
+    UpstreamCommand,
+    add_account,
+    add_alias,
+    add_json,
+    similar_account,
+)
 from jwt_upstream.management.discoveries import discovery_data, discovery_lines
 from jwt_upstream.management.probe_pages import as_data, preview_lines, reading_lines
 from jwt_upstream.management.probes import PROBES, Probe
+from jwt_upstream.names import full_name
 from jwt_upstream.store import queries
 
 _REQUESTS = {
@@ -134,7 +142,8 @@ entry for JWT_UPSTREAM is printed; an alias, if there is one, is its name.""")
     def _preview(self, alias: str, options: Mapping[str, Any]) -> None:
         written = written_settings(alias)
         problems, backend = list(check_upstream(alias, written)), make_backend(alias, written)
-        if backend.accounts and not problems and queries.find(alias, options["account"], queries.database()):
+        number = sum(problem.level >= ERROR for problem in problems)
+        if backend.accounts and not number and _is_stored(alias, options["account"]):
             backend = get_backend(alias, options["account"])
         requests = previews(backend)
         if options["json"]:
@@ -144,7 +153,7 @@ entry for JWT_UPSTREAM is printed; an alias, if there is one, is its name.""")
             )
         else:
             self._print_preview(backend, problems, requests)
-        if number := sum(problem.level >= ERROR for problem in problems):
+        if number:
             text = ngettext(
                 "%(number)d error in the settings of %(alias)s.",
                 "%(number)d errors in the settings of %(alias)s.",
@@ -186,6 +195,16 @@ entry for JWT_UPSTREAM is printed; an alias, if there is one, is its name.""")
 
     def _print_json(self, value: Any) -> None:
         self.stdout.write(json.dumps(value, cls=DjangoJSONEncoder, indent=2, ensure_ascii=False))
+
+
+def _is_stored(alias: str, account: str) -> bool:
+    """Tell whether an account is registered; raises CommandError for one that was asked for by its name and isn't."""
+    if queries.find(alias, account, queries.database()):
+        return True
+    if account == "default":
+        return False
+    text = _("%(account)s is not registered") % {"account": full_name(alias, account)}
+    raise CommandError(sentence(text + similar_account(alias, account)))
 
 
 def _no_success(alias: str, readings: list[Reading]) -> CommandError:
