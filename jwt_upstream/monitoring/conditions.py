@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import QuerySet
 
-from jwt_upstream.backends import get_backend
+from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.models import Credential, Incident
@@ -27,8 +27,8 @@ class Condition:
 
     "failing" are the active credentials that couldn't be refreshed the last time; those are not counted as "active".
     Numbers are exact up to ``store.queries.COUNT_LIMIT``. ``is_mismatched`` tells whether tokens were obtained for
-    other settings than this process has, and ``is_misconfigured`` whether settings don't allow what an account has of
-    its own, both as far as a hundred of the credentials show. One that ``may_be_empty`` needs nobody although it has
+    other settings than this process has, as far as a hundred of the credentials show, and ``is_misconfigured`` whether
+    settings are wrong, or one of these hundred has something of its own that they don't allow. One that ``may_be_empty`` needs nobody although it has
     no credential: it logs in by itself, or no account is registered yet.
     """
 
@@ -55,8 +55,10 @@ class Condition:
 def conditions(upstreams: Sequence[str] = ()) -> list[Condition]:
     """Return the condition of these upstreams, or of all that are configured or have credentials.
 
-    Whoever may ask costs no more queries by names that there are not, nor by one that is repeated.
+    Raises UpstreamNotConfigured if settings are no dict of upstreams. Whoever may ask costs no more queries by names that there are not, nor by one that is repeated.
     """
+    if not isinstance(conf.upstreams, Mapping):
+        raise UpstreamNotConfigured("JWT_UPSTREAM must be a dict")
     using = queries.database()
     rows = Credential.objects.using(using)
     known = {*conf.upstreams, *queries.upstreams(rows)}
@@ -73,10 +75,12 @@ def _condition(upstream: str, rows: QuerySet[Credential], incident: str) -> Cond
     numbers["failing"] = queries.number(queries.failing(rows, [upstream]), queries.COUNT_LIMIT)
     numbers[State.ACTIVE] = max(numbers[State.ACTIVE] - numbers["failing"], 0)
     present = {state: number for state, number in numbers.items() if number}
+    backend = _configured(upstream)
+    is_wrong = upstream in conf.upstreams and not backend
     found = {
-        "may_be_empty": _may_be_empty(upstream),
+        "may_be_empty": backend is not None and (backend.logs_in_by_itself or backend.accounts is not None),
         "is_mismatched": mismatch_among(rows) is not None,
-        "is_misconfigured": misconfigured_among(upstream, rows) is not None,
+        "is_misconfigured": is_wrong or misconfigured_among(upstream, rows) is not None,
     }
     return Condition(upstream, present, incident, _next_expiry(rows), **found)
 
@@ -87,9 +91,8 @@ def _next_expiry(rows: QuerySet[Credential]) -> datetime | None:
     return well.order_by("next_attempt_at", "access_expires_at").values_list("access_expires_at", flat=True).first()
 
 
-def _may_be_empty(upstream: str) -> bool:
+def _configured(upstream: str) -> Backend | None:
     try:
-        backend = get_backend(upstream)
-        return backend.logs_in_by_itself or backend.accounts is not None
+        return get_backend(upstream)
     except UpstreamNotConfigured:
-        return False
+        return None

@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from jwt_upstream.clock import host_now
+from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.models import Event
 
 from .metrics import BUCKETS, COUNTERS, GAUGES, HISTOGRAMS, gauges, label_names
@@ -27,7 +28,7 @@ class _States(Collector):
         try:
             for name, labels, value in gauges(host_now()):
                 families[name].add_metric([*labels.values()], value)
-        except Error:
+        except (Error, UpstreamNotConfigured):
             return
         yield from families.values()
 

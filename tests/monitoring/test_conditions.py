@@ -69,6 +69,15 @@ def test_never_logged_in(settings: Any) -> None:
     assert statuses() == {"bad": "needs_human", "crm": "ok", "erp": "needs_human"}
 
 
+def test_wrong_settings(settings: Any) -> None:
+    """Mistakes in the settings of an upstream need a person, whatever its credentials are; no settings are none."""
+    put("crm")
+    put("erp")
+    Credential.objects.create(upstream="gone", state="active")
+    settings.JWT_UPSTREAM = {"crm": {**settings.JWT_UPSTREAM["crm"], "BACKEND": "nope.Nope"}, "erp": None}
+    assert statuses() == {"crm": "needs_human", "erp": "needs_human", "gone": "ok"}
+
+
 def test_next_expiry() -> None:
     """The next expiry is that of an active credential that is well."""
     now = timezone.now()

@@ -81,9 +81,11 @@ def test_only_reading() -> None:
 
 
 def test_nothing_is_configured(settings: Any) -> None:
-    """Without any upstream all is well."""
+    """Without any upstream all is well, but not with settings that can't have one."""
     settings.JWT_UPSTREAM = {}
     assert ask() == (200, {"status": "ok", "upstreams": {}})
+    settings.JWT_UPSTREAM = []
+    assert ask() == (503, {"status": "unavailable", "upstreams": {}})
 
 
 def test_database_is_away() -> None:
