@@ -57,7 +57,7 @@ def _store(template: Backend, given: AccountValues, by: str) -> Credential | Eve
         row = queries.find(template.alias, given.account, queries.database())
         values = _merged(template, row, given)
         backend = get_backend(template.alias, values)  # which examines them
-        if row and _is_unchanged(row, values):
+        if row and _is_unchanged(row, values) and not _begins(row, backend):
             transitions.check_lock(row, queries.database())  # who holds it may be about to delete or change it
             return row
         if event := _write(row, values, backend, by):
@@ -87,6 +87,11 @@ def _is_unchanged(row: Credential, values: AccountValues) -> bool:
     return not (_changed_parameters(row, values) or _changed_secrets(row, values))
 
 
+def _begins(row: Credential, backend: Backend) -> bool:
+    """Tell whether an account that had nothing to log in with can do so by itself by now."""
+    return row.never_had_tokens and backend.logs_in_by_itself
+
+
 def _changed_parameters(row: Credential, values: AccountValues) -> list[str]:
     stored = row.parameters if isinstance(row.parameters, Mapping) else {}
     return [name for name in values.parameters if stored.get(name) != values.parameters[name]]
@@ -107,8 +112,15 @@ def _write(row: Credential | None, values: AccountValues, backend: Backend, by: 
         is_active = backend.logs_in_by_itself
         return transitions.add(backend.alias, values.account, columns, using, details, is_active=is_active)
     columns["obtained_for"] = _bound_before(row, values)
-    is_active = backend.logs_in_by_itself or bool(_changed_secrets(row, values) and row.refresh_token)
-    return transitions.configure(row, columns, using, EventDetails(_said(row, values), by=by), is_active=is_active)
+    has_new_secret, by_itself = bool(_changed_secrets(row, values)), backend.logs_in_by_itself
+    return transitions.configure(
+        row,
+        columns,
+        using,
+        EventDetails(_said(row, values) or "logs in by itself", by=by),
+        is_active=by_itself or (has_new_secret and bool(row.refresh_token)),
+        is_new_key=by_itself and has_new_secret and backend.is_static,
+    )
 
 
 def _bound_before(row: Credential, values: AccountValues) -> dict[str, str]:

@@ -212,6 +212,11 @@ class Credential(models.Model):
         return self.state != self.State.ACTIVE
 
     @property
+    def never_had_tokens(self) -> bool:
+        """Whether it has been without tokens from the first, and was not logged out on purpose."""
+        return self.state == self.State.LOGGED_OUT and self.obtained_at is None
+
+    @property
     def log_in_command(self) -> str:
         """The command that logs this account in, with another secret if its own was refused."""
         log_in = command("upstream_login", self.upstream, self.account)

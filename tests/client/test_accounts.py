@@ -268,6 +268,44 @@ def test_login_of_each_account(settings: Any, transactional_db: None) -> None:
 
 
 @responses.activate
+@pytest.mark.parametrize("secrets", [{}, {"login_password": "right"}])
+def test_login_that_comes_later(settings: Any, transactional_db: None, secrets: dict[str, str]) -> None:
+    """An account that is older than LOGIN logs in once it is registered again; one that was logged out stays so."""
+    settings.JWT_UPSTREAM = shop(OPTIONS={}, ACCOUNTS={"parameters": ["subdomain", "region"]})
+    client = UpstreamClient.register("shop", "acme", parameters=ACME)
+    with pytest.raises(NotLoggedIn):
+        client.get("me")
+    settings.JWT_UPSTREAM = shop(
+        OPTIONS={},
+        LOGIN={"username": "{subdomain}", "password": "{login_password}" if secrets else "right"},
+        ACCOUNTS={"parameters": ["subdomain", "region"], "secrets": list(secrets)},
+    )
+    responses.post(f"{HOST}/eu/login", json=PAIR)
+    responses.get(f"{HOST}/eu/me", json={})
+    UpstreamClient.register("shop", "acme", secrets=secrets)
+    assert client.get("me").json() == {}
+    assert Event.objects.filter(kind="configured").latest("pk").reason
+    client.logout()
+    UpstreamClient.register("shop", "acme", parameters=ACME, secrets=dict.fromkeys(secrets, "another"))
+    with pytest.raises(NotLoggedIn):
+        client.get("me")
+
+
+@responses.activate
+@pytest.mark.parametrize("where", ["OPTIONS", "LOGIN"])
+def test_key_of_each_account(settings: Any, transactional_db: None, where: str) -> None:
+    """Another key of the account's own is what the next call has."""
+    url = "https://api.example.com/"
+    keys = {"BACKEND": "jwt_upstream.backends.StaticKeyBackend", "BASE_URL": url, "ACCOUNTS": {"secrets": ["own_key"]}}
+    settings.JWT_UPSTREAM = {"api": {**keys, where: {"api_key": "{own_key}"}}}
+    responses.get(f"{url}me", json={})
+    for key in ("k1", "k2"):
+        client = UpstreamClient.register("api", "acme", secrets={"own_key": key})
+        client.get("me")
+        assert responses.calls[-1].request.headers["Authorization"] == f"Bearer {key}"
+
+
+@responses.activate
 def test_refresh_in_the_background(settings: Any, transactional_db: None) -> None:
     """The background refresh renews each account at its own host, and passes over one whose values are not allowed."""
     settings.JWT_UPSTREAM = shop()

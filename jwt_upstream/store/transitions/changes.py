@@ -297,18 +297,27 @@ def add(
 
 
 def configure(
-    row: Credential, values: Mapping[str, Any], using: str, details: EventDetails, *, is_active: bool
+    row: Credential,
+    values: Mapping[str, Any],
+    using: str,
+    details: EventDetails,
+    *,
+    is_active: bool,
+    is_new_key: bool = False,
 ) -> Event | None:
     """Change an account's parameters and secrets, and what its tokens are bound to, if all are as they were read.
 
-    One that ``is_active`` by that is tried again if it was rejected, with what it has now.
+    One that ``is_active`` by that is tried again if it was rejected, with what it has now, and begins if it never had
+    any tokens. If ``is_new_key``, those that are stored were made of the key before, and are forgotten.
     """
     with _locked(row, using) as there:
         read = (row.parameters, row.secrets, row.obtained_for)
         if there is None or (there.parameters, there.secrets, there.obtained_for) != read:
             return None
         columns: dict[str, Any] = {**values, "next_attempt_at": None, "failed_login": ""}
-        if is_active and there.state == State.REJECTED:
+        if is_new_key and there.access_token:
+            columns |= stored_pair(there, _NO_TOKENS)
+        elif is_active and (there.state == State.REJECTED or there.never_had_tokens):
             columns |= {**RESTORED, "since": there.now()}
         return _write(there, using, Kind.CONFIGURED, columns, details)
 
