@@ -33,6 +33,10 @@ class Exchange:
         self.backend  # noqa: B018 -- raises for one that isn't configured
         self._tokens = TokenSource(account, on_callers_connection)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy that kept a token would not be told when it is replaced.
+        return type(self), (self.alias, self.account)
+
     @property
     def backend(self) -> Backend:
         """The backend as settings are now."""

@@ -53,6 +53,9 @@ class UpstreamTransport(_Transport):
         self._transport = transport
         self._wires: dict[tuple[Any, ...], Wire] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_wires": {}}  # which name modules
+
     def __repr__(self) -> str:
         return f"<UpstreamTransport {full_name(self.alias, self.account)}>"
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
+import pickle
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from copy import copy, deepcopy
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -27,6 +29,7 @@ from jwt_upstream.exceptions import (
     BodyNotReplayable,
     CredentialRejected,
     ForeignOrigin,
+    NotLoggedIn,
     UpstreamMisconfigured,
     UpstreamNotConfigured,
 )
@@ -59,6 +62,25 @@ def test_names(client: UpstreamClient) -> None:
         UpstreamTransport("nope")
     with pytest.raises(ValueError, match="account"):
         UpstreamAuth("up", "")
+
+
+@pytest.mark.parametrize("copied", [copy, deepcopy, lambda sending: pickle.loads(pickle.dumps(sending))])
+@pytest.mark.parametrize("kind", [UpstreamTransport, UpstreamAuth])
+def test_copies(client: UpstreamClient, upstream: Upstream, kind: Any, copied: Any) -> None:
+    """A copy is the account's, with what was set on it; it has no token, and is told of those that are replaced."""
+    parameter = {UpstreamTransport: "transport", UpstreamAuth: "auth"}[kind]
+    used = kind("up")
+    used.note = "mine"
+    with httpx2.Client(**{parameter: used}) as calling:
+        calling.get(f"{upstream.url}orders/")
+    another = copied(used)
+    assert (repr(another), another.note) == (repr(used), "mine")
+    with httpx2.Client(**{parameter: another}) as calling:
+        assert calling.get(f"{upstream.url}orders/").status_code == 200
+        another = copied(another)
+        client.logout()
+    with httpx2.Client(**{parameter: another}) as calling, pytest.raises(NotLoggedIn):
+        calling.get(f"{upstream.url}orders/")
 
 
 # -- what sends
