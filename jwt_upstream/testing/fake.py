@@ -100,7 +100,10 @@ class FakeUpstream:
                 self.assert_all_used()
 
     def __call__(self, test: Test) -> Test:
-        """Decorate a test, awaited or not."""
+        """Decorate a test, awaited or not; raises TypeError for a class or a generator, which would outlast it."""
+        if isinstance(test, type) or inspect.isgeneratorfunction(test) or inspect.isasyncgenfunction(test):
+            how = "for a class use self.enterContext() in setUp(), in a generator a with statement"
+            raise TypeError(f"a fake upstream decorates functions and methods that are tests: {how}")
 
         @wraps(test)
         def run(*args: Any, **kwargs: Any) -> Any:

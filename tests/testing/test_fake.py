@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Any
@@ -309,6 +309,20 @@ def test_decorator(db: None) -> None:
 
     assert (one(), one(), async_to_sync(two)()) == (201, 201, 201)
     assert one.__name__ == "one"
+
+
+def test_what_is_not_decorated() -> None:
+    """A class and a generator are refused: no test of a class was found, and a generator began after the end."""
+
+    class Tests(unittest.TestCase):
+        pass
+
+    def generator() -> Iterator[None]:
+        yield
+
+    for one in (Tests, generator):
+        with pytest.raises(TypeError, match="decorates functions and methods that are tests: for a class"):
+            FakeUpstream("crm")(one)
 
 
 # -- awaited, and by httpx
