@@ -130,10 +130,11 @@ def told_in_a_line(text: str = "%(problem)s") -> Iterator[None]:
 
 
 def _of_the_database(error: Error, text: str) -> CommandError:
-    problem, code = _("The database failed (%(error)s): run manage.py migrate"), NEEDS_HUMAN
-    if is_away(error):
-        problem, code = _("The database is away (%(error)s); try again later"), TRY_LATER
-    return CommandError(sentence(_told(problem % {"error": type(error).__name__}, text)), returncode=code)
+    failed = _("The database failed (%(error)s): run manage.py migrate")
+    away = _("The database is away (%(error)s); try again later")
+    is_passing = is_away(error)
+    problem = (away if is_passing else failed) % {"error": type(error).__name__}
+    return CommandError(sentence(_told(problem, text)), returncode=TRY_LATER if is_passing else NEEDS_HUMAN)
 
 
 def _told(problem: str, text: str) -> str:
