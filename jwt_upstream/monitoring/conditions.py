@@ -28,8 +28,8 @@ class Condition:
     "failing" are the active credentials that couldn't be refreshed the last time; those are not counted as "active".
     Numbers are exact up to ``store.queries.COUNT_LIMIT``. ``is_mismatched`` tells whether tokens were obtained for
     other settings than this process has, as far as a hundred of the credentials show, and ``is_misconfigured`` whether
-    settings are wrong, or one of these hundred has something of its own that they don't allow. One that ``may_be_empty`` needs nobody although it has
-    no credential: it logs in by itself, or no account is registered yet.
+    settings are wrong, or one of these hundred has something of its own that they don't allow. One that
+    ``may_be_empty`` needs nobody although it has no credential: it logs in by itself, or no account is registered yet.
     """
 
     upstream: str
@@ -55,7 +55,8 @@ class Condition:
 def conditions(upstreams: Sequence[str] = ()) -> list[Condition]:
     """Return the condition of these upstreams, or of all that are configured or have credentials.
 
-    Raises UpstreamNotConfigured if settings are no dict of upstreams. Whoever may ask costs no more queries by names that there are not, nor by one that is repeated.
+    Whoever may ask costs no more queries by names that there are not, nor by one that is repeated. Raises
+    UpstreamNotConfigured if JWT_UPSTREAM is no dict.
     """
     if not isinstance(conf.upstreams, Mapping):
         raise UpstreamNotConfigured("JWT_UPSTREAM must be a dict")
