@@ -7,12 +7,16 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from django.core.signals import setting_changed
+from django.db import Error, connections
 from django.utils.module_loading import import_string
 
 from jwt_upstream import signals
+from jwt_upstream.clock import host_now
 from jwt_upstream.conf import METRICS_LIBRARIES, conf
+from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.measurements import call_finished, refresh_awaited
 from jwt_upstream.models import Credential, Event
+from jwt_upstream.store import queries
 
 from .conditions import conditions
 
@@ -56,6 +60,10 @@ _CREDENTIAL_SIGNALS = (
     signals.refresh_failed,
     signals.refresh_interrupted,
 )
+
+
+#: The name, the labels and the value of a gauge.
+Gauge = tuple[str, dict[str, str], float]
 
 
 class Recorder(Protocol):
@@ -121,8 +129,24 @@ def _labels(upstream: str, account: str) -> dict[str, str]:
     return {"upstream": upstream, "account": account} if conf.metrics_by_account else {"upstream": upstream}
 
 
-def gauges(now: datetime) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Yield the name, labels and value of each gauge as it is now; reads the database."""
+def gauges() -> list[Gauge]:
+    """Return the name, labels and value of each gauge as it is now; reads the database, and there are none without it.
+
+    Leaves no connection behind that wasn't open: a thread of a library's has no requests after which Django looks
+    after it, and once the server had ended it there would be no gauges any more.
+    """
+    connection = connections[queries.database()]
+    was_open = connection.connection is not None
+    try:
+        return list(_gauges(host_now()))
+    except (Error, UpstreamNotConfigured):
+        return []
+    finally:
+        if not was_open:
+            connection.close()
+
+
+def _gauges(now: datetime) -> Iterator[Gauge]:
     for each in conditions():
         for state in STATES:
             number = each.credentials.get(state, 0)

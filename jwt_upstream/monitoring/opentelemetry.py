@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache, partial
 
-from django.db import Error
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from jwt_upstream import __version__
-from jwt_upstream.clock import host_now
 from jwt_upstream.models import Event
 
 from .metrics import COUNTERS, GAUGES, HISTOGRAMS, gauges
 
+#: For how long what was read is that of the same look at all gauges.
+_LOOK_SECONDS = 1.0
 _WORKED = {Event.Kind.REFRESHED, Event.Kind.LOGGED_IN}
 
 
@@ -28,17 +29,29 @@ class _Instruments:
             name: meter.create_histogram(name, unit="s", description=text) for name, text in HISTOGRAMS.items()
         }
         self.is_offered = False
+        self._read: dict[str, list[Observation]] = {}
+        self._read_at = 0.0
         for name, (text, _) in GAUGES.items():
             meter.create_observable_gauge(name, [partial(self._observations, name)], description=text)
 
     def _observations(self, name: str, _: CallbackOptions) -> list[Observation]:
-        # In a thread of the SDK's.
+        # In a thread of the SDK's, which asks for one after the other: the database is read for the first of them.
         if not self.is_offered:
             return []
-        try:
-            return [Observation(value, labels) for known, labels, value in gauges(host_now()) if known == name]
-        except Error:
-            return []
+        is_same_look = time.monotonic() - self._read_at < _LOOK_SECONDS
+        found = self._read.pop(name, None) if is_same_look else None
+        if found is None:
+            read = _observations()
+            found = read.pop(name)
+            self._read, self._read_at = read, time.monotonic()
+        return found
+
+
+def _observations() -> dict[str, list[Observation]]:
+    found: dict[str, list[Observation]] = {name: [] for name in GAUGES}
+    for name, labels, value in gauges():
+        found[name].append(Observation(value, labels))
+    return found
 
 
 _instruments = cache(_Instruments)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db import Error
 from prometheus_client import REGISTRY, Counter, Histogram
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from jwt_upstream.clock import host_now
-from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.models import Event
 
 from .metrics import BUCKETS, COUNTERS, GAUGES, HISTOGRAMS, gauges, label_names
@@ -25,11 +22,8 @@ class _States(Collector):
 
     def collect(self) -> Iterator[Metric]:
         families = _families()
-        try:
-            for name, labels, value in gauges(host_now()):
-                families[name].add_metric([*labels.values()], value)
-        except (Error, UpstreamNotConfigured):
-            return
+        for name, labels, value in gauges():
+            families[name].add_metric([*labels.values()], value)
         yield from families.values()
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -23,6 +25,7 @@ from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import CredentialMismatch, CredentialRejected
 from jwt_upstream.measurements import call_finished
 from jwt_upstream.models import Credential
+from jwt_upstream.monitoring import conditions
 from jwt_upstream.refresh import rebind
 from tests.support.accounts import shop
 from tests.support.upstream import Answer, Upstream
@@ -176,6 +179,19 @@ def test_states_without_a_database(measured: UpstreamClient) -> None:
             cursor.execute(f"ALTER TABLE elsewhere RENAME TO {table}")
     assert 'jwt_upstream_calls_total{outcome="200",upstream="up"} 1.0' in said
     assert "jwt_upstream_credentials{" not in said
+
+
+def test_looks_of_the_libraries(measured: UpstreamClient) -> None:
+    """A look reads the database once, and leaves no connection in a library's thread, where nobody would renew it."""
+    with CaptureQueriesContext(connection) as once:
+        conditions()
+    for look in (generate_latest, READER.get_metrics_data):
+        with CaptureQueriesContext(connection) as asked:
+            look()
+        assert len(asked) == len(once)
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(look).result()
+            assert thread.submit(lambda: connection.connection).result() is None
 
 
 def test_accounts_are_told_apart_only_if_asked_for(measured: UpstreamClient, settings: Any) -> None:
