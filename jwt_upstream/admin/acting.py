@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -261,12 +262,12 @@ class Acting(AdminBase):
         def done(number: int) -> str:
             return ngettext("%(number)d refreshed", "%(number)d refreshed", number) % {"number": number}
 
-        return self._each(request, queryset, work, done)
+        return self._each(request, queryset, bulk.first_to_refresh(queryset), work, done)
 
     @admin.action(description=gettext_lazy("Confirm that the tokens are for these settings"), permissions=["rebind"])
     def rebind(self, request: HttpRequest, queryset: QuerySet[Credential]) -> HttpResponse | None:
         """Show what settings name differently than tokens were obtained for, and bind them once that is confirmed."""
-        moves = list(map(_move, queryset[: bulk.MOST]))
+        moves = _moves(queryset)
         # Of what was shown: settings may be others by now, or the tokens.
         shown = _digest((str(move["credential"]), move["changes"]) for move in moves)
         if request.POST.get("confirmed") != shown:
@@ -279,14 +280,15 @@ class Acting(AdminBase):
         def done(number: int) -> str:
             return ngettext("%(number)d confirmed", "%(number)d confirmed", number) % {"number": number}
 
-        return self._each(request, queryset, work, done)
+        return self._each(request, queryset, [move["credential"] for move in moves], work, done)
 
     @admin.action(description=gettext_lazy("Log out"), permissions=["log_out"])
     def log_out(self, request: HttpRequest, queryset: QuerySet[Credential]) -> HttpResponse | None:
         """Say what will be lost, and once that is confirmed forget the tokens and tell the upstream."""
-        losses = list(map(_loss, queryset[: bulk.MOST]))
+        rows = bulk.first_to_log_out(queryset)
+        losses = list(map(_loss, rows))
         # Of what was shown: somebody may have logged in anew by now. A refresh changes nothing that matters here.
-        shown = _digest((str(row), row.state, row.username) for row in (loss["credential"] for loss in losses))
+        shown = _digest((str(row), row.state, row.username) for row in rows)
         if not request.POST.get("confirmed") or request.POST.get("shown", shown) != shown:
             context = {"title": _("Log out"), "losses": losses, "shown": shown}
             return self.page(request, "log_out", {**context, **_selected(request, queryset)})
@@ -310,14 +312,18 @@ class Acting(AdminBase):
                 )
             return text % {"number": number, "untold": len(untold)}
 
-        return self._each(request, queryset, work, done)
+        return self._each(request, queryset, rows, work, done)
 
     def _each(
-        self, request: HttpRequest, queryset: QuerySet[Credential], work: bulk.Work, done: Callable[[int], str]
+        self,
+        request: HttpRequest,
+        selected: QuerySet[Credential],
+        rows: Sequence[Credential],
+        work: bulk.Work,
+        done: Callable[[int], str],
     ) -> HttpResponse | None:
-        summary = bulk.do_each(work, list(queryset[: bulk.MOST]))
-        more = queries.number(queryset, queries.COUNT_LIMIT) - bulk.MOST
-        summary.left += max(more, 0)
+        summary = bulk.do_each(work, rows)
+        summary.beyond = max(queries.number(selected, queries.COUNT_LIMIT) - bulk.MOST, 0)
         level = messages.SUCCESS if summary.is_complete else messages.WARNING if summary.said else messages.ERROR
         self.message_user(request, _message(summary, done(len(summary.said))), level)
         # The buttons on a credential's own page lead back to it.
@@ -343,9 +349,9 @@ def _selected(request: HttpRequest, queryset: QuerySet[Credential]) -> dict[str,
 
 def _message(summary: bulk.Summary, done: str) -> str:
     # Of one it is told in full. The admin capitalizes messages, so they must not begin with the name of an account.
-    if [len(summary.said), len(summary.failed), summary.under_way, summary.left] == [1, 0, 0, 0]:
+    if (len(summary.said), len(summary.failed), summary.unfinished) == (1, 0, 0):
         return summary.said[0]
-    if [len(summary.said), len(summary.failed), summary.under_way, summary.left] == [0, 1, 0, 0]:
+    if (len(summary.said), len(summary.failed), summary.unfinished) == (0, 1, 0):
         return _("Failed: %(problem)s") % {"problem": summary.failed[0]}
     return summary.text(done)
 
@@ -365,6 +371,15 @@ def _is_told(row: Credential) -> bool:
         return bool(get_backend(row.upstream, row).revoke_path) and not mismatched(row)
     except ImproperlyConfigured:
         return False
+
+
+def _moves(selected: QuerySet[Credential]) -> list[dict[str, Any]]:
+    """Return what changes for the accounts that are selected; of more than fit, only for those that have moved."""
+    if queries.number(selected, bulk.MOST + 1) <= bulk.MOST:
+        return list(map(_move, selected))
+    some = map(_move, selected[: queries.COUNT_LIMIT].iterator())
+    moved = list(islice((move for move in some if move["changes"]), bulk.MOST))
+    return moved or list(map(_move, selected[: bulk.MOST]))
 
 
 def _move(row: Credential) -> dict[str, Any]:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce, Greatest
 from django.utils.translation import get_language, ngettext, override
 from django.utils.translation import gettext as _
 
+from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamError
 from jwt_upstream.models import Credential
 from jwt_upstream.refresh import in_words
@@ -32,17 +35,26 @@ Work = Callable[[Credential], str]
 
 @dataclass
 class Summary:
-    """What came of it: what was said of those that were done, why others failed, and how many are yet to be done."""
+    """What came of it: what was said of those that were done, why others failed, and how many are yet to be done.
+
+    These are ``under_way``, ``left`` when the time was over, or ``beyond`` the most that are done at once.
+    """
 
     said: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     under_way: int = 0
     left: int = 0
+    beyond: int = 0
+
+    @property
+    def unfinished(self) -> int:
+        """How many are yet to be done."""
+        return self.under_way + self.left + self.beyond
 
     @property
     def is_complete(self) -> bool:
         """Whether all are done, and none has failed."""
-        return not (self.failed or self.under_way or self.left)
+        return not (self.failed or self.unfinished)
 
     def text(self, done: str) -> str:
         """Return one message, such as "56 refreshed, 2 failed: …", that begins with ``done``."""
@@ -60,12 +72,37 @@ class Summary:
                 number,
             )
             counts.append(text % {"number": number, "seconds": SECONDS})
+        if number := self.beyond:
+            text = ngettext(
+                "%(number)d more, as %(most)d are done at a time: select it again",
+                "%(number)d more, as %(most)d are done at a time: select them again",
+                number,
+            )
+            counts.append(text % {"number": number, "most": MOST})
         return ", ".join(counts) + "."
 
     def _named(self) -> str:
         named = "; ".join(text[:_MOST_CHARACTERS] for text in self.failed[:_MOST_NAMED])
         more = len(self.failed) - _MOST_NAMED
         return named if more <= 0 else _("%(names)s; and %(number)d more") % {"names": named, "number": more}
+
+
+def first_to_log_out(rows: QuerySet[Credential]) -> list[Credential]:
+    """Choose as many as are done at once, those that are logged out last: who selects all again gets to the rest."""
+    return _first(rows, ~Q(state=Credential.State.LOGGED_OUT))
+
+
+def first_to_refresh(rows: QuerySet[Credential]) -> list[Credential]:
+    """Choose as many as are done at once, those first for which it was tried the longest ago."""
+    tried_at = Greatest("since", Coalesce("worked_at", "since"), Coalesce("next_attempt_at", "since"))
+    # The others fail at once, and would always be first.
+    may_work = Q(upstream__in=list(conf.upstreams)) & ~Q(state=Credential.State.LOGGED_OUT)
+    return _first(rows.order_by(tried_at), may_work)
+
+
+def _first(rows: QuerySet[Credential], undone: Q) -> list[Credential]:
+    chosen = list(rows.filter(undone)[:MOST])
+    return chosen + list(rows.exclude(undone)[: MOST - len(chosen)])
 
 
 def do_each(work: Work, credentials: Sequence[Credential]) -> Summary:

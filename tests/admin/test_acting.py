@@ -158,6 +158,24 @@ def test_upstream_is_told(browser: Client, client: UpstreamClient, upstream: Ups
     assert messages[-1] == ("success", "2 logged out (the upstream could not be told of 2).")
 
 
+@pytest.mark.parametrize(("action", "kind"), [("try_again", "refreshed"), ("log_out", "logged_out")])
+def test_more_than_are_done_at_once(
+    transactional_db: None,
+    browser: Client,
+    upstream: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    kind: str,
+) -> None:
+    """Who selects all once more gets to those that were left."""
+    upstream.answers["/refresh"] = lambda seen: Answer(200, {"access": f"new-{seen.json()['refresh']}"})
+    rows = [logged_in("up", name, refresh=f"refresh-of-{name}") for name in "abcd"]
+    monkeypatch.setattr(bulk, "MOST", 2)
+    messages = [act(browser, action, rows[0], select_across=1, confirmed="yes")[1][-1][1] for _ in range(2)]
+    assert messages == [f"2 {kind.replace('_', ' ')}, 2 more, as 2 are done at a time: select them again."] * 2
+    assert sorted(Event.objects.filter(kind=kind).values_list("account", flat=True)) == ["a", "b", "c", "d"]
+
+
 def test_log_out_of_more_than_fit_a_form(browser: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """No more are logged out at once than a form can name, and the page says so."""
     monkeypatch.setattr(bulk, "MOST", 2)

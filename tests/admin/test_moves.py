@@ -89,8 +89,12 @@ def test_more_than_fit_a_form(browser: Client, moved: Credential, monkeypatch: p
     """No more are confirmed at once than were shown."""
     # In place of more than five hundred rows.
     monkeypatch.setattr("jwt_upstream.admin.bulk.MOST", 1)
-    response, _ = act(browser, "rebind", moved, logged_in("up", "well"))
+    rows = [logged_in("up", name) for name in ("before", "well")]
+    response, _ = act(browser, "rebind", moved, *rows)
     assert "No more than 1 are confirmed at once" in response.rendered_content
+    assert "<strong>up/default</strong>" in response.rendered_content, "it alone has moved"
+    response, _ = act(browser, "rebind", *rows)
+    assert "Nothing has changed." in response.rendered_content
 
 
 def test_permission(moved: Credential) -> None:
