@@ -139,6 +139,7 @@ def polled(response: Response, outcome: Outcome) -> Outcome:
             Verdict.TRANSIENT,
             outcome.reason,
             status_code=outcome.status_code,
+            retry_after=outcome.retry_after,
             slower_by=_AGAIN[error],
             interval=_seconds(response, "interval"),
         )

@@ -239,6 +239,12 @@ def test_no_open_redirect(browser: Client, drive: AuthorizationServer, credentia
     assert browser.get(f"{LIST}logged-in//evil.example.com/?code=c&state=s").status_code == 404
 
 
+def test_stranger_comes_back(drive: AuthorizationServer, transactional_db: None) -> None:
+    """Whoever is not signed in is led to the login page, whose address has neither the code nor the state."""
+    response = Client().get(f"{CALLBACK}?code=code-1&state=secret")
+    assert response["Location"] == f"/admin/login/?next={CALLBACK}"
+
+
 def test_begins_with_a_post(browser: Client, drive: AuthorizationServer, credential: Credential) -> None:
     """Only a POST begins a login, for which Django checks its CSRF token; only a GET comes back."""
     browser.get(act_url("log-in", "drive", "acme"))

@@ -80,12 +80,13 @@ def test_device_login_by_the_client(server: Upstream) -> None:
 
 
 def test_slow_down(server: Upstream) -> None:
-    """Each slow_down adds five seconds for good, and what the server itself asks for counts if it is more."""
+    """Each slow_down adds five seconds for good, and what the server asks for counts if it is more; a header's once."""
     time = Time()
     slower = Answer(200, {"error": "slow_down", "interval": 30})  # as GitHub
-    answering(server, [PENDING, SLOW_DOWN, PENDING, SLOW_DOWN, slower, PENDING])
+    once = Answer(429, {"error": "slow_down"}, {"Retry-After": "60"})
+    answering(server, [PENDING, SLOW_DOWN, PENDING, SLOW_DOWN, slower, once, PENDING])
     begin(time).wait(time.sleep)
-    assert time.slept == [5, 5, 10, 10, 15, 30, 30]
+    assert time.slept == [5, 5, 10, 10, 15, 30, 60, 35]
 
 
 def test_upstream_that_is_away(server: Upstream) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
@@ -26,8 +29,20 @@ class BrowserLogins(Acting):
 
     def get_urls(self) -> list[URLPattern]:
         """Add the address that browsers come back to: one for each upstream, so that no two are mixed up."""
-        view = self.admin_site.admin_view(self.logged_in_view)
+        view = self._for_strangers_too(self.admin_site.admin_view(self.logged_in_view))
         return [path("logged-in/<path:upstream>/", view, name="jwt_upstream_logged_in"), *super().get_urls()]
+
+    def _for_strangers_too(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """Return a view that leads strangers to the login page without a code or a state in its address."""
+
+        @login_not_required  # of Django's middleware; the view itself asks for more
+        @without_variables
+        def came_back(request: HttpRequest, upstream: str) -> HttpResponse:
+            if not self.admin_site.has_permission(request):
+                redirected(request)
+            return view(request, upstream)
+
+        return came_back
 
     def log_in_view(self, request: HttpRequest) -> HttpResponse:
         """Ask for the account if need be, and lead to the upstream."""

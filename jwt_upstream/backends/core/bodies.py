@@ -34,7 +34,11 @@ _MAX_SALVAGED = 10_000
 _MAX_MEDIA_TYPE = 1000
 
 _BLANKS = "\ufeff\x00 \t\r\n"
-_DECODER = json.JSONDecoder(strict=False)
+#: Python makes no integer of thousands of digits; as a float such a number costs no token that stands beside it.
+_MAX_DIGITS = 400
+_DECODER = json.JSONDecoder(
+    strict=False, parse_int=lambda digits: int(digits) if len(digits) <= _MAX_DIGITS else float(digits)
+)
 _FORM = re.compile(r"\s*[\w.%+-]{1,99}=[^\s<>{}\"]*\s*")
 _PAGE = re.compile(r"<!doctype|<(html|head|body|script|form)\b", re.IGNORECASE)
 # What keeps scripts of other sites from reading an answer, or hands it to them (JSONP).

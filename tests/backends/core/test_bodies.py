@@ -256,6 +256,7 @@ UNUSUAL: dict[str, tuple[bytes, str]] = {
     "blank lines": (b"\r\n\r\n" + TEXT.encode() + b"\n\x00", JSON),
     "a line break in a name": (TEXT.replace(" ", "\n").encode(), JSON),
     "NaN": (b'{"access": "a1", "refresh": "r1", "expires_in": NaN}', JSON),
+    "a number beyond Python's": (b'{"id": %s, "access": "a1", "refresh": "r1"}' % (b"9" * 5000), JSON),
     "a form": (FORM, "application/x-www-form-urlencoded"),
     "a form as text": (FORM + b"\n", "text/plain;charset=UTF-8"),
     "a form as a page": (FORM, "text/html"),
