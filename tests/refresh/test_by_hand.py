@@ -56,11 +56,14 @@ def test_try_again_with_the_login_in_settings(client: UpstreamClient, upstream: 
 
 
 def test_try_again_without_tokens(client: UpstreamClient, upstream: Upstream) -> None:
-    """A credential that was logged out has nothing to be tried again with."""
+    """A credential that was logged out, or deleted since it was read, has nothing to be tried again with."""
     client.logout()
     with pytest.raises(NotLoggedIn):
-        try_again(Credential.objects.get())
+        try_again(row := Credential.objects.get())
     assert Credential.objects.get().state == "logged_out"
+    Credential.objects.all().delete()
+    with pytest.raises(NotLoggedIn):
+        try_again(row)
 
 
 def test_mark_rejected(client: UpstreamClient, upstream: Upstream, mailoutbox: list[EmailMessage]) -> None:
