@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -26,6 +27,8 @@ NEEDS_HUMAN = 1
 TRY_LATER = 2
 #: The command did what it is for, but the upstream said no.
 REFUSED = 3
+#: Nobody reads the output any more: what shells say of a program that SIGPIPE has ended.
+NOBODY_READS = 141
 
 #: With how many accounts of an upstream an unknown one is compared; that takes some 10 ms.
 _MOST_COMPARED = 1000
@@ -65,8 +68,20 @@ class UpstreamCommand(BaseCommand):
         What is raised shows no variable, such as a password that was typed.
         """
         language = in_english() if any(options.get(name) for name in self.for_programs) else nullcontext()
-        with language, told_in_a_line():
+        with language, self._until_nobody_reads(), told_in_a_line():
             return super().execute(*args, **options)
+
+    @contextmanager
+    def _until_nobody_reads(self) -> Iterator[None]:
+        try:
+            try:
+                yield
+            finally:
+                self.stdout.flush()
+        except BrokenPipeError:
+            # Whoever reads has had enough, such as head. Python would complain once more when it closes the pipe.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
+            raise SystemExit(NOBODY_READS) from None
 
 
 def add_alias(parser: ArgumentParser, **options: Any) -> None:

@@ -14,8 +14,8 @@ from django.core.management import get_commands, load_command_class
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.clock import host_now
 from jwt_upstream.management.arguments import UpstreamCommand
-from jwt_upstream.models import Incident
-from tests.support.commands import run
+from jwt_upstream.models import Credential, Incident
+from tests.support.commands import run, unread
 from tests.support.database import replaced_by
 from tests.support.upstream import Answer, Upstream
 
@@ -109,6 +109,13 @@ def test_database_that_fails(upstream: Upstream, transactional_db: None, file: s
         for words in [*commands, "prune", "refresh"]:
             code, _, failed = run(*f"upstream_{words}".split())
             assert (words, code, failed) == (words, *end)
+
+
+def test_output_that_nobody_reads(client: UpstreamClient) -> None:
+    """A reader such as head, which doesn't read to the end, ends every command without a traceback."""
+    Credential.objects.update(state="locked")
+    for words in ("status --all", "status --all --json", "rekey --check", "try_again up --all"):
+        assert unread(*f"upstream_{words}".split()) == 141, words
 
 
 # -- JSON

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import threading
 from collections.abc import Callable
@@ -63,6 +64,15 @@ def run(name: str, *arguments: str) -> tuple[int, str, str]:
     printed = out.buffer.getvalue().decode()
     assert [secret for secret in SECRETS if secret in failed] == []
     return code, printed, failed
+
+
+def unread(name: str, *arguments: str) -> object:
+    """Run a command whose output goes to a pipe that nobody reads; return the exit code that it asks for."""
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as out, pytest.raises(SystemExit) as ended:
+        call_command(name, *arguments, stdout=out)
+    return ended.value.code
 
 
 def login(*arguments: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentParser, ArgumentTypeError
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -105,14 +104,7 @@ is secret by @FILE or by standard input.""")
         elif self.stdout.isatty() or not hasattr(self.stdout, "buffer"):  # a terminal, or a text of the caller's
             self.stdout.write(calls.body_for_terminal(response))
         else:
-            self._copy(response)
-
-    def _copy(self, response: Response) -> None:
-        try:
             calls.copy_body(response, cast(BinaryIO, self.stdout.buffer))
-        except BrokenPipeError:
-            # Whoever reads has had enough, such as head. Python would complain once more when it closes the pipe.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stdout.fileno())
 
 
 def _method(text: str) -> str:
