@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from jwt_upstream.client import UpstreamClient
+from jwt_upstream.clock import host_now
 from jwt_upstream.fields import Encrypted
 from jwt_upstream.models import Credential, Event
 from jwt_upstream.testing import logged_in
@@ -125,6 +127,17 @@ def test_a_credential_that_is_being_refreshed(db: None, settings: Any) -> None:
     before = Credential.objects.get().access_token
     assert rekey()[1].endswith("it was being refreshed: run it again.")
     assert Credential.objects.get().access_token == before
+
+
+def test_a_refresh_that_was_abandoned(db: None, settings: Any) -> None:
+    """A lease that has lapsed long ago is in nobody's way; one that has just lapsed may yet get its answer."""
+    put_encrypted([OLD], settings, "ann", "bob")
+    Credential.objects.filter(account="ann").update(lease="gone", lease_expires_at=host_now() - timedelta(hours=2))
+    Credential.objects.filter(account="bob").update(lease="late", lease_expires_at=host_now() - timedelta(minutes=5))
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [NEW, OLD]
+    assert rekey()[1].startswith("1 is not yet encrypted")
+    settings.JWT_UPSTREAM_ENCRYPTION_KEYS = [NEW]
+    assert Credential.objects.get(account="ann").pair.access == "secret-ann"
 
 
 def test_while_the_site_runs(client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
