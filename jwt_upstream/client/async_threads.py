@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
@@ -18,6 +18,9 @@ from jwt_upstream.process import PerProcess
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: In how many of these threads, each of which waits for the next, the code runs.
+depth: ContextVar[int] = ContextVar("jwt_upstream_depth", default=0)
+
 
 class CallThreads:
     """The thread pools of one process, one for each upstream: one that is slow keeps no other's calls waiting.
@@ -27,15 +30,19 @@ class CallThreads:
     """
 
     def __init__(self) -> None:
-        self._pools: dict[str, ThreadPoolExecutor] = {}
+        self._pools: dict[tuple[str, int], ThreadPoolExecutor] = {}
         self._lock = threading.Lock()
 
     def of(self, alias: str) -> ThreadPoolExecutor:
-        """Return an upstream's pool, which starts threads as they are needed, JWT_UPSTREAM_ASYNC_THREADS at most."""
+        """Return an upstream's pool, which starts threads as they are needed, JWT_UPSTREAM_ASYNC_THREADS at most.
+
+        Calls that are awaited below such a thread, which waits for them, have one of their own.
+        """
+        key = alias, depth.get()
         with self._lock:
-            pool = self._pools.get(alias)
+            pool = self._pools.get(key)
             if pool is None or pool._max_workers != conf.async_threads:
-                self._pools[alias] = made = ThreadPoolExecutor(conf.async_threads, f"jwt_upstream {alias}")
+                self._pools[key] = made = ThreadPoolExecutor(conf.async_threads, f"jwt_upstream {alias}")
                 if pool:  # the setting has changed; what runs there is finished
                     pool.shutdown(wait=False)
                 return made
@@ -78,9 +85,15 @@ async def in_call_thread(alias: str, function: Callable[P, T], /, *args: P.args,
 def _called(caller: _Caller, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     _awaited.by = caller
     try:
-        return _result(function, *args, **kwargs)
+        return copy_context().run(_deeper, function, *args, **kwargs)
     finally:
         _awaited.by = None
+
+
+def _deeper(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    # In a context of its own, for the reason that _Awaited has.
+    depth.set(depth.get() + 1)
+    return _result(function, *args, **kwargs)
 
 
 def _result(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

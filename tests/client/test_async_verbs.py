@@ -14,6 +14,7 @@ from typing import Any, TypeVarTuple
 
 import pytest
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
+from django.db import connections
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.client.async_threads import _called, _Caller, on_callers_connection
@@ -134,6 +135,29 @@ def test_below_sync_code(client: UpstreamClient, settings: Any, verb: str, threa
             return await sync_to_async(async_to_sync(view))()
 
     assert asyncio.run(request()) == 200
+
+
+@pytest.mark.parametrize("run", [lambda call: asyncio.run(call()), lambda call: async_to_sync(call)()])
+def test_below_awaited_code(client: UpstreamClient, settings: Any, run: Callable[[Any], int]) -> None:
+    """Code in a thread of the upstream's may await calls, however few of these there are, and whoever waits for one."""
+    settings.JWT_UPSTREAM_ASYNC_THREADS = 1
+    token_cache().invalidate_all()
+
+    async def call() -> int:
+        async with asyncio.timeout(3):
+            return int((await AsyncUpstreamClient("up").get("orders/")).status_code)
+
+    def work() -> int:
+        time.sleep(0.02)  # until the other call waits for this thread
+        try:
+            return run(call)
+        finally:
+            connections.close_all()
+
+    async def together() -> tuple[int, int]:
+        return await asyncio.gather(client.arun(work), call())
+
+    assert list(asyncio.run(together())) == [200, 200]
 
 
 @pytest.mark.django_db

@@ -118,7 +118,7 @@ def test_cached_token_needs_no_thread(client: UpstreamClient, settings: Any) -> 
     settings.JWT_UPSTREAM_ASYNC_THREADS = 7
     known = client.token()
     assert asyncio.run(client.atoken()).access == known.access
-    pool = call_threads()._pools.get("up")
+    pool = call_threads()._pools.get(("up", 0))
     assert pool is None or pool._max_workers != 7  # else a new one would have been made
 
 

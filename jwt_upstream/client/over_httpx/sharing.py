@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from copy import copy
 from typing import Any
 
-from jwt_upstream.client.async_threads import in_call_thread
+from jwt_upstream.client.async_threads import depth, in_call_thread
 from jwt_upstream.exceptions import UpstreamError
 
 from .loops import PerLoop
@@ -23,6 +23,7 @@ async def shared(alias: str, work: Callable[[], Any], key: Hashable) -> Any:
     """
     if key is None:
         return await in_call_thread(alias, work)
+    key = key, depth.get()  # who is awaited below a thread can't wait for those who may be waiting for that thread
     while future := _asked().get(key):
         await asyncio.wait([future])  # which, unlike awaiting it, is not cancelled with this call
         if not future.cancelled():

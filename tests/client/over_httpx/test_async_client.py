@@ -140,7 +140,7 @@ def test_warm_call(client: UpstreamClient, settings: Any) -> None:
     settings.JWT_UPSTREAM_ASYNC_THREADS = 7
     client.get("orders/")
     assert awaited(lambda calling: calling.get("orders/")).status_code == 200
-    pool = call_threads()._pools.get("up")
+    pool = call_threads()._pools.get(("up", 0))
     assert pool is None or pool._max_workers != 7  # else this call would have made a new one
 
 
