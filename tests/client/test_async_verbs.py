@@ -139,7 +139,7 @@ def test_below_sync_code(client: UpstreamClient, settings: Any, verb: str, threa
 
 @pytest.mark.parametrize("run", [lambda call: asyncio.run(call()), lambda call: async_to_sync(call)()])
 def test_below_awaited_code(client: UpstreamClient, settings: Any, run: Callable[[Any], int]) -> None:
-    """Code in a thread of the upstream's may await calls, however few of these there are, and whoever waits for one."""
+    """Code in a thread of the upstream's may await calls, however few of these there are, and whoever waits."""
     settings.JWT_UPSTREAM_ASYNC_THREADS = 1
     token_cache().invalidate_all()
 
