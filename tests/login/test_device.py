@@ -80,7 +80,7 @@ def test_device_login_by_the_client(server: Upstream) -> None:
 
 
 def test_slow_down(server: Upstream) -> None:
-    """Each slow_down adds five seconds for good, and what the server asks for counts if it is more; a header's once."""
+    """Each slow_down adds five seconds for good, and what the server asks for counts if it is more."""
     time = Time()
     slower = Answer(200, {"error": "slow_down", "interval": 30})  # as GitHub
     once = Answer(429, {"error": "slow_down"}, {"Retry-After": "60"})

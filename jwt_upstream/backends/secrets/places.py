@@ -57,7 +57,7 @@ def _content(place: str) -> str:
             problem = "the path is not absolute"
         elif path.stat().st_size > _MAX_BYTES or not path.is_file():
             problem = f"it is not a file of at most {_MAX_BYTES} bytes"
-        elif content := path.read_text().rstrip("\r\n"):
+        elif content := path.read_text("utf-8-sig").rstrip("\r\n"):
             return content
     except OSError as error:
         problem = error.strerror or type(error).__name__

@@ -16,7 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_ssh_private_key,
+)
 from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorithm
 
 from jwt_upstream.tracebacks import without_variables
@@ -55,12 +60,20 @@ class SigningKey:
     Google writes into the key file of a service account. Shows no key, and can't be pickled.
     """
 
-    __slots__ = ("__key", "email", "key_id", "kind", "thumbprints")
+    __slots__ = ("__key", "_stated", "email", "key_id", "kind", "thumbprints")
 
     def __init__(
-        self, key: Any, kind: str, *, key_id: str = "", email: str = "", thumbprints: Mapping[str, str] | None = None
+        self,
+        key: Any,
+        kind: str,
+        *,
+        key_id: str = "",
+        email: str = "",
+        algorithm: str = "",
+        thumbprints: Mapping[str, str] | None = None,
     ) -> None:
         self.__key, self.kind, self.key_id, self.email = key, kind, key_id, email
+        self._stated = algorithm
         #: The header fields that name the certificate (RFC 7515, sections 4.1.7 and 4.1.8), if it is beside the key.
         self.thumbprints = thumbprints or {}
 
@@ -78,7 +91,7 @@ class SigningKey:
 
         For an ``algorithm`` of HMAC any other text is a shared secret. Raises ValueError with what is wrong.
         """
-        text = text.strip()
+        text = text.removeprefix("\ufeff").strip()
         if text.startswith("{"):
             return cls._of_json(text)
         if "-----BEGIN" in text:
@@ -102,15 +115,15 @@ class SigningKey:
         except ValueError:
             raise ValueError("begins with '{', but is not JSON") from None
         if isinstance(pem := written.get("private_key"), str):
-            names = {"key_id": str(written.get("private_key_id", "")), "email": str(written.get("client_email", ""))}
-            return cls._of_pem(pem, **names)
+            names = {"key_id": "private_key_id", "email": "client_email"}
+            return cls._of_pem(pem, **{name: _text(written, field) for name, field in names.items()})
         if (algorithm := _JWK_TYPES.get(str(written.get("kty")))) is None:
             raise ValueError("is JSON, but neither a JWK nor the key file of a service account")
         try:
             key: Any = algorithm.from_jwk(text)
         except Exception:  # PyJWT raises InvalidKeyError, and whatever a field of the wrong type leads to
             raise ValueError("is a JWK that can't be read") from None
-        return cls(key, _kind_of(key), key_id=str(written.get("kid", "")))
+        return cls(key, _kind_of(key), key_id=_text(written, "kid"), algorithm=_text(written, "alg"))
 
     @classmethod
     def _of_pem(cls, text: str, key_id: str = "", email: str = "") -> SigningKey:
@@ -120,17 +133,23 @@ class SigningKey:
         if (found := _PRIVATE.search(text)) is None:
             raise ValueError("has no private key; a certificate or a public key can't sign")
         try:
-            key: Any = load_pem_private_key(found[0].encode(), None)
+            load = load_ssh_private_key if found[1] == "OPENSSH " else load_pem_private_key
+            key: Any = load(found[0].encode(), None)
+        except TypeError:  # of OpenSSH's own form, which says so in no word that can be read
+            raise ValueError("is encrypted with a passphrase; take it off: ssh-keygen -p -N '' -f COPY") from None
         except Exception:  # cryptography raises ValueError, TypeError and errors of its own, some of which quote
             raise ValueError("can't be read as a private key; it may be damaged, or cut off") from None
         return cls(key, _kind_of(key), key_id=key_id, email=email, thumbprints=_thumbprints(text, key))
 
     def algorithm(self, wanted: str = "") -> str:
-        """Return the algorithm to sign with; raises ValueError if the wanted one is not for this kind of key."""
+        """Return the algorithm to sign with: the wanted one, that of a JWK (RFC 7517, section 4.4), or the usual one.
+
+        Raises ValueError if the wanted one is not for this kind of key.
+        """
         fitting = ALGORITHMS[self.kind]
         if wanted and wanted not in fitting:
             raise ValueError(f"signing_algorithm {wanted!r} is not for {self.kind}; use {' or '.join(fitting)}")
-        return wanted or fitting[0]
+        return wanted or (self._stated if self._stated in fitting else fitting[0])
 
     @without_variables
     def sign(self, claims: Mapping[str, Any], headers: Mapping[str, Any], algorithm: str = "") -> str:
@@ -148,6 +167,11 @@ class SigningKey:
             return ""
         public = self.__key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return f"SHA256:{b64encode(sha256(public).digest()).decode()}"
+
+
+def _text(written: Mapping[str, Any], name: str) -> str:
+    value = written.get(name)
+    return "" if value is None else str(value)
 
 
 def _kind_of(key: Any) -> str:

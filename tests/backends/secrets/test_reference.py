@@ -38,10 +38,16 @@ def read(written: Any) -> str:
 
 @pytest.mark.parametrize(
     ("content", "secret"),
-    [(SECRET, SECRET), (f"{SECRET}\n", SECRET), (f"{SECRET}\r\n", SECRET), (f" {SECRET} \n", f" {SECRET} ")],
+    [
+        (SECRET, SECRET),
+        (f"{SECRET}\n", SECRET),
+        (f"{SECRET}\r\n", SECRET),
+        (f" {SECRET} \n", f" {SECRET} "),
+        (f"\ufeff{SECRET}", SECRET),
+    ],
 )
 def test_file(tmp_path: Path, content: str, secret: str) -> None:
-    """A file's content is the secret, without the line break at its end."""
+    """A file's content is the secret, without the line break at its end and a byte order mark."""
     (tmp_path / "secret").write_text(content, newline="")
     assert read(f"file:{tmp_path}/secret") == read(f"file://{tmp_path}/secret") == secret
 

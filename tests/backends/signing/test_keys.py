@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
-from base64 import b64encode, urlsafe_b64decode
+from base64 import b64decode, b64encode, encodebytes, urlsafe_b64decode
 from collections.abc import Callable
 from hashlib import sha256
+from struct import pack
 from typing import Any
 
 import jwt
@@ -45,8 +46,32 @@ _FORMS: dict[str, tuple[Callable[[], str], str]] = {
     "service account": (google_key_file, "RS256"),
     "of the environment": (lambda: pem("RS256").replace("\n", "\\n"), "RS256"),
     "space around it": (lambda: f"\n{pem('RS256')}\n\n", "RS256"),
+    "with a BOM": (lambda: f"\ufeff{jwk('ES256')}", "ES256"),
+    "OpenSSH": (lambda: _of_openssh(), "EdDSA"),
+    "JWK of PS256": (lambda: jwk(alg="PS256"), "PS256"),
+    "JWK to decrypt with": (lambda: jwk(alg="RSA-OAEP"), "RS256"),
     "shared": (lambda: '{"kty": "oct", "k": "c2VjcmV0", "kid": "k"}', "HS256"),
 }
+
+
+def _of_openssh() -> str:
+    text: bytes = signatures.private_key("EdDSA").private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    return text.decode()
+
+
+def _of_openssh_with_a_passphrase() -> str:
+    # As ssh-keygen writes it but for the key itself: to encrypt one, cryptography needs bcrypt.
+    public = signatures.private_key("EdDSA").public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    options = _field(bytes(16)) + pack(">I", 16)
+    head = [b"aes256-ctr", b"bcrypt", options]
+    parts = [b"openssh-key-v1\0", *map(_field, head), pack(">I", 1)]
+    content = b"".join([*parts, _field(b64decode(public.split()[1])), _field(bytes(144))])
+    kind = "OPENSSH PRIVATE KEY"
+    return f"-----BEGIN {kind}-----\n{encodebytes(content).decode()}-----END {kind}-----\n"
+
+
+def _field(content: bytes) -> bytes:
+    return pack(">I", len(content)) + content
 
 
 @pytest.mark.parametrize("form", _FORMS)
@@ -59,6 +84,7 @@ def test_usual_algorithm(form: str) -> None:
 def test_name_of_the_key() -> None:
     """A JWK says what it is called, and Google's file says whose it is."""
     assert SigningKey.parse(jwk(kid="k7")).key_id == "k7"
+    assert SigningKey.parse(json.dumps({**json.loads(jwk()), "kid": None})).key_id == ""
     key = SigningKey.parse(google_key_file())
     assert (key.key_id, key.email) == ("0123abcd", "shop@shop-1.iam.gserviceaccount.com")
 
@@ -111,6 +137,7 @@ def _pem_of_a_rare_curve() -> str:
 
 _UNFIT: dict[str, Callable[[], str]] = {
     "is encrypted with a passphrase; write it unencrypted: openssl pkey": lambda: pem(passphrase="secret"),
+    "is encrypted with a passphrase; take it off: ssh-keygen": _of_openssh_with_a_passphrase,
     "has no private key; a certificate or a public key can't sign": public_pem,
     "has no private key; a certificate or": certificate_pem,
     "can't be read as a private key; it may be damaged, or cut off": lambda: pem().replace("MII", "XII", 1),
