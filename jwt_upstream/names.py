@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from itertools import chain
 
 MAX_NAME_CHARACTERS = 255
 #: Fillers, joiners and variation selectors, which Python takes for printable (Unicode's Default_Ignorable_Code_Point),
@@ -66,7 +67,9 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
 
 def closest_name(name: object, known: Iterable[object]) -> str:
     """Return the known name that is most like an unknown one, "" if none is."""
-    return next(iter(get_close_matches(str(name), [*map(str, known)], n=1)), "")
+    names = [*map(str, known)]
+    same = (each for each in names if each.casefold() == str(name).casefold())
+    return next(chain(same, get_close_matches(str(name), names, n=1)), "")
 
 
 def alternatives(name: object, known: Iterable[object]) -> str:

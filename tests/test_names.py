@@ -101,6 +101,7 @@ def test_did_you_mean() -> None:
     """The name that is most like an unknown one is asked for, and none where none is like it."""
     assert did_you_mean("crn", ["erp", "crm"]) == "; did you mean 'crm'?"
     assert did_you_mean("hr", ["erp", "crm"]) == ""
+    assert did_you_mean("CRM", ["cry", "crm"]) == "; did you mean 'crm'?"
     assert did_you_mean(505, [55]) == "; did you mean '55'?"
 
 

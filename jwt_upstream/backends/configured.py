@@ -161,6 +161,9 @@ def _built(
 
 
 def _backend_class(where: str, path: Any) -> type[Backend]:
+    if not isinstance(path, str):
+        example = "a string such as 'jwt_upstream.backends.LexikBackend'"
+        raise UpstreamNotConfigured(f"{where}: BACKEND must be the dotted path of a class, {example}")
     try:
         cls = import_string(path)
     except (ImportError, AttributeError) as error:

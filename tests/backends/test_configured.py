@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jwt_upstream.backends import get_backend
+from jwt_upstream.backends import Backend, get_backend
 from jwt_upstream.exceptions import UpstreamNotConfigured
 
 URL = "https://up.example.com/"
@@ -22,6 +22,7 @@ URL = "https://up.example.com/"
         ({"BASE_URL": URL, "LOGIN": "bob"}, "LOGIN must be a dict"),
         ({"BASE_URL": URL, "BACKEND": "no.such.Backend"}, "BACKEND can't be imported"),
         ({"BASE_URL": URL, "BACKEND": "json.loads"}, "is not a subclass of Backend"),
+        ({"BASE_URL": URL, "BACKEND": Backend}, "BACKEND must be the dotted path of a class, a string such as"),
         ({"BASE_URL": URL, "OPTIONS": {"deadline": -1}}, "option 'deadline' must not be negative"),
     ],
 )
