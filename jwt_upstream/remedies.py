@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 #: Why an account is rejected whose secret, key or login is no other's; ``says_own_refused`` knows it again.
 OWN_REFUSED = gettext_noop("what the account has of its own was refused: %(reason)s")
+
+#: How a sentence about an account's own values begins, unless it is about secrets, which ``--set`` doesn't take.
+_OF_PARAMETER = re.compile(r"(there is no )?parameter |LOGIN\[")
 
 #: By what stands in the way, "" if nothing but a login helps: a line that ends with the command, and sentences.
 _REMEDIES: dict[str, tuple[str | Promise, str | Promise]] = {
@@ -68,3 +73,8 @@ def line(obstacle: str, command: str) -> str:
 def sentences(obstacle: str) -> str:
     """Return the same for somebody who reads a mail, which has the page and the command beside it."""
     return str(_REMEDIES[obstacle][1])
+
+
+def setting(problem: str, command: str) -> str:
+    """Return the command that logs in with the option for what is wrong with an account's own values."""
+    return f"{command} {'--set NAME=VALUE' if _OF_PARAMETER.match(problem) else '--new-secrets'}"

@@ -37,10 +37,11 @@ def register(
     It is stored at once, on a connection of its own: a rollback of the calling transaction doesn't undo it.
 
     Raises AccountMisconfigured, and stores nothing, if a value is missing or not allowed; UpstreamNotConfigured
-    without ACCOUNTS in settings; ValueError for an account that is not 1 to 255 printable characters; RefreshBlocked
-    or RefreshUnavailable if the row can't be written.
+    without ACCOUNTS in settings; ValueError for an account that is not 1 to 255 printable characters; TypeError for
+    values that are no mapping; RefreshBlocked or RefreshUnavailable if the row can't be written.
     """
     check_name("account", account)
+    _check_mappings(parameters=parameters, secrets=secrets)
     given = AccountValues(account, dict(parameters), Secrets(secrets))
     template = get_backend(upstream)
     if template.accounts is None:
@@ -62,6 +63,12 @@ def _store(template: Backend, given: AccountValues, by: str) -> Credential | Eve
             return row
         if event := _write(row, values, backend, by):
             return event
+
+
+def _check_mappings(**given: object) -> None:
+    for name, values in given.items():
+        if not isinstance(values, Mapping | Secrets):
+            raise TypeError(f"{name} must be a mapping of names and values, not {type(values).__name__}")
 
 
 def _merged(template: Backend, row: Credential | None, given: AccountValues) -> AccountValues:

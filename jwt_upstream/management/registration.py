@@ -66,6 +66,8 @@ def store_values(alias: str, account: str, options: Mapping[str, Any]) -> bool:
                 _("Settings of %(alias)s have no ACCOUNTS, so there is nothing to set.") % {"alias": alias}
             )
         return False
+    if len(given) < len(options["set"]):
+        raise CommandError(_("--set was given twice for the same name."))
     if secret := next((name for name in backend.accounts.secrets if name in given), ""):
         raise CommandError(_("%(name)s is a secret: leave it out, and it is asked for.") % {"name": secret})
     secrets = _secrets(backend, account, options)

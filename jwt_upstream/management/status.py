@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from jwt_upstream import remedies
 from jwt_upstream.backends import get_backend
 from jwt_upstream.conf import conf
 from jwt_upstream.exceptions import UpstreamNotConfigured
@@ -259,7 +260,7 @@ def _status(row: Credential) -> Status:
     fields |= {"reason": translated(row.reason), "parameters": row.parameters or None}
     fields["is_recorded"] = not was_active or row.state == State.ACTIVE
     if problem:
-        return Status(needs_human=True, remedy=f"{row.log_in_command} --set NAME=VALUE", **fields)
+        return Status(needs_human=True, remedy=remedies.setting(problem, row.log_in_command), **fields)
     if row.state == MISMATCHED:
         return Status(needs_human=True, remedy=rebinding(row), **fields)
     ends = needs_login_soon(row)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import responses
 from django.db import connection, transaction
+from django.utils.functional import SimpleLazyObject
 
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.exceptions import AccountMisconfigured, RefreshBlocked
@@ -37,6 +38,16 @@ def test_bad_values(settings: Any, db: None) -> None:
     for other in ("BASE_URL", "subdomain ", "__class__", "client_secret", 5):
         with pytest.raises(AccountMisconfigured, match="there is no parameter"):
             UpstreamClient.register("shop", "acme", parameters={**ACME, other: "x"}, secrets=SECRETS)  # type: ignore[dict-item]
+    wrong: Any
+    for wrong in (42, SimpleLazyObject(lambda: "acme")):
+        name = type(wrong).__name__
+        with pytest.raises(AccountMisconfigured, match=rf"must be a string, not {name}; set: .* --set NAME=VALUE$"):
+            UpstreamClient.register("shop", "acme", parameters={**ACME, "subdomain": wrong}, secrets=SECRETS)
+        with pytest.raises(AccountMisconfigured, match=f"must be a string, not {name}; set: .* --new-secrets$"):
+            UpstreamClient.register("shop", "acme", parameters=ACME, secrets={"client_secret": wrong})
+    for given in ({"parameters": None}, {"secrets": None}):
+        with pytest.raises(TypeError, match="must be a mapping of names and values, not NoneType"):
+            UpstreamClient.register("shop", "acme", **given)  # type: ignore[arg-type]
     assert not Credential.objects.exists()
     assert not Event.objects.exists()
     assert not responses.calls

@@ -145,6 +145,7 @@ def test_own_values_that_were_refused(stdin: Any, settings: Any, alias: str) -> 
         (("shop", "--set", "subdomain=acme"), "parameter 'region' is missing"),
         (("shop", "--set", "client_secret=x"), "client_secret is a secret: leave it out, and it is asked for."),
         (("shop", *SET, "--no-login", "--device"), "--no-login can't be used with --device."),
+        (("shop", "--set", "subdomain=a", *SET), "--set was given twice for the same name."),
         (("crm", "--set", "a=b"), "Settings of crm have no ACCOUNTS, so there is nothing to set."),
     ],
 )

@@ -89,9 +89,12 @@ def _pattern(name: Any, rule: Any) -> re.Pattern[str] | None:
             f"{where} has no key {unknown[0]!r}; its keys are {alternatives(unknown[0], _PARAMETER_KEYS)}"
         )
     try:
-        return re.compile(rule["pattern"]) if "pattern" in rule else None
+        pattern = re.compile(rule.get("pattern", ""))
     except (re.error, TypeError) as error:
         raise ValueError(f"{where}: the pattern is no regular expression: {error}") from None
+    if not isinstance(pattern.pattern, str):
+        raise ValueError(f"{where}: the pattern is no regular expression for strings")
+    return pattern if "pattern" in rule else None
 
 
 def _names(written: Mapping[str, Any]) -> tuple[str, ...]:
@@ -102,6 +105,9 @@ def _names(written: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _hosts(written: Any) -> tuple[str, ...]:
-    if not isinstance(written, list | tuple) or not all(map(is_host_rule, written)):
+    if not isinstance(written, list | tuple):
         raise ValueError("ACCOUNTS['hosts'] must be a list of hosts, such as 'api.example.com' or '.example.com'")
+    if wrong := [host for host in written if not is_host_rule(host)]:
+        how = "such as 'api.example.com', an IPv4 address, or '.example.com' for all below it"
+        raise ValueError(f"ACCOUNTS['hosts'] has {wrong[0]!a}: write the name of a host in ASCII alone, {how}")
     return tuple(written)

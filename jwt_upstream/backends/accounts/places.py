@@ -104,7 +104,8 @@ def _check_host(texts: _Texts, text: str, where: str) -> None:
     match = _URL.fullmatch(text)
     netloc = match["netloc"] if match else ""
     names = {*template(netloc).names}
-    if names & texts.known and not template(netloc).is_plain(names):
+    has_braces = any(isinstance(part, str) and {*"{}"} & {*part} for part in template(netloc).parts)
+    if names & texts.known and (has_braces or not template(netloc).is_plain(names)):
         raise ValueError(f"{where}: the host may contain parameters and text options, and nothing else in braces")
 
 

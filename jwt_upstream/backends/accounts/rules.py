@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from enum import StrEnum
+from ipaddress import IPv4Address
+from typing import TypeGuard
 
 from jwt_upstream.backends.core import as_normalized, is_host_pattern
 
@@ -39,8 +41,14 @@ def is_label(text: str) -> bool:
 
 def is_host(text: str) -> bool:
     """Tell whether a text is the name of a host: labels, the last of which is no number, as in an address."""
+    return _has_labels(text) and all(map(is_label, text.split(".")))
+
+
+def _has_labels(text: str) -> bool:
+    """Tell the same, but of a name in ASCII that may stand for other characters."""
     labels = text.split(".")
-    return len(text) <= _MOST_HOST_CHARACTERS and all(map(is_label, labels)) and not _is_number(labels[-1])
+    is_name = all(map(_LABEL.fullmatch, labels)) and not _is_number(labels[-1])
+    return len(text) <= _MOST_HOST_CHARACTERS and is_name
 
 
 def _is_number(label: str) -> bool:
@@ -75,16 +83,25 @@ _RULES: dict[Place, tuple[Callable[[str], bool], str]] = {
 
 def parameter_problem(value: object, places: Collection[Place]) -> str:
     """Return what a parameter must be that goes to these places, and isn't; "" if it may go there."""
-    if not isinstance(value, str) or not 0 < len(value) <= MOST_CHARACTERS or not value.isprintable():
+    if not _is_string(value):
+        return f"a string, not {type(value).__name__}"
+    if not 0 < len(value) <= MOST_CHARACTERS or not value.isprintable():
         return f"1 to {MOST_CHARACTERS} printable characters"
     if set("{}") & set(value) or is_reference(value):
         return "without braces, and not begin with file: or call:"
     return _problem_there(value, places)
 
 
+def _is_string(value: object) -> TypeGuard[str]:
+    # By its own type: what a lazy object says of its class is no string to a regular expression, nor to JSON.
+    return issubclass(type(value), str)
+
+
 def secret_problem(value: object, places: Collection[Place], *, has_lines: bool = False) -> str:
     """Return what a secret must be that goes to these places, and isn't; "" if it may go there."""
-    if not isinstance(value, str) or not 0 < len(value) <= MOST_SECRET_CHARACTERS or "\0" in value:
+    if not _is_string(value):
+        return f"a string, not {type(value).__name__}"
+    if not 0 < len(value) <= MOST_SECRET_CHARACTERS or "\0" in value:
         return f"1 to {MOST_SECRET_CHARACTERS} characters, none of them NUL"
     if is_reference(value):
         return "a secret itself, and not begin with file: or call:"
@@ -110,6 +127,23 @@ def is_allowed_host(host: str, hosts: Collection[str]) -> bool:
     return host in domains or (is_below and is_host(host))
 
 
+def is_named(value: object, hosts: Collection[str]) -> bool:
+    """Tell whether a value is one of these hosts as it is written there, and no domain."""
+    return _is_string(value) and not value.startswith(".") and value in hosts
+
+
 def is_host_rule(text: object) -> bool:
-    """Tell whether a text names a host, or all those below a domain, as ``is_allowed_host`` takes it."""
-    return isinstance(text, str) and (is_host_pattern(f"*{text}") if text.startswith(".") else bool(text))
+    """Tell whether a text names a host, or all those below a domain, as ``is_allowed_host`` finds them."""
+    if not isinstance(text, str):
+        return False
+    if text.startswith("."):
+        return is_host(text[1:]) and is_host_pattern(f"*{text}")
+    return _has_labels(text) or _is_address(text)
+
+
+def _is_address(text: str) -> bool:
+    # Of IPv4: the brackets of IPv6 are no part of a host's name where names are compared.
+    try:
+        return str(IPv4Address(text)) == text
+    except ValueError:
+        return False

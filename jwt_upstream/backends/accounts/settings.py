@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from jwt_upstream import remedies
 from jwt_upstream.accounts import AccountValues
 from jwt_upstream.backends.core import filled_within, is_web_address, origin, placeholders, template
 from jwt_upstream.exceptions import AccountMisconfigured
@@ -17,7 +18,7 @@ from jwt_upstream.tokens import NOTHING, Secrets
 
 from .declaration import Declared
 from .places import FIXED, MIXED, SECRETS, TEMPLATES, Use, uses
-from .rules import Place, is_allowed_host, is_host, is_reference, parameter_problem, secret_problem
+from .rules import Place, is_allowed_host, is_host, is_named, is_reference, parameter_problem, secret_problem
 
 _IN_URL = {Place.LABEL, Place.HOST, Place.PORT, Place.PATH}
 
@@ -137,7 +138,7 @@ class Accounts:
                 raise self._misconfigured(values.account, problem)
 
     def _misconfigured(self, account: str, problem: str) -> AccountMisconfigured:
-        how = f"{command('upstream_login', self._alias, account)} --set NAME=VALUE"
+        how = remedies.setting(problem, command("upstream_login", self._alias, account))
         text = f"{full_name(self._alias, account)}: nothing was sent: {problem}; set: {how}"
         return AccountMisconfigured(text, reason=problem)
 
@@ -157,7 +158,9 @@ class Accounts:
                 yield f"{kind} {name!r} is missing"
 
     def _parameter_problem(self, name: str, value: Any) -> str:
-        problem, pattern = parameter_problem(value, self._places(name)), self.declared.parameters[name]
+        # An address, or what stands for other characters, is no name of a host, but may be one of ``hosts``.
+        places = self._places(name) - ({Place.HOST} if is_named(value, self.declared.hosts) else set())
+        problem, pattern = parameter_problem(value, places), self.declared.parameters[name]
         if problem or pattern is None or pattern.fullmatch(value):
             return problem
         return f"as the pattern {pattern.pattern!r} says"

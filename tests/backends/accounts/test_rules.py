@@ -68,6 +68,9 @@ def test_good_parameter(settings: Any, name: str, value: str, base_url: str) -> 
             "evilexample.com", "1.2.3.4.example.com:80", "a..example.com", "[::1]", "a%2eexample.com",
         ]),
         ("https://{host}/", {"hosts": [".example.com"]}, ["a" * 63 + ".example.com"], BAD_HOSTS),
+        ("https://{host}/", {"hosts": ["10.0.0.7", "xn--a.example.com"]}, ["10.0.0.7", "xn--a.example.com"], [
+            "10.0.0.8", "010.0.0.7", "[10.0.0.7]", "10.0.0.7:80", "b.xn--a.example.com", "XN--a.example.com",
+        ]),
         ("https://{host}.com/", {"hosts": ["good.com"]}, ["good", "GOOD"], ["evil", "notgood"]),
         ("https://api-{host}.example.com/", {}, ["eu"], ["eu.evil.net/", "a" * 60]),
         ("http://127.0.0.{host}/", {"hosts": ["127.0.0.2"]}, ["2"], ["1", "02"]),

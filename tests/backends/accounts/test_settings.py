@@ -42,7 +42,14 @@ PLAIN = {"BACKEND": "jwt_upstream.backends.Backend"}
         ({"parameters": ["now"]}, "'now' is what"),
         ({"parameters": ["sha256"]}, "'sha256' is what"),
         ({"parameters": ["a"], "hosts": "x"}, "must be a list of hosts"),
-        ({"parameters": ["a"], "hosts": [".com"]}, "must be a list of hosts"),
+        *(
+            ({"parameters": ["a"], "hosts": [host]}, r"ACCOUNTS\['hosts'\] has .*: write the name of a host in ASCII")
+            for host in (
+                *(".com", "*.example.com", "https://a.example.com", "a.example.com:8443", "a.example.com/", 5, ""),
+                *(" a.example.com", "a.example.com.", "münchen.de", "[::1]", "010.0.0.7", ".xn--a.example.com"),
+            )
+        ),
+        ({"parameters": {"a": {"pattern": b"x"}}}, "the pattern is no regular expression for strings"),
     ],
 )
 def test_wrong_accounts(settings: Any, accounts: Any, problem: str) -> None:
@@ -58,11 +65,12 @@ def test_url_without_host(settings: Any) -> None:
     accounts = {"parameters": ["a"]}
     settings.JWT_UPSTREAM = {"shop": {**PLAIN, "BASE_URL": "{a}.example.com/", "ACCOUNTS": accounts}}
     assert found(checks.check_settings()) == ["E004"]
-    settings.JWT_UPSTREAM = {"shop": {**PLAIN, "BASE_URL": "http://{sha256:{a}}.example.com/", "ACCOUNTS": accounts}}
-    with pytest.raises(
-        UpstreamNotConfigured, match="the host may contain parameters and text options, and nothing else"
-    ):
-        get_backend("shop")
+    for host in ("{sha256:{a}}", "{{a}}"):
+        settings.JWT_UPSTREAM = {"shop": {**PLAIN, "BASE_URL": f"http://{host}.example.com/", "ACCOUNTS": accounts}}
+        with pytest.raises(
+            UpstreamNotConfigured, match="the host may contain parameters and text options, and nothing else"
+        ):
+            get_backend("shop")
 
 
 @pytest.mark.parametrize(
