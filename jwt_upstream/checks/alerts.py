@@ -18,10 +18,12 @@ from jwt_upstream.conf import DEFAULTS, conf
 from jwt_upstream.formatting import sentence
 from jwt_upstream.names import closest_name
 
-from .values import is_seconds
+from .values import is_number
 
 #: The notifier that is there by default.
 _MAIL = DEFAULTS["JWT_UPSTREAM_NOTIFIERS"][0]
+#: A hundred years, which dates can be reckoned with.
+_MOST_DAYS = 36_500
 #: Our notifiers, all of which are in one module.
 _OURS = ("mail", "webhook", "log")
 #: Django's mail backends that send nothing.
@@ -89,9 +91,9 @@ def alerts() -> Iterator[CheckMessage]:
 
 def _days(name: str, example: str) -> Iterator[CheckMessage]:
     days = getattr(settings, name, 0)
-    if not is_seconds(days):
+    if not is_number(days, _MOST_DAYS):
         text = f"{name} must be a number of days, not {days!r}."
-        yield Error(text, hint=f"Set it to a number that is not negative, {example}.", id="jwt_upstream.E017")
+        yield Error(text, hint=f"Set it to a number from 0 to {_MOST_DAYS}, {example}.", id="jwt_upstream.E017")
 
 
 def _notifier_problems(notifiers: Any) -> Iterator[str]:

@@ -7,7 +7,7 @@ E004: BACKEND is no class of a backend, or LOGIN is not a dict.
 E005: OPTIONS or LOGIN have an unknown option, or a value that it can't have.
 E006: JWT_UPSTREAM_ENCRYPTION_KEYS is not a list of Fernet keys.
 E007: A setting that begins with JWT_UPSTREAM is none.
-E008: A number of seconds or threads is none, or a switch is neither True nor False.
+E008: A number of seconds or threads is none, or more than thirty years, or a switch is neither True nor False.
 E009: JWT_UPSTREAM_LEASE_SECONDS is less than twice the deadline of an upstream.
 E010: An option that logins and refreshes need is missing.
 E011: urllib3-future is installed in the place of urllib3.
@@ -16,7 +16,7 @@ E013: JWT_UPSTREAM_NOTIFIERS is not a list of callables, or their paths.
 E014: JWT_UPSTREAM_SITE_URL is not a URL.
 E015: The webhook has no URL or no secret.
 E016: NOTIFY is not a list of mail addresses.
-E017: A number of days is none.
+E017: A number of days is none, or more than a hundred years.
 E018: JWT_UPSTREAM_METRICS names what there isn't, or what is not installed.
 E019: SHARED_APPS and TENANT_APPS of django-tenants both lack jwt_upstream.
 W001: Passwords and tokens are sent by http://, without DEBUG and to another machine.

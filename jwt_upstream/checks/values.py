@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from importlib import util
 from typing import Any
@@ -14,6 +13,8 @@ from jwt_upstream.conf import DEFAULTS, METRICS_LIBRARIES, conf
 from jwt_upstream.formatting import sentence
 from jwt_upstream.names import alternatives
 
+#: Thirty years.
+MOST_SECONDS = 1_000_000_000
 _WHOLE_NUMBERS = {
     "JWT_UPSTREAM_ASYNC_THREADS": "awaited calls of an upstream may be under way at a time",
     "JWT_UPSTREAM_CACHE_ENTRIES": "accounts' access tokens a process may cache",
@@ -37,7 +38,7 @@ def _seconds() -> Iterator[CheckMessage]:
     for name in DEFAULTS:
         value = getattr(settings, name, DEFAULTS[name])
         if name.endswith("_SECONDS") and not is_seconds(value):
-            hint = f"Set it to a number that is not negative, such as {DEFAULTS[name]:g}."
+            hint = f"Set it to a number from 0 to {MOST_SECONDS:_}, such as {DEFAULTS[name]:g}."
             yield Error(f"{name} must be a number of seconds, not {value!r}.", hint=hint, id="jwt_upstream.E008")
 
 
@@ -77,5 +78,10 @@ def _metrics() -> Iterator[CheckMessage]:
 
 
 def is_seconds(value: Any) -> bool:
-    """Tell whether a value is a number of seconds, or days, that is not negative."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+    """Tell whether a value is a number of seconds that dates can be reckoned with."""
+    return is_number(value, MOST_SECONDS)
+
+
+def is_number(value: Any, most: int) -> bool:
+    """Tell whether a value is a number from 0 to ``most``."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most

@@ -56,6 +56,7 @@ def _old(
     events, incidents = Event.objects.using(using), Incident.objects.using(using)
     yield "events", events.filter(~_explains_an_incident(using), at__lt=before), "at"
     first = before if thinned_days is None else max(before, thinned - thinned_days * _DAY)
+    first = _oldest(events.filter(at__gte=first), thinned)
     while first < thinned:
         # Whole days, so that each day keeps the same one whenever this is done.
         end = datetime(first.year, first.month, first.day, tzinfo=UTC) + _DAY
@@ -63,6 +64,11 @@ def _old(
             yield "refreshes", _repeated(events, first, end), "at"
         first = end
     yield "incidents", incidents.filter(is_open=None, closed_at__lt=before), "closed_at"
+
+
+def _oldest(events: QuerySet[Event], default: datetime) -> datetime:
+    """Return when the oldest event was: no day before that has to be looked at."""
+    return events.order_by("at").values_list("at", flat=True).first() or default
 
 
 def _explains_an_incident(using: str) -> Q:

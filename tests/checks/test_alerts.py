@@ -104,9 +104,9 @@ def test_links_of_a_deployment(settings: Any) -> None:
     assert checks.check_site() == []
 
 
-@pytest.mark.parametrize("value", ["14", -1, None, True])
+@pytest.mark.parametrize("value", ["14", -1, None, True, 40_000])
 def test_bad_days(settings: Any, value: Any) -> None:
-    """Days are a number that is not negative."""
+    """Days are a number that is not negative, and no more than a century's."""
     settings.JWT_UPSTREAM_EXPIRY_WARNING_DAYS = value
     assert found(checks.check_settings()) == ["E017"]
     settings.JWT_UPSTREAM_EXPIRY_WARNING_DAYS, settings.JWT_UPSTREAM_EVENT_DAYS = 14, value

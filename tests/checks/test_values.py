@@ -10,7 +10,7 @@ from jwt_upstream import checks
 from tests.support.checks import found
 
 
-@pytest.mark.parametrize("value", ["30", None, True, -1, float("inf"), float("nan")])
+@pytest.mark.parametrize("value", ["30", None, True, -1, float("inf"), float("nan"), 1e10])
 def test_bad_seconds(settings: Any, value: Any) -> None:
     """What must be a number of seconds is checked to be one."""
     settings.JWT_UPSTREAM_LEASE_SECONDS = value

@@ -112,6 +112,14 @@ def test_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Event.objects.count() == 3
 
 
+def test_days_without_a_history() -> None:
+    """However long the history is kept, days of which there is none cost nothing."""
+    event(40)
+    with CaptureQueriesContext(connection) as queries:
+        list(prune(36_500, USING))
+    assert len(queries) < 40
+
+
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_many_events() -> None:
