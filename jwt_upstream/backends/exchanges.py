@@ -36,7 +36,7 @@ from .core import (
 )
 from .secrets import SecretOption, SecretOptions, has_place, may_refuse_client, names_client
 from .signing import SignedRequests, Unsignable
-from .steps import Step
+from .steps import Step, as_dict
 from .unattended import Unattended
 
 #: Makes the last request, of the backend that sends it, which has the secrets, and what the steps have kept.
@@ -96,7 +96,8 @@ class Exchanges(SignedRequests, Unattended, Certificates):
 
     def _check_places(self) -> Iterable[str]:
         for name, written in self._options.items():
-            if name not in self._secrets.all_names and has_place(written):
+            parts = map(as_dict, written) if isinstance(written, list | tuple) else [written]
+            if name not in self._secrets.all_names and any(map(has_place, parts)):
                 read = "only client_secret, signing_key and the values of LOGIN are read from there"
                 yield f"option {name!r} says where a secret is kept, but {read}"
 

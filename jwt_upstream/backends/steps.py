@@ -118,6 +118,11 @@ class Step:
         return ", ".join(f"{name} at {self.keep[name]}" for name in self.keep if name in lacking)
 
 
+def as_dict(step: Any) -> Any:
+    """Return a Step as settings may write it instead, a dict whose texts can be looked through; all else as it is."""
+    return dict(vars(step)) if isinstance(step, Step) else step
+
+
 _ALLOWED = {
     "method": METHODS,
     "body_format": (*FORMATS, ""),

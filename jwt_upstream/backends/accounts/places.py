@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from jwt_upstream.backends.core import filled_within, placeholders, template
+from jwt_upstream.backends.steps import as_dict
 
 from .rules import Place, is_host
 
@@ -67,7 +68,7 @@ def uses(kind: type[Any], written: Mapping[str, Any], names: Collection[str]) ->
     """
     texts = _Texts(kind, written, names)
     yield from _in_url(texts, written.get("BASE_URL", ""), "BASE_URL")
-    steps = texts.option("login_steps")
+    steps = [as_dict(step) for step in texts.option("login_steps")]
     paths = {name: texts.option(name) for name in (*_PATHS, "redirect_uri")}
     paths |= {
         f"login_steps[{number}]": step.get("path") for number, step in enumerate(steps) if isinstance(step, dict)
@@ -78,7 +79,7 @@ def uses(kind: type[Any], written: Mapping[str, Any], names: Collection[str]) ->
     stepped = [step.get("headers") for step in steps if isinstance(step, dict)]
     for where, headers in [*((name, texts.option(name)) for name in _HEADERS), ("login_steps", stepped)]:
         yield from (Use(name, Place.HEADER, where) for name in texts.names_in_all(headers))
-    for where, value in written.get("OPTIONS", {}).items():
+    for where, value in {**written.get("OPTIONS", {}), "login_steps": steps}.items():
         yield from (Use(name, Place.TEXT, where) for name in texts.names(value))
     yield from (Use(name, Place.TEXT, "LOGIN") for name in texts.names(written.get("LOGIN", {})))
     yield from (Use(name, Place.PATH, where) for where in _SHOWN for name in texts.names_in_all(texts.option(where)))

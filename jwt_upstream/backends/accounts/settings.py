@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 from jwt_upstream import remedies
 from jwt_upstream.accounts import AccountValues
 from jwt_upstream.backends.core import filled_within, is_web_address, origin, placeholders, template
+from jwt_upstream.backends.steps import as_dict
 from jwt_upstream.exceptions import AccountMisconfigured
 from jwt_upstream.fields import DecryptionError
 from jwt_upstream.names import command, did_you_mean, full_name
@@ -244,7 +245,7 @@ class Accounts:
             return settings.base_url
         option, _, number = use.where.removesuffix("]").partition("[")
         found = settings.options.get(option, getattr(self._kind, option, ""))
-        text = found[int(number)] if number else found
+        text = as_dict(found[int(number)]) if number else found
         text = text["path"] if isinstance(text, Mapping) else text
         texts = {name: self._text(name, settings) for name in template(text).names}
         return filled_within(text, texts, partial(quote, safe=""))

@@ -11,7 +11,7 @@ import responses
 from requests import PreparedRequest
 
 from jwt_upstream.accounts import AccountValues
-from jwt_upstream.backends import get_backend
+from jwt_upstream.backends import Step, get_backend
 from jwt_upstream.exceptions import AccountMisconfigured
 from jwt_upstream.tokens import Secrets, TokenPair
 from tests.support.accounts import ACME, BAD_HOSTS, BAD_IN_HEADER, BAD_LABELS, BAD_SEGMENTS, SECRETS, SHOP, shop
@@ -94,10 +94,11 @@ def test_hosts(settings: Any, base_url: str, accounts: Any, good: list[str], bad
         {"login_path": "https://{host}/token"},
         {"login_path": "https://{audience}/token", "audience": "{host}"},
         {"login_steps": [{"path": "https://{host}/token", "keep": {"a": "b"}}]},
+        {"login_steps": [Step("https://{host}/token", keep={"a": "b"})]},
         {"origins": ["https://{host}"]},
         {"redirect_uri": "https://{host}/back"},
     ],
-    ids=str,
+    ids=" ".join,
 )
 def test_hosts_of_options(settings: Any, place: dict[str, Any]) -> None:
     """Where tokens and passwords go besides BASE_URL is held to the same domains."""

@@ -10,7 +10,7 @@ import pytest
 
 from jwt_upstream import checks
 from jwt_upstream.accounts import AccountValues
-from jwt_upstream.backends import Verdict, get_backend, make_backend
+from jwt_upstream.backends import Step, Verdict, get_backend, make_backend
 from jwt_upstream.backends.explain import previews, shown_settings
 from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.tokens import Secrets
@@ -96,6 +96,7 @@ def test_url_without_host(settings: Any) -> None:
         ({"login_path": "https://{subdomain}.example.net/{client_secret}"}, "a secret, which URLs show"),
         ({"authorize_params": {"key": "{client_secret}"}}, "a secret, which URLs show"),
         ({"login_path": "https://{client_id}.com/"}, "which may lead anywhere"),
+        ({"login_steps": [Step("https://{region}.org/")]}, "login_steps[0] has {region}, which may lead anywhere"),
         ({"login_steps": [{"path": "https://{region}.org/"}]}, "login_steps[0] has {region}, which may lead anywhere"),
         ({"origins": ["https://{region}.org"]}, "origins[0] has {region}, which may lead anywhere"),
         (

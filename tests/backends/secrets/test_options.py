@@ -18,6 +18,7 @@ from jwt_upstream.backends import (
     HubSpotBackend,
     OAuth2Backend,
     SlackBackend,
+    Step,
     Verdict,
     Where,
 )
@@ -235,6 +236,7 @@ def test_headers_of_calls() -> None:
         {"api_key": "call:shop.vault.crm"},
         {"headers": {"X-Key": "file:/run/secrets/crm"}},
         {"login_steps": [{"path": "first", "fields": {"keys": ["call:shop.vault.crm"]}}]},
+        {"login_steps": [Step("first", fields={"keys": ["call:shop.vault.crm"]})]},
     ],
 )
 def test_options_that_are_sent_as_they_are_written(options: dict[str, Any]) -> None:
