@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -276,11 +277,18 @@ def _of_incident(incident: Incident) -> Trouble:
 
 
 def _ended_by(incident: Incident) -> str:
-    if incident.is_open or not incident.account:
+    if not incident.closed_at or not incident.account:
         return ""
     events = Event.objects.using(incident._state.db).filter(upstream=incident.upstream, account=incident.account)
-    event = events.filter(kind__in=_ENDS).first()
+    event = _nearest(events.filter(kind__in=_ENDS), incident.closed_at)
     return gettext("%(event)s by %(by)s") % {"event": event.get_kind_display(), "by": event.by} if event else ""
+
+
+def _nearest(events: QuerySet[Event], moment: datetime) -> Event | None:
+    # Events have the time of the host that recorded them, which may be ahead of the database's.
+    before = events.filter(at__lte=moment).order_by("-at")[:1]
+    after = events.filter(at__gt=moment).order_by("at")[:1]
+    return min([*before, *after], key=lambda event: abs(event.at - moment), default=None)
 
 
 def _what_to_do(kind: str, row: Credential | None, upstream: str) -> str:

@@ -18,6 +18,7 @@ from jwt_upstream.alerts.notifiers import notify
 from jwt_upstream.client import UpstreamClient
 from jwt_upstream.clock import host_now
 from jwt_upstream.exceptions import UpstreamError
+from jwt_upstream.login import login
 from jwt_upstream.models import Credential, Notice
 from jwt_upstream.store import outbox
 from jwt_upstream.testing import logged_in
@@ -192,6 +193,17 @@ def test_async_notifier(lock: Lock, settings: Any) -> None:
     lock("ann")
     assert deliver() == 1
     assert [alert.subject for alert in told] == ["up/ann is locked"]
+
+
+def test_what_ended_it(lock: Lock, client: UpstreamClient, upstream: Upstream, settings: Any) -> None:
+    """What is told as the end is what ended it, not what came after that and before somebody was told."""
+    settings.JWT_UPSTREAM_NOTIFIERS, settings.JWT_UPSTREAM_NOTIFY_AFTER_SECONDS = [tell], 10
+    lock("default")
+    deliver(ahead=10)
+    login("up", "default", {"username": upstream.user, "password": upstream.password}, by="alice")
+    client.refresh()
+    deliver(ahead=10)
+    assert told[-1].troubles[0].ended_by.startswith("logged in by alice")
 
 
 def test_interrupted_in_a_test_case(settings: Any) -> None:
