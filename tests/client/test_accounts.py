@@ -385,3 +385,15 @@ def test_upstream_without_accounts(db: None) -> None:
     """Where settings declare nothing, nothing can be registered."""
     with pytest.raises(UpstreamNotConfigured, match=r"'crm'\] has no ACCOUNTS"):
         UpstreamClient.register("crm", "acme", parameters={"subdomain": "acme"})
+
+
+@responses.activate
+def test_refused_key_of_one_account(settings: Any, transactional_db: None) -> None:
+    """A key of an account's own that the upstream refuses is to be replaced in the account, and not in OPTIONS."""
+    keys = {"BACKEND": "jwt_upstream.backends.StaticKeyBackend", "BASE_URL": "https://api.example.com/"}
+    own = {"OPTIONS": {"api_key": "{own_key}"}, "ACCOUNTS": {"secrets": ["own_key"]}}
+    settings.JWT_UPSTREAM = {"key": {**keys, **own}}
+    responses.get("https://api.example.com/me", status=401)
+    client = UpstreamClient.register("key", "acme", secrets={"own_key": "wrong"})
+    with pytest.raises(CredentialRejected, match=OWN_REFUSED):
+        client.get("me")

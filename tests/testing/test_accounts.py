@@ -12,7 +12,7 @@ from jwt_upstream.exceptions import AccountLocked, AccountMisconfigured
 from jwt_upstream.httpx_auth import AsyncUpstreamClient
 from jwt_upstream.models import Credential
 from jwt_upstream.testing import FakeUpstream, logged_in
-from tests.support.accounts import ACME, SECRETS, shop
+from tests.support.accounts import ACME, CLIENTS, SECRETS, shop
 
 GLOBEX = {"subdomain": "globex", "region": "us"}
 
@@ -76,8 +76,10 @@ def test_registered_account(fake: FakeUpstream, db: None) -> None:
     assert "test-" not in Credential.objects.get().secrets.open()
 
 
-def test_account_that_signs_up(fake: FakeUpstream, db: None) -> None:
+def test_account_that_signs_up(fake: FakeUpstream, settings: Any, db: None) -> None:
     """An account that the code under test registers, or changes later, is answered at its own address."""
+    settings.JWT_UPSTREAM |= {"api": CLIENTS}
+    UpstreamClient.register("api", "acme", parameters={"client": "a"}, secrets=SECRETS)  # at another upstream
     fake.logged_in("acme", parameters=ACME)
     client = UpstreamClient.register("shop", "globex", parameters=GLOBEX, secrets=SECRETS)
     client.login(username="bob", password="x")
