@@ -24,7 +24,7 @@ def device_login(alias: str, account: str, show: Callable[[str], None], by: str)
         show("\n".join(_instructions(begun)))
         return begun.wait()
     except KeyboardInterrupt:
-        text = _("Cancelled; nothing was stored.")
+        text = _("Cancelled; no tokens were stored.")
         if begun and begun.is_confirmed:
             text = _("Cancelled while the tokens were being stored: %(command)s shows if they are.")
         about = {"command": command("upstream_status", alias)}

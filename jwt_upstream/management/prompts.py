@@ -97,7 +97,7 @@ def _value(name: str) -> str:
     variable = f"JWT_UPSTREAM_{name.upper()}"
     value = os.environ.get(variable) or _prompted(name, variable)
     if not value:
-        raise CommandError(_("No %(name)s was given; nothing was stored.") % {"name": name})
+        raise CommandError(_("No %(name)s was given; no tokens were stored.") % {"name": name})
     return value
 
 
@@ -110,7 +110,7 @@ def _prompted(name: str, variable: str) -> str:
     try:
         return _typed(prompt) if name == "username" else getpass.getpass(prompt)
     except (EOFError, KeyboardInterrupt):
-        raise CommandError(_("Cancelled; nothing was stored.")) from None
+        raise CommandError(_("Cancelled; no tokens were stored.")) from None
 
 
 def _typed(prompt: str) -> str:

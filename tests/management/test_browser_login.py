@@ -185,7 +185,7 @@ def test_login_that_fails(
 def test_nobody_comes(drive: AuthorizationServer, transactional_db: None, port: int) -> None:
     """After the timeout the command ends."""
     line = refused("drive", "--browser", "--port", str(port), "--timeout", "0.05")
-    assert line == "No redirect came in time; nothing was stored."
+    assert line == "No redirect came in time; no tokens were stored."
 
 
 def test_port_in_use(drive: AuthorizationServer, transactional_db: None) -> None:
@@ -207,7 +207,7 @@ def test_interrupted(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Loopback, "wait", interrupt)  # which a signal does only in the main thread
-    assert refused("drive", "--browser", "--port", str(port)) == "Cancelled; nothing was stored."
+    assert refused("drive", "--browser", "--port", str(port)) == "Cancelled; no tokens were stored."
 
 
 # -- what comes to the port

@@ -116,7 +116,7 @@ def test_cancelled(server: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     sleep_by(monkeypatch, interrupted)
-    assert refused("up", "--device") == "Cancelled; nothing was stored."
+    assert refused("up", "--device") == "Cancelled; no tokens were stored."
     assert not Credential.objects.exists()
     assert server.calls("/token") == []
 
@@ -140,7 +140,7 @@ def test_cancelled_before_there_is_a_code(server: Upstream) -> None:
 
     with responses.RequestsMock() as mock:
         mock.add_callback("POST", f"{server.url}device", interrupted)
-        assert refused("up", "--device") == "Cancelled; nothing was stored."
+        assert refused("up", "--device") == "Cancelled; no tokens were stored."
     assert not Credential.objects.exists()
 
 

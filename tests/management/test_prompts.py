@@ -123,7 +123,7 @@ def test_no_password_on_stdin(upstream: Upstream, stdin: Any, password: str) -> 
 def test_nothing_typed(terminal: list[str], upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty answer at a prompt ends the command before anything is sent."""
     monkeypatch.setattr("sys.stdin", Terminal("\n"))
-    assert refused("up") == "No username was given; nothing was stored."
+    assert refused("up") == "No username was given; no tokens were stored."
     assert upstream.seen == []
 
 
@@ -135,7 +135,7 @@ def test_cancelled(terminal: list[str], monkeypatch: pytest.MonkeyPatch, how: ty
         raise how
 
     monkeypatch.setattr(getpass, "getpass", cancel)
-    assert refused("up") == "Cancelled; nothing was stored."
+    assert refused("up") == "Cancelled; no tokens were stored."
 
 
 @pytest.mark.parametrize("option", ["--password-stdin", "--tokens-stdin"])

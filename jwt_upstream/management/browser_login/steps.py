@@ -78,9 +78,9 @@ def log_in(alias: str, account: str, options: Mapping[str, Any], say: Say) -> Cr
     try:
         redirected = _redirected(begun, redirect_uri, options, say)
     except (EOFError, KeyboardInterrupt):
-        raise CommandError(_("Cancelled; nothing was stored.")) from None
+        raise CommandError(_("Cancelled; no tokens were stored.")) from None
     if not redirected:
-        raise CommandError(_("No redirect came in time; nothing was stored."))
+        raise CommandError(_("No redirect came in time; no tokens were stored."))
     return begun.complete(redirected, by=prompts.by("upstream_login"))
 
 
