@@ -17,6 +17,7 @@ from django.utils.translation import gettext
 from requests import HTTPError
 
 from jwt_upstream.conf import conf
+from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.languages import in_english, in_project_language, is_for_programs
 from jwt_upstream.process import PerProcess
 from jwt_upstream.store import connections, queries
@@ -71,7 +72,7 @@ def _configured(name: str) -> Notifier:
 
 def _described(error: BaseException) -> str:
     # Not the whole text: a URL in it may be a secret, as that of a chat's webhook is.
-    said = str(error) if isinstance(error, SMTPException) else getattr(error, "strerror", None)
+    said = str(error) if isinstance(error, SMTPException | UpstreamNotConfigured) else getattr(error, "strerror", None)
     if isinstance(error, HTTPError) and error.response is not None:
         said = f"HTTP {error.response.status_code}"
     return f"{type(error).__name__}: {said}" if said else type(error).__name__

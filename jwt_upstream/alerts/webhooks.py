@@ -10,10 +10,10 @@ from dataclasses import asdict
 from typing import Any
 
 import requests
-from django.core.exceptions import ImproperlyConfigured
 from django.core.serializers.json import DjangoJSONEncoder
 
 from jwt_upstream.conf import conf
+from jwt_upstream.exceptions import UpstreamNotConfigured
 from jwt_upstream.languages import for_programs
 
 from .messages import Alert
@@ -28,7 +28,7 @@ def webhook(alert: Alert) -> None:
     for any answer but a 2xx as well.
     """
     if not conf.webhook_url or not conf.webhook_secret:
-        raise ImproperlyConfigured("JWT_UPSTREAM_WEBHOOK_URL and JWT_UPSTREAM_WEBHOOK_SECRET must be set")
+        raise UpstreamNotConfigured("JWT_UPSTREAM_WEBHOOK_URL and JWT_UPSTREAM_WEBHOOK_SECRET must be set")
     body, timestamp = json.dumps(_json(alert), cls=DjangoJSONEncoder).encode(), str(int(time.time()))
     headers = {
         "Content-Type": "application/json",

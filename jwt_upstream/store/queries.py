@@ -33,6 +33,8 @@ def database() -> str:
 
 def find(upstream: str, account: str, using: str) -> Credential | None:
     """Return the row of an account, with the database's clock, if there is one."""
+    if "\0" in upstream + account:  # whose name nobody has, and PostgreSQL takes it for none
+        return None
     return one(Credential.objects.using(using).filter(upstream=upstream, account=account))
 
 

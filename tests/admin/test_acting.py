@@ -253,7 +253,10 @@ def test_who_may_log_in_only(upstream: Upstream, transactional_db: None) -> None
 
 
 @pytest.mark.parametrize("name", ["log-in", "adopt", "mark-rejected", "test"])
-@pytest.mark.parametrize("query", ["", "?upstream=none", "?upstream=crm&account=nobody", "?upstream=crm&account="])
+@pytest.mark.parametrize(
+    "query",
+    ["", "?upstream=none", "?upstream=crm&account=nobody", "?upstream=crm&account=", "?upstream=x&account=%00"],
+)
 def test_unknown_accounts(browser: Client, name: str, query: str) -> None:
     """Pages about what isn't there are not found."""
     assert browser.post(f"{LIST}{name}/{query}").status_code == 404

@@ -71,6 +71,14 @@ def test_event_filters(browser: Client, query: str) -> None:
     assert "erp/default" not in html
 
 
+def test_text_with_a_nul(browser: Client) -> None:
+    """A text that PostgreSQL takes for none leads to the whole list."""
+    for query in ("upstream=%00", "state__exact=a%00"):
+        assert browser.get(f"{LIST}?{query}")["Location"] == f"{LIST}?e=1"
+    for query in ("upstream=%00", "kind=%00"):
+        assert browser.get(f"{EVENTS}?{query}")["Location"] == f"{EVENTS}?e=1"
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -173,7 +173,10 @@ def test_project_without_templates(mail_server: MailServer, lock: Lock, settings
         (refuse, "HTTPError: HTTP 503"),
         (refuse_async, "HTTPError: HTTP 503"),
         ("tests.alerts.nowhere.tell", "ModuleNotFoundError"),
-        ("jwt_upstream.alerts.webhook", "ImproperlyConfigured"),
+        (
+            "jwt_upstream.alerts.webhook",
+            "UpstreamNotConfigured: JWT_UPSTREAM_WEBHOOK_URL and JWT_UPSTREAM_WEBHOOK_SECRET must be set",
+        ),
     ],
 )
 def test_notifier_that_fails(notifier: Any, error: str, lock: Lock, settings: Any, caplog: Any) -> None:
