@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import InternalError, OperationalError, connection
+from django.db import InternalError, OperationalError, ProgrammingError, connection
 from django.utils import timezone
 
 from jwt_upstream.background import Round
@@ -143,6 +143,13 @@ def test_worker_survives_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     assert err.getvalue().count("The database is away (OperationalError); next attempt in 0 s") == 2
     assert err.getvalue().count("The database is away (InternalError); next attempt in 0 s") == 1
     assert out.getvalue() == "0 refreshed, 0 failed for now, 0 need a human\n"
+
+
+def test_worker_that_the_database_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no waiting mends, such as a missing column, ends a worker."""
+    monkeypatch.setattr(upstream_refresh, "refresh_due", Rounds(ProgrammingError("s3cr"), Round()))
+    code, _, failed = run("upstream_refresh", "--every", "0.01")
+    assert (code, failed) == (1, "The database failed (ProgrammingError): run manage.py migrate.")
 
 
 # -- processes and signals
