@@ -19,9 +19,9 @@ _OTHERS = {
     "NotDiscovered",
     "UnusableAnswer",
 }
-_OTHERS |= {"DecryptionError", "Unsignable", "Misplaced", "Unbound", "NoSuchState", "ServiceUnavailable", "ServiceWarning"}
+_OTHERS |= {"DecryptionError", "Misplaced", "Unbound", "NoSuchState", "ServiceUnavailable", "ServiceWarning"}
 _OTHERS |= {"ArgumentTypeError", "FieldError", "ImportError", "ImproperlyConfigured", "RuntimeError", "TypeError"}
-_OTHERS |= {"ValidationError", "ValueError"}
+_OTHERS |= {"Unsignable", "ValidationError", "ValueError"}
 #: So many letters make a message that can be looked for; what has fewer passes on what somebody else says.
 _FEWEST_LETTERS = 8
 
