@@ -103,6 +103,7 @@ print(Session.objects.count(), Credential.objects.get().pair.refresh, upstream.r
 """
 
 
+@pytest.mark.slow
 def test_credentials_in_a_file_of_their_own(tmp_path: Path) -> None:
     """On SQLite, with the router of the page, a caller which has written to its own file keeps its refresh."""
     router, settings = blocks("explanation/guarantees.rst", "python")

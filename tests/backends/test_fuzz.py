@@ -30,7 +30,7 @@ WHERES: tuple[Where, ...] = get_args(Where)
 GIVES_UP = {Verdict.REJECTED, Verdict.LOCKED}
 IN_TROUBLE = [408, 425, 429, 502, 503, 504]
 
-few = settings(max_examples=5, derandomize=True, database=None, deadline=None)
+few = settings(max_examples=3, derandomize=True, database=None, deadline=None)
 many = settings(few, max_examples=200, suppress_health_check=list(HealthCheck))
 
 
@@ -296,7 +296,7 @@ def whatever_calls_take_from_an_answer(data: st.DataObject) -> None:
     assert backend.outcome("login", received(200, {}, content), timezone.now(), (), kept).reason.isprintable()
 
 
-@pytest.mark.parametrize("profile", [settings(few, max_examples=100), pytest.param(many, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("profile", [settings(few, max_examples=30), pytest.param(many, marks=pytest.mark.slow)])
 def test_what_calls_take_from_an_answer(profile: settings) -> None:
     """Whatever an answer says, no call goes to a host that settings don't name, nor has a header with a line break."""
     profile(given(st.data())(whatever_calls_take_from_an_answer))()

@@ -132,7 +132,10 @@ def test_below_sync_code(client: UpstreamClient, settings: Any, verb: str, threa
 
     async def request() -> int:
         async with ThreadSensitiveContext() if thread == "of a request" else nullcontext():
-            return await sync_to_async(async_to_sync(view))()
+            try:
+                return await sync_to_async(async_to_sync(view))()
+            finally:
+                await sync_to_async(connections.close_all)()  # that of the thread, which ends with the request
 
     assert asyncio.run(request()) == 200
 

@@ -176,7 +176,7 @@ def command(transactional_db: None) -> Iterator[Any]:
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_signal(upstream: Upstream, command: Any, number: int) -> None:
     """A worker that gets a signal finishes the refreshes at hand, begins none, and ends with 0."""
     put(20)

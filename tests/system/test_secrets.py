@@ -236,7 +236,14 @@ def test_device_login_that_fails(leaky: Upstream, shown: list[str], settings: An
     failing(begun.poll, shown)
 
 
-@pytest.mark.parametrize("kind", ["GoogleServiceAccountBackend", "KeycloakBackend", "SelfSignedBackend"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "GoogleServiceAccountBackend",
+        pytest.param("KeycloakBackend", marks=pytest.mark.slow),
+        pytest.param("SelfSignedBackend", marks=pytest.mark.slow),
+    ],
+)
 def test_signing_key(leaky: Upstream, shown: list[str], settings: Any, tmp_path: Path, kind: str) -> None:
     """A key, in settings or in a file, and what it signs are shown by nothing, where the upstream quotes the JWT."""
     (tmp_path / "key").write_text(google_key_file(private_key_id="k-1"))
