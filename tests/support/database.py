@@ -50,7 +50,10 @@ def replaced_by(file: str) -> Iterator[None]:
     try:
         yield
     finally:
-        connections[DEFAULT_DB_ALIAS].close()
+        replaced = connections[DEFAULT_DB_ALIAS]
+        replaced.close()
+        if replaced.connection is not None:  # Django keeps that of a database in memory open
+            replaced.connection.close()
         connections.databases[DEFAULT_DB_ALIAS], connections[DEFAULT_DB_ALIAS] = settings, ours
 
 
