@@ -68,9 +68,10 @@ def note_failure(row: Credential, url: str, moment: datetime, using: str) -> Inc
     if incident.kind in Incident.NEEDS_HUMAN:  # told already, and it was only tried again
         return None
     kind = Kind.MISCONFIGURED if row.failure_verdict == "config" else Kind.DOWN
-    only = row if incident.credential_id == row.pk else None
     reason = row.failure.removesuffix(f" (POST {url})")  # the URL stands beside it
-    columns: dict[str, Any] = {"reason": reason, "url": storable(url), "credential": only}
+    columns: dict[str, Any] = {"reason": reason, "url": storable(url)}
+    if incident.credential_id != row.pk:  # and otherwise not written again: another may have failed meanwhile
+        columns["credential"] = None
     _update(incident, using, **columns, kind=Kind.FAILING if incident.account else kind)
     is_told = incident.notified_at not in {None, moment}
     return None if is_told or not _is_due(incident, row, moment, using) else _claim(incident, row, moment, using)

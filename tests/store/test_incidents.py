@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
+from django.db.models.signals import post_save
 
 from jwt_upstream.models import Credential, Event, Incident, Notice
 from jwt_upstream.store import EventDetails, incidents, queries, transitions
@@ -205,3 +206,19 @@ def test_whom_it_concerns(transactional_db: None, others: int, concerns: str) ->
     told = incidents.note_failure(row, URL, row.now(), USING)
     assert told is not None
     assert (told.concerns, told.url, told.reason) == (concerns, URL, "HTTP 503")
+
+
+def test_two_that_fail_at_the_same_moment(transactional_db: None) -> None:
+    """Whoever opens an incident doesn't make it their own again if another credential has failed meanwhile."""
+    ann, bob = failing("ann"), failing("bob")
+
+    def fail_meanwhile(created: bool, **_: Any) -> None:
+        if created:
+            incidents.note_failure(bob, URL, bob.now(), USING)
+
+    post_save.connect(fail_meanwhile, sender=Incident)
+    try:
+        incidents.note_failure(ann, URL, ann.now(), USING)
+    finally:
+        post_save.disconnect(fail_meanwhile, sender=Incident)
+    assert Incident.objects.get().credential is None
