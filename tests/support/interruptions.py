@@ -31,9 +31,9 @@ _BELOW = (
 _UNPROTECTED = tracebacks.__file__
 _UNPROTECTED_FUNCTIONS = {"TokenPair.__init__", "_cleared.<locals>.cleared"}
 
-#: Threads of the upstream, and the package's that holds no secret. A signal's handler runs in neither of them, and
+#: Threads of the upstream, and the package's that hold no secret. A signal's handler runs in none of them, and
 #: nobody would get the error.
-_THREADS_APART = ("process_request_thread", "jwt_upstream deadlines")
+_THREADS_APART = ("process_request_thread", "jwt_upstream deadlines", "jwt_upstream idle")
 
 Place = tuple[str, int]
 

@@ -135,9 +135,9 @@ class SigningKey:
         try:
             load = load_ssh_private_key if found[1] == "OPENSSH " else load_pem_private_key
             key: Any = load(found[0].encode(), None)
-        except TypeError:  # of OpenSSH's own form, which says so in no word that can be read
-            raise ValueError("is encrypted with a passphrase; take it off: ssh-keygen -p -N '' -f COPY") from None
-        except Exception:  # cryptography raises ValueError, TypeError and errors of its own, some of which quote
+        except Exception as error:  # cryptography's own ones, ValueError and TypeError, some of which quote
+            if "password-protected" in str(error):  # of OpenSSH's own form, which says so in no word that can be read
+                raise ValueError("is encrypted with a passphrase; take it off: ssh-keygen -p -N '' -f COPY") from None
             raise ValueError("can't be read as a private key; it may be damaged, or cut off") from None
         return cls(key, _kind_of(key), key_id=key_id, email=email, thumbprints=_thumbprints(text, key))
 
