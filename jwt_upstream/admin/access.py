@@ -45,7 +45,7 @@ class ReadOnly:
         """Lead to the whole list if the URL asks for a text with a NUL, which no row has and PostgreSQL fails of."""
         if any("\0" in text for _, texts in request.GET.lists() for text in texts):
             raise IncorrectLookupParameters
-        return super().get_changelist_instance(request)  # type: ignore[misc]  # likewise
+        return super().get_changelist_instance(request)  # type: ignore[misc]  # of the ModelAdmin, too
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         """Leave out what is empty."""

@@ -48,6 +48,7 @@ def register(
         raise UpstreamNotConfigured(f"JWT_UPSTREAM[{upstream!r}] has no ACCOUNTS, so its accounts have nothing to set")
     template.accounts.check_names(given)
     written = write_or_raise(partial(_store, template, given, by), full_name(upstream, account))
+    # An event loses its credential when that is deleted; this one was recorded with it just now.
     return written if isinstance(written, Credential) else written.credential  # type: ignore[return-value]
 
 

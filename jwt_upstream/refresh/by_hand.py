@@ -35,6 +35,7 @@ def try_again(credential: Credential, *, by: str = "") -> TokenPair:
     """
     details = EventDetails(recorded.TRIED_AGAIN, by=by)
     event = write_or_raise(partial(_restore, credential, details), str(credential))
+    # An event loses its credential when that is deleted; this one was recorded with it just now.
     return refresh(event.credential)  # type: ignore[arg-type]
 
 

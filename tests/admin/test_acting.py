@@ -170,7 +170,7 @@ def test_more_than_are_done_at_once(
     """Who selects all once more gets to those that were left."""
     upstream.answers["/refresh"] = lambda seen: Answer(200, {"access": f"new-{seen.json()['refresh']}"})
     rows = [logged_in("up", name, refresh=f"refresh-of-{name}") for name in "abcd"]
-    monkeypatch.setattr(bulk, "MOST", 2)
+    monkeypatch.setattr(bulk, "MOST", 2)  # more than five hundred rows would take many seconds
     messages = [act(browser, action, rows[0], select_across=1, confirmed="yes")[1][-1][1] for _ in range(2)]
     assert messages == [f"2 {kind.replace('_', ' ')}, 2 more, as 2 are done at a time: select them again."] * 2
     assert sorted(Event.objects.filter(kind=kind).values_list("account", flat=True)) == ["a", "b", "c", "d"]

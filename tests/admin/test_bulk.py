@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 
 from jwt_upstream.admin import bulk
 from jwt_upstream.exceptions import RefreshUnavailable
@@ -73,7 +73,8 @@ def test_bug_in_a_thread() -> None:
 def test_threads_follow_the_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where each tenant has a schema, it is done in that of whoever asks for it, however many are selected."""
     looks: list[Any] = []
-    monkeypatch.setattr(type(connection._connections["default"]), "set_schema", looks.append, raising=False)  # type: ignore[attr-defined]
+    # What connections of django-tenants have; tests/system/test_tenants.py does the same with the real ones.
+    monkeypatch.setattr(type(connections["default"]), "set_schema", looks.append, raising=False)
     monkeypatch.setattr(connection, "schema_name", "acme", raising=False)
     assert bulk.do_each(str, ROWS[:2]).is_complete
     assert len(looks) == 2

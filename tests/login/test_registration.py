@@ -45,9 +45,9 @@ def test_bad_values(settings: Any, db: None) -> None:
             UpstreamClient.register("shop", "acme", parameters={**ACME, "subdomain": wrong}, secrets=SECRETS)
         with pytest.raises(AccountMisconfigured, match=f"must be a string, not {name}; set: .* --new-secrets$"):
             UpstreamClient.register("shop", "acme", parameters=ACME, secrets={"client_secret": wrong})
-    for given in ({"parameters": None}, {"secrets": None}):
+    for wrong in ({"parameters": None}, {"secrets": None}):
         with pytest.raises(TypeError, match="must be a mapping of names and values, not NoneType"):
-            UpstreamClient.register("shop", "acme", **given)  # type: ignore[arg-type]
+            UpstreamClient.register("shop", "acme", **wrong)
     assert not Credential.objects.exists()
     assert not Event.objects.exists()
     assert not responses.calls

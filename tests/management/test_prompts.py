@@ -27,7 +27,7 @@ def test_asked_at_a_terminal(terminal: list[str], capsys: Any) -> None:
 
 def test_prompt_on_the_screen(terminal: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The prompt is where the rest is printed, unless that is read by a program."""
-    monkeypatch.setattr("sys.stdout", screen := Terminal())
+    monkeypatch.setattr("sys.stdout", screen := Terminal())  # what pytest captures by is none
     login("up")
     assert screen.getvalue() == "Username: "
 

@@ -137,6 +137,7 @@ def test_worker_survives_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jwt_upstream.management.workers._BACKOFF", (0.01, 0.02))
     away, read_only = OperationalError("away"), InternalError("read-only")
     read_only.__cause__ = type("ReadOnlySqlTransaction", (Exception,), {"sqlstate": "25006"})()  # as PostgreSQL says
+    # In this order: no test database is away, read-only and back again within a second.
     monkeypatch.setattr(upstream_refresh, "refresh_due", Rounds(away, away, read_only, Round()))
     err, out = io.StringIO(), io.StringIO()
     call_command("upstream_refresh", "--every", "0.01", stderr=err, stdout=out, no_color=True)
@@ -147,6 +148,7 @@ def test_worker_survives_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_worker_that_the_database_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """What no waiting mends, such as a missing column, ends a worker."""
+    # Its words would be the driver's; Rounds counts the rounds, which a real database can't be made to end.
     monkeypatch.setattr(upstream_refresh, "refresh_due", Rounds(ProgrammingError("s3cr"), Round()))
     code, _, failed = run("upstream_refresh", "--every", "0.01")
     assert (code, failed) == (1, "The database failed (ProgrammingError): run manage.py migrate.")

@@ -263,6 +263,6 @@ def test_settings_that_nothing_works_with(settings: Any, monkeypatch: pytest.Mon
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = ["s3cr"]
     assert status()[1].startswith("JWT_UPSTREAM_ENCRYPTION_KEYS: key 1 is not a valid Fernet key")
     settings.JWT_UPSTREAM_ENCRYPTION_KEYS = []
-    monkeypatch.setattr(upstream_status, "Report", None)
+    monkeypatch.setattr(upstream_status, "Report", None)  # a mistake of ours, of which there is none to be had
     with pytest.raises(TypeError):
         status()
