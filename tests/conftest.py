@@ -29,8 +29,11 @@ from tests.support.upstream import Upstream
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Have two workers more than there are cores, since many tests wait: for a timeout, a poll, another process."""
-    return (os.cpu_count() or 1) + 2
+    """Have a worker more than there are cores, since many tests wait: for a timeout, a poll, another process.
+
+    With another one more, what each takes to collect all tests takes longer than is won.
+    """
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_finish() -> None:

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.pages import DOCS, blocks
 
 #: The first line of a block that is a file, or takes the place of one that an earlier block shows.
@@ -107,6 +109,7 @@ def unused(folder: Path) -> set[str]:
     return {name for name, path in paths.items() if not list(path.parent.glob(f"__pycache__/{path.stem}.*"))}
 
 
+@pytest.mark.slow
 def test_project(tmp_path: Path) -> None:
     """Every test of the pages passes in a project with their files, and so do ours of what these don't test.
 

@@ -165,10 +165,11 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        pytest.param(["django", "test", "--verbosity", "0"], "Ran 8 tests", marks=pytest.mark.slow),
+        (["django", "test", "--verbosity", "0"], "Ran 8 tests"),
         (["pytest", "-q", "-p", "no:cacheprovider", "-p", "pytest_django.plugin"], "12 passed"),
     ],
     ids=["manage.py test", "pytest"],
