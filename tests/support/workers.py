@@ -87,8 +87,13 @@ def until(condition: Callable[[], Any]) -> None:
 
 
 def finish(worker: subprocess.Popen[str], timeout: float = 120.0) -> Any:
-    """Wait for a worker and return what it printed."""
-    out, err = worker.communicate(timeout=timeout)
+    """Wait for a worker and return what it printed; one that takes too long is ended, lest other tests find it."""
+    try:
+        out, err = worker.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        with worker:
+            worker.kill()
+        raise
     assert worker.returncode == 0, err
     return json.loads(out.splitlines()[-1])
 
