@@ -14,9 +14,10 @@ import pytest
 
 # Writes what a demo has, tells that it is there, and goes on until it is ended.
 DEMO = """
-import sys
+import signal, sys
 from pathlib import Path
 from project.demo.folder import fresh
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells have background jobs ignore
 with fresh(Path(sys.argv[1])) as folder:
     for name in ("env", "project.sqlite3", "project.sqlite3-wal", "login", "log"):
         (folder / name).write_text("anything")
