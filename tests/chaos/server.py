@@ -72,7 +72,11 @@ class Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def _respond(self) -> None:
-        received, body = now(), self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        received, body = now(), self.rfile.read(length)
+        if len(body) < length:  # whoever sent it was killed meanwhile
+            self.close_connection = True
+            return
         _, alias, path = self.path.partition("?")[0].split("/", 2)
         if alias == "control":
             self._send(Answer(200, self.upstreams.control(json.loads(body))))
