@@ -121,6 +121,12 @@ SPENT_AGAIN = at(9.0, "token request", UPSTREAM, received=9.0, spent="r1", outco
 BLOCKED = "jwt_upstream.exceptions.RefreshBlocked"
 UNAVAILABLE = "jwt_upstream.exceptions.RefreshUnavailable"
 FAULT: Record = {"lane": "database", "fault": "out of reach", "seconds": 60}
+# A refresh by client credentials, whose answer is not stored.
+LOST = put(
+    at(8.0, "audit", number=9, **{**changed("active", "active", 2, 3, "c1", ""), "at": 8.0}),
+    at(9.0, "asked", WORKER, where="refresh", spent="c1"),
+    at(9.3, "received", WORKER, where="refresh", spent="c1", verdict="ok", access="c2", refresh=""),
+)
 
 VIOLATIONS: list[tuple[str, Callable[[Story], Result], Change]] = [
     ("a token is spent again", tokens.spent_once, put(SPENT_AGAIN)),
@@ -138,6 +144,7 @@ VIOLATIONS: list[tuple[str, Callable[[Story], Result], Change]] = [
         ),
     ),
     ("a pair is lost", tokens.pairs_are_kept, drop("audit", refresh="r2", generation=2)),
+    ("a token without a refresh token is lost", tokens.pairs_are_kept, LOST),
     ("another account's token", tokens.tokens_are_own, edit("call", {"status": 200}, token="a9")),
     (
         "another call's answer",
@@ -229,6 +236,11 @@ EXCUSES: list[tuple[str, Callable[[Story], Result], Iterable[Change]]] = [
         "a pair during a long outage",
         tokens.pairs_are_kept,
         [drop("audit", refresh="r2"), put(at(1.0, "fault begun", **FAULT), at(70.0, "fault ended", **FAULT))],
+    ),
+    (
+        "a token that a login overtook",
+        tokens.pairs_are_kept,
+        [LOST, put(at(9.2, "audit", number=10, **{**changed("active", "active", 3, 4, "c3", ""), "at": 9.2}))],
     ),
     (
         "an event of a killed worker",

@@ -67,9 +67,10 @@ def interruptions_have_causes(story: Story) -> Result:
 
 
 def _owners(story: Story) -> dict[str, str]:
-    """Return the account of each refresh token that was ever stored."""
+    """Return the account of each token that was ever stored to be spent: the access token where there is no other."""
     rows = (row for rows in story.audit.values() for row in rows)
-    return {row["refresh"]: row["account"] for row in rows if row["refresh"]}
+    tokens = ((row["refresh"] or row["access"], row["account"]) for row in rows)
+    return {token: account for token, account in tokens if token}
 
 
 def pairs_are_kept(story: Story) -> Result:
