@@ -144,24 +144,25 @@ def fork_between_threads(threads: int, calls: int) -> list[str]:
     from jwt_upstream.client import UpstreamClient
 
     client, outcomes = UpstreamClient("up"), []
-    has_forked = threading.Event()
-    is_refreshed, is_calling = threading.Barrier(threads), threading.Barrier(threads + 1)
+    has_forked, is_calling = threading.Event(), threading.Barrier(threads + 1)
+
+    def call() -> None:
+        outcomes.append(_numbered(client, 0))
 
     def call_through_the_fork() -> None:
-        outcomes.append(_numbered(client, 0))
-        is_refreshed.wait(workers.FOREVER)
-        outcomes.append(_numbered(client, 0))  # one of the threads reads the new token, and caches it
+        call()  # one of the threads reads the new token, and caches it
         connections.close_all()
         is_calling.wait(workers.FOREVER)
         while not has_forked.is_set():
-            outcomes.append(_numbered(client, 0))
-        outcomes.append(_numbered(client, 0))
+            call()
+        call()
 
     def call_after_the_fork() -> list[str]:
         after: list[str] = []
         workers._in_threads(threads, lambda: after.extend(_numbered(client, number) for number in range(1, calls)))
         return after
 
+    workers._in_threads(3 * threads, call)  # refreshes, and leaves more connections than are used at the fork
     before = [threading.Thread(target=call_through_the_fork) for _ in range(threads)]
     for thread in before:
         thread.start()

@@ -51,7 +51,7 @@ def test_threads_and_forks(client: UpstreamClient, upstream: Upstream) -> None:
     go_on(worker)
     outcomes = workers.finish(worker)
     assert set(outcomes) == {"ok"}
-    assert len(outcomes) >= 2 * 4 * 9 + 12
+    assert len(outcomes) >= 2 * 4 * 9 + 20
     assert len(connections.processes) == 2
     assert connections.shared == []
     assert (upstream.refreshes, upstream.reuses) == (1, 0)
